@@ -1,0 +1,1 @@
+"""Kubernetes' API and control loops for plain Linux processes."""
