@@ -1,0 +1,192 @@
+"""How a request reaches the API: what a transport is, and the one over HTTP.
+
+The other transport, `procorch.api.local.LocalTransport`, calls the API in the same process without a socket.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, NamedTuple, Protocol
+
+import aiohttp
+from yarl import URL
+
+_NOTHING: Mapping[str, str] = {}
+
+
+class Answer(NamedTuple):
+    """A whole answer. headers: names in lower case; a header that came twice is joined with a comma."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class StreamAnswer(NamedTuple):
+    """An answer whose body is still coming. chunks: pieces as they arrive, cut anywhere."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+
+
+class Unreachable(ConnectionError):
+    """No answer: nobody listens, the connection broke, or time ran out. Whether a write was done is unknown."""
+
+
+class Transport(Protocol):
+    """Carries requests to one API. `path` is already percent-encoded; `query` is not."""
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] = _NOTHING,
+        headers: Mapping[str, str] = _NOTHING,
+        body: bytes = b"",
+    ) -> Answer:
+        """The whole answer, whatever its status. Raises Unreachable."""
+        ...
+
+    def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] = _NOTHING,
+        headers: Mapping[str, str] = _NOTHING,
+        body: bytes = b"",
+    ) -> AbstractAsyncContextManager[StreamAnswer]:
+        """The answer while it comes: for watches and logs. Leaving the context ends it. Raises Unreachable."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class HttpTransport:
+    """HTTP/1.1 with connections kept alive, to one server.
+
+    ssl_context: carries the client certificate and the CA; None for plain http.
+    token: sent as a bearer token.
+    timeout: seconds for a whole answer; a stream may last for ever, a dead peer is found by TCP keep-alive.
+    server_hostname: the name that the server's certificate must carry, where it is not the URL's.
+    """
+
+    def __init__(
+        self,
+        server_url: str,
+        ssl_context: ssl.SSLContext | None = None,
+        token: str | None = None,
+        *,
+        timeout: float = 60,
+        server_hostname: str | None = None,
+    ) -> None:
+        self.server_url = server_url.rstrip("/")
+        self._ssl = ssl_context
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=10)
+        self._stream_timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=None)
+        self._server_hostname = server_hostname
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] = _NOTHING,
+        headers: Mapping[str, str] = _NOTHING,
+        body: bytes = b"",
+    ) -> Answer:
+        try:
+            async with self._request(method, path, query, headers, body, self._timeout) as response:
+                return Answer(response.status, _lower(response.headers), await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._unreachable(error) from error
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] = _NOTHING,
+        headers: Mapping[str, str] = _NOTHING,
+        body: bytes = b"",
+    ) -> AsyncIterator[StreamAnswer]:
+        try:
+            response = await self._request(method, path, query, headers, body, self._stream_timeout)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._unreachable(error) from error
+        try:
+            yield StreamAnswer(response.status, _lower(response.headers), self._chunks(response))
+        finally:
+            response.close()  # not release(): the rest of an endless body must not be waited for
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._unreachable(error) from error
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout: aiohttp.ClientTimeout,
+    ) -> Any:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                limit=0, ssl=self._ssl if self._ssl is not None else True, socket_factory=_socket, ttl_dns_cache=60
+            )
+            self._session = aiohttp.ClientSession(connector=connector, headers=self._headers, auto_decompress=True)
+        url = URL(self.server_url + path, encoded=True)
+        return self._session.request(
+            method,
+            url.update_query(query) if query else url,
+            headers=headers,
+            data=body or None,
+            timeout=timeout,
+            allow_redirects=False,
+            server_hostname=self._server_hostname,
+        )
+
+    def _unreachable(self, error: BaseException) -> Unreachable:
+        return Unreachable(f"{self.server_url}: {str(error) or type(error).__name__}")
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    result: dict[str, str] = {}
+    for name, value in headers.items():
+        name = name.lower()
+        result[name] = f"{result[name]}, {value}" if name in result else value
+    return result
+
+
+def _socket(address: Any) -> socket.socket:
+    """A socket that finds out within 30 s that its peer is gone (a powered-off host sends no FIN)."""
+    family, kind, proto, _, _ = address
+    sock = socket.socket(family, kind, proto)
+    sock.setblocking(False)
+    if family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30_000)
+    return sock
