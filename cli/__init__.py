@@ -1,1 +1,48 @@
+"""The command line: one file a command, found by this table and imported only when it is called."""
 
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+COMMANDS: dict[str, str] = {  # command → module of this package, which holds a click command `command`
+    "up": "up",
+    "down": "down",
+    "reset": "reset",
+    "status": "status",
+    "master": "master",
+    "agent": "agent",
+    "token": "token",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command's module when it is asked for: `procorch get` must not wait for what `up` needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command = importlib.import_module(f"cli.{module}").command
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="procorch", prog_name="procorch")
+def procorch() -> None:
+    """Kubernetes' API and control loops for plain Linux processes."""
+
+
+def main() -> None:
+    """The `procorch` program."""
+    try:
+        procorch(prog_name="procorch")
+    except BrokenPipeError:  # `procorch get pods | head` is no error
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,58 @@
+# What one can do here; `make` prints it.
+SHELL := /bin/bash
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+DATA_DIR ?= /var/lib/procorch
+.DEFAULT_GOAL := help
+.PHONY: help install demo demo-down test check e2e faults bench fields vm format
+
+help:  ## this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# A Debian without python3-venv has a python3 that cannot make environments: ask apt, where there is one.
+$(BIN)/python:
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "python3 lacks venv: install your system's python3-venv package" >&2; exit 1; }; \
+	  echo "Installing python3-venv"; apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3-venv >/dev/null; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+install: $(VENV)/.installed  ## procorch into .venv
+
+demo: $(VENV)/.installed  ## a cluster on this host with two applications, left running
+	@DATA_DIR=$(DATA_DIR) $(BIN)/python examples/demo.py
+
+demo-down: $(VENV)/.installed  ## what the demo made, gone without a trace
+	@$(BIN)/procorch reset --yes --data-dir $(DATA_DIR)
+
+test: $(VENV)/.dev  ## the whole test suite, with what needs root when you are root
+	@$(BIN)/python tests/needs.py
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev  ## ruff, mypy --strict, import-linter, tests beside modules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/check_tests.py
+
+e2e: $(VENV)/.dev  ## the end-to-end tests alone: a whole cluster, driven by the real kubectl
+	@$(BIN)/python tests/needs.py
+	$(BIN)/python -m pytest tests/e2e
+
+bench: $(VENV)/.dev  ## how fast and how small, as a table
+	$(BIN)/python -m bench
+
+fields: $(VENV)/.dev  ## the field tables of the API, made anew from the schema packages
+	$(BIN)/python tools/make_fields.py
+
+format: $(VENV)/.dev  ## ruff's formatting and safe fixes
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
