@@ -1,0 +1,92 @@
+"""Deleting superseded history, a little at a time between commits, on command or by age and size."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from operator import methodcaller
+
+from sqlalchemy import Connection
+
+from store import history
+from store.errors import LogError
+from store.history import History
+from store.retention import Retention
+from store.writer import Writer
+
+logger = logging.getLogger(__name__)
+
+CHANGES = 200
+"""Changes looked at in one transaction: some milliseconds for which commits wait."""
+
+
+class Compaction:
+    """What has been compacted and what is still to be swept.
+
+    First `oldest` moves, durably: from then on the past before it cannot be read, whatever is still on disk.
+    Then the sweep deletes, and remembers how far it came, so that a restart goes on where it was.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        past: History,
+        retention: Retention,
+        clock: Callable[[], float],
+        *,
+        oldest: int,
+        swept: int,
+    ) -> None:
+        self.oldest = oldest
+        self._swept = swept
+        self._writer = writer
+        self._past = past
+        self._retention = retention
+        self._clock = clock
+        self._one = asyncio.Lock()
+
+    async def compact(self, revision: int) -> None:
+        """Forgets the past before a revision; the state as of it stays readable. Raises LogError."""
+        async with self._one:
+            if revision > self.oldest:
+                moment = await self._past.read(lambda connection: history.moment_of(connection, revision))
+                await self._writer.perform(lambda session: session.remember(oldest=revision, oldest_moment=moment))
+                self.oldest = revision
+            while self._swept < self.oldest:
+                sweep = methodcaller("sweep", self._swept, self.oldest, CHANGES)
+                self._swept = await self._writer.perform(sweep)
+
+    async def run(self) -> None:
+        """Keeps to the retention until cancelled. Writes nothing when nothing is to be deleted."""
+        while True:
+            try:
+                await self.look()
+            except LogError as error:
+                logger.warning("store: compaction failed, tried again later", extra={"error": str(error)})
+            await asyncio.sleep(self._retention.interval)
+
+    async def look(self) -> None:
+        """One look at age and size."""
+        await self.compact(self.oldest)  # a sweep that a restart or an error cut short
+        age, size = self._retention.age, self._retention.size
+        if age is not None:
+            await self._by_age(int((self._clock() - age) * 1000), int(age * 1000 / 24))
+        while size is not None and await self._writer.perform(lambda session: session.used()) > size:
+            cut = await self._past.read(partial(history.quarter, oldest=self.oldest))
+            if cut <= self.oldest:
+                logger.warning("store: live data alone is larger than the history's limit", extra={"limit": size})
+                break
+            await self.compact(cut)
+
+    async def _by_age(self, limit: int, step: int) -> None:
+        """limit, step: milliseconds."""
+
+        def cut(connection: Connection) -> int:
+            known = history.numbers(connection)
+            if limit < known.get("oldest_moment", 0) + step:
+                return 0
+            return history.revision_at(connection, limit)
+
+        revision = await self._past.read(cut)
+        if revision > self.oldest:
+            await self.compact(revision)

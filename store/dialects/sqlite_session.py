@@ -1,0 +1,111 @@
+"""The one connection that writes to an SQLite file, driven by the writer's thread."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from itertools import chain
+from typing import Any
+
+from sqlalchemy.dialects import sqlite as words
+
+from store import schema
+
+CHUNKS = (64, 32, 16, 8, 4, 2, 1)
+"""Rows of one INSERT. Any batch is a few of these; each step of SQLite costs a hand-over of Python's lock."""
+SET = "INSERT INTO state (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+
+
+@cache
+def _statements() -> dict[str, schema.Text]:
+    """Compiled once a process."""
+    dialect = words.dialect()
+    made = {
+        "erasure": schema.erasure(),
+        "superseded": schema.superseded(),
+        "tombstones": schema.tombstones(),
+        "sweep_end": schema.sweep_end(),
+    }
+    return {name: schema.text_of(statement, dialect) for name, statement in made.items()}
+
+
+@cache
+def _insertions() -> dict[int, str]:
+    dialect = words.dialect()
+    return {rows: schema.text_of(schema.insertion(rows), dialect).sql for rows in CHUNKS}
+
+
+class SqliteSession:
+    """See dialects.Session. Errors are sqlite3's; those of a COMMIT carry `committing`."""
+
+    def __init__(self, connection: sqlite3.Connection, written: Callable[[], None]) -> None:
+        """written: called after a commit, whose pages lie in the WAL now."""
+        self._connection = connection
+        self._written = written
+        self._insert = _insertions()
+
+    def commit(self, rows: Sequence[tuple[Any, ...]], forget: Sequence[str], reserved: int) -> None:
+        with self._transaction() as execute:
+            start = 0
+            for size in CHUNKS:
+                while len(rows) - start >= size:
+                    execute(self._insert[size], tuple(chain.from_iterable(rows[start : start + size])))
+                    start += size
+            for key in forget:
+                self._run("erasure", key_=key)
+            if reserved:
+                execute(SET, ("reserved", reserved))
+        self._written()
+
+    def remember(self, **numbers: int) -> None:
+        with self._transaction() as execute:
+            for item in numbers.items():
+                execute(SET, item)
+
+    def sweep(self, start: int, end: int, count: int) -> int:
+        with self._transaction() as execute:
+            (reached,) = self._run("sweep_end", from_=start, to_=end, count_=count).fetchone()
+            reached = end if reached is None else reached
+            self._run("superseded", from_=start, to_=reached)
+            self._run("tombstones", from_=start, to_=reached)
+            execute(SET, ("swept", reached))
+        self._written()
+        return int(reached)
+
+    def used(self) -> int:
+        size, pages, free = (
+            self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_size", "page_count", "freelist_count")
+        )
+        return int(size * (pages - free))
+
+    def scrub(self) -> bool:
+        self._connection.execute("PRAGMA busy_timeout=50")  # readers are brief; meanwhile no commit can be made
+        try:
+            busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            self._connection.execute("PRAGMA busy_timeout=3000")
+        return not busy
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _run(self, name: str, **values: Any) -> sqlite3.Cursor:
+        text = _statements()[name]
+        return self._connection.execute(text.sql, text.arguments(values))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            yield execute
+            try:
+                execute("COMMIT")
+            except sqlite3.Error as error:
+                error.committing = True  # type: ignore[attr-defined]
+                raise
+        except BaseException:
+            if self._connection.in_transaction:  # SQLite has rolled back by itself after some errors
+                execute("ROLLBACK")
+            raise

@@ -1,0 +1,46 @@
+"""What can go wrong between a caller and the log, in the log's words."""
+
+from store.rows import Row
+
+
+class LogError(Exception):
+    """Every error of this package."""
+
+
+class Conflict(LogError):
+    """A precondition does not hold; nothing of this append was changed.
+
+    row: what the key holds now, None when it holds nothing.
+    """
+
+    def __init__(self, key: str, row: Row | None) -> None:
+        super().__init__(f"{key}: {'does not exist' if row is None else f'is at revision {row.revision}'}")
+        self.key = key
+        self.row = row
+
+
+class Compacted(LogError):
+    """The history asked for is gone; `oldest` is the oldest revision that can still be read."""
+
+    def __init__(self, oldest: int) -> None:
+        super().__init__(f"history before revision {oldest} has been compacted")
+        self.oldest = oldest
+
+
+class Unavailable(LogError):
+    """The database cannot take this now (locked, read-only, closed); nothing was changed, try again."""
+
+
+class StorageFull(LogError):
+    """The disk is full; nothing was changed, and appends work again once there is room."""
+
+
+class Unknown(LogError):
+    """The commit ended in an I/O error: whether the writes outlive a crash cannot be said.
+
+    They are not visible now; only a crash before the next good commit could bring them back.
+    """
+
+
+class Unusable(Unavailable):
+    """The database cannot be opened, or is damaged; the message is one line that says why and what to do."""

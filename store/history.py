@@ -1,0 +1,133 @@
+"""Reading the past from disk, on connections and threads of its own."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from store.dialects import Dialect
+from store.errors import Compacted
+from store.rows import Event, Row, following
+from store.schema import changes, newest_at, state
+
+T = TypeVar("T")
+
+
+class History:
+    """Reads as of a revision; each is one snapshot of the database and one hop to a thread."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._engine = dialect.engine()
+        self._threads = ThreadPoolExecutor(4, "store-reader")
+
+    async def read(self, question: Callable[[Connection], T]) -> T:
+        """Asks in a thread. Raises the dialect's LogError for the database's errors."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, question)
+
+    def _ask(self, question: Callable[[Connection], T]) -> T:
+        try:
+            with self._engine.connect() as connection:
+                return question(connection)
+        except SQLAlchemyError as error:
+            raise self._dialect.failure(error) from error
+
+    def close(self) -> None:
+        """Waits for reads under way."""
+        self._threads.shutdown()
+        self._engine.dispose()
+
+
+def numbers(connection: Connection) -> dict[str, int]:
+    """The table `state`."""
+    return {name: value for name, value in connection.execute(select(state.c.name, state.c.value))}
+
+
+def last_change(connection: Connection) -> tuple[int, int]:
+    """Revision and moment of the newest change; zeros when there is none."""
+    newest = select(changes.c.revision, changes.c.moment).order_by(changes.c.revision.desc()).limit(1)
+    row = connection.execute(newest).first()
+    return (row[0], row[1]) if row else (0, 0)
+
+
+def items(connection: Connection, prefix: str, revision: int, after: str = "", limit: int | None = None) -> list[Row]:
+    """Live rows under a prefix as of a revision. Raises Compacted."""
+    _readable(connection, revision)
+    statement = newest_at(revision, *_within(prefix, after)).order_by(changes.c.key).limit(limit)
+    return [Row._make(row) for row in connection.execute(statement)]
+
+
+def at(connection: Connection, key: str, revision: int) -> Row | None:
+    """What a key held as of a revision. Raises Compacted."""
+    _readable(connection, revision)
+    row = connection.execute(newest_at(revision, changes.c.key == key)).first()
+    return Row._make(row) if row else None
+
+
+def events(connection: Connection, after: int, until: int, prefix: str, notes: Sequence[Row]) -> list[Event]:
+    """Changes in (after, until] and the notes, in order of revision. Raises Compacted."""
+    _readable(connection, after)
+    chosen = (changes.c.revision > after, changes.c.revision <= until, *_within(prefix))
+    touched = changes.c.key.in_(select(changes.c.key).where(*chosen))
+    held = {row.key: Row._make(row) for row in connection.execute(newest_at(after, touched))}
+    for note in notes:
+        if note.key not in held and (row := connection.execute(newest_at(after, changes.c.key == note.key)).first()):
+            held[note.key] = Row._make(row)
+    columns = (changes.c.revision, changes.c.key, changes.c.value, changes.c.created)
+    found = [tuple(row) for row in connection.execute(select(*columns).where(*chosen))]
+    found += [(note.revision, note.key, note.value, note.created) for note in notes]
+    told = []
+    for revision, key, value, created in sorted(found, key=lambda change: int(change[0])):
+        told.append(Event(revision, key, value, held.pop(key, None)))
+        if value is not None:
+            held[key] = Row(key, value, revision, created)
+    return told
+
+
+def revision_at(connection: Connection, moment: int) -> int:
+    """The newest change not younger than a moment (ms), by halving: moments grow with revisions. Raises Compacted."""
+    known = numbers(connection)
+    low = oldest = known.get("oldest", 0)  # not younger than the moment
+    if moment < known.get("oldest_moment", 0):
+        raise Compacted(oldest)
+    high = last_change(connection)[0] + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        # Compaction and notes leave holes: what counts is the next change that is there.
+        near = select(changes.c.revision, changes.c.moment).where(changes.c.revision >= middle)
+        row = connection.execute(near.order_by(changes.c.revision).limit(1)).first()
+        if row is None or row[0] >= high or row[1] > moment:
+            high = middle
+        else:
+            low = row[0]
+    return low
+
+
+def moment_of(connection: Connection, revision: int) -> int:
+    """When the newest change up to a revision was made, in ms; 0 when there is none."""
+    before = select(changes.c.moment).where(changes.c.revision <= revision)
+    return connection.execute(before.order_by(changes.c.revision.desc()).limit(1)).scalar() or 0
+
+
+def quarter(connection: Connection, oldest: int) -> int:
+    """The revision at a quarter of the changes after `oldest`: where to compact when there is too much."""
+    later = changes.c.revision > oldest
+    count = connection.execute(select(func.count()).select_from(changes).where(later)).scalar() or 0
+    revisions = select(changes.c.revision).where(later).order_by(changes.c.revision)
+    return connection.execute(revisions.offset(max(count // 4, 1) - 1).limit(1)).scalar() or oldest
+
+
+def _readable(connection: Connection, revision: int) -> None:
+    """In the same snapshot as the rows, so that a compaction cannot come between."""
+    oldest = numbers(connection).get("oldest", 0)
+    if revision < oldest:
+        raise Compacted(oldest)
+
+
+def _within(prefix: str, after: str = "") -> list[ColumnElement[bool]]:
+    conditions = [changes.c.key >= prefix, changes.c.key > after]
+    end = following(prefix)
+    return conditions if end is None else [*conditions, changes.c.key < end]

@@ -1,0 +1,44 @@
+"""The newest row of every key, in memory: what makes reading and preconditions free of disk.
+
+It costs about 350 bytes a key beside the value; the value itself is the very object that subscribers get,
+so a subscriber that keeps it (a watch cache) pays nothing twice.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable
+
+from store.rows import Row, following
+
+
+class Present:
+    """Rows by key, and the keys in order (an insert moves 8 bytes a key: 20 µs at 100,000 keys)."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self._rows = {row.key: row for row in rows}
+        self._keys = sorted(self._rows)
+        self.get = self._rows.get
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def put(self, row: Row) -> None:
+        if row.key not in self._rows:
+            insort(self._keys, row.key)
+        self._rows[row.key] = row
+
+    def drop(self, key: str) -> None:
+        if self._rows.pop(key, None) is not None:
+            del self._keys[bisect_left(self._keys, key)]
+
+    def items(self, prefix: str, after: str, limit: int | None) -> list[Row]:
+        """Rows whose key begins with `prefix` and is greater than `after`, in order of the keys."""
+        keys = self._keys
+        end = following(prefix)
+        low = bisect_left(keys, prefix)
+        if after:
+            low = max(low, bisect_right(keys, after))
+        high = len(keys) if end is None else bisect_left(keys, end)
+        if limit is not None:
+            high = min(high, low + limit)
+        rows = self._rows
+        return [rows[key] for key in keys[low:high]]

@@ -1,0 +1,118 @@
+"""The tables and the statements on them, described once with SQLAlchemy and compiled for a dialect.
+
+changes   one row a change, never updated: revision, key, value (NULL = deleted), created, moment
+state     a few numbers: schema version, reserved revisions, oldest readable revision, sweep's position
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Delete,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy import Text as Words
+
+VERSION = 1
+"""Of the schema. A store with a greater one is refused."""
+
+metadata = MetaData()
+_number = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER is SQLite's row id: no second B-tree
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("revision", _number, primary_key=True, autoincrement=False),
+    Column("key", Words().with_variant(Words(collation="C"), "postgresql"), nullable=False),
+    Column("value", LargeBinary),
+    Column("created", _number, nullable=False),  # revision of the key's first change
+    Column("moment", _number, nullable=False),  # milliseconds since 1970, never decreasing: the time index
+)
+Index("changes_by_key", changes.c.key, changes.c.revision)
+
+state = Table("state", metadata, Column("name", Words, primary_key=True), Column("value", _number, nullable=False))
+
+COLUMNS = tuple(column.name for column in changes.columns)
+
+
+def insertion(rows: int) -> Any:
+    """INSERT of that many changes in one statement: one step of the database, one hand-over of Python's lock."""
+    return insert(changes).values([{name: bindparam(f"{name}_{row}") for name in COLUMNS} for row in range(rows)])
+
+
+def erasure() -> Delete:
+    """Every value of `key_` but the newest."""
+    newest = select(func.max(changes.c.revision)).where(changes.c.key == bindparam("key_")).scalar_subquery()
+    return delete(changes).where(changes.c.key == bindparam("key_"), changes.c.revision < newest)
+
+
+def superseded() -> Delete:
+    """Rows that a change in (from_, to_] has replaced."""
+    new, old = changes.alias("new"), changes.alias("old")
+    found = (
+        select(old.c.revision)
+        .select_from(new.join(old, (old.c.key == new.c.key) & (old.c.revision < new.c.revision)))
+        .where(new.c.revision > bindparam("from_"), new.c.revision <= bindparam("to_"))
+    )
+    return delete(changes).where(changes.c.revision.in_(found))
+
+
+def tombstones() -> Delete:
+    """Deletions in (from_, to_]; what they deleted must be gone before them."""
+    between = (changes.c.revision > bindparam("from_"), changes.c.revision <= bindparam("to_"))
+    return delete(changes).where(*between, changes.c.value.is_(None))
+
+
+def sweep_end() -> Select[Any]:
+    """Where a sweep of at most `count_` changes after `from_` ends, at the latest at `to_`; NULL when none is left."""
+    part = (
+        select(changes.c.revision)
+        .where(changes.c.revision > bindparam("from_"), changes.c.revision <= bindparam("to_"))
+        .order_by(changes.c.revision)
+        .limit(bindparam("count_"))
+        .subquery()
+    )
+    return select(func.max(part.c.revision))
+
+
+def newest_at(revision: int, *keys: ColumnElement[bool]) -> Select[Any]:
+    """The live row, as of a revision, of every key for which the conditions on `changes` hold."""
+    found = (
+        select(func.max(changes.c.revision).label("revision"))
+        .where(changes.c.revision <= revision, *keys)
+        .group_by(changes.c.key)
+        .subquery()
+    )
+    columns = (changes.c.key, changes.c.value, changes.c.revision, changes.c.created)
+    return select(*columns).join(found, found.c.revision == changes.c.revision).where(changes.c.value.is_not(None))
+
+
+class Text(NamedTuple):
+    """A compiled statement with positional parameters."""
+
+    sql: str
+    names: tuple[str, ...]  # of the parameters, in their order
+    constants: dict[str, Any]
+
+    def arguments(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(values[name] if name in values else self.constants[name] for name in self.names)
+
+
+def text_of(statement: Any, dialect: Dialect) -> Text:
+    """Compiles once what is run often."""
+    compiled = statement.compile(dialect=dialect)
+    return Text(str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params))
