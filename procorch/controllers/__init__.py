@@ -1,0 +1,44 @@
+"""The control loops: one file a controller, and `run`, which the leading master calls."""
+
+from __future__ import annotations
+
+from procorch.client import Client
+from procorch.clock import Clock
+from procorch.controllers import (
+    csr,
+    endpoints,
+    endpointslice,
+    garbage,
+    namespace,
+    node_ipam,
+    node_lifecycle,
+    podgc,
+    replicaset,
+    replicationcontroller,
+    serviceaccount,
+    taint_eviction,
+)
+from procorch.controllers.config import ControllerConfig, Signer
+from procorch.controllers.controller import Context, Controller, Runner
+
+__all__ = ["CONTROLLERS", "Context", "Controller", "ControllerConfig", "Runner", "Signer", "run"]
+
+CONTROLLERS: tuple[Controller, ...] = (
+    serviceaccount.CONTROLLER,
+    node_ipam.CONTROLLER,
+    node_lifecycle.CONTROLLER,
+    taint_eviction.CONTROLLER,
+    csr.CONTROLLER,
+    replicationcontroller.CONTROLLER,
+    replicaset.CONTROLLER,
+    endpoints.CONTROLLER,
+    endpointslice.CONTROLLER,
+    namespace.CONTROLLER,
+    garbage.CONTROLLER,
+    podgc.CONTROLLER,
+)
+
+
+async def run(client: Client, clock: Clock, config: ControllerConfig | None = None) -> None:
+    """All controllers, until cancelled. The client must be an administrator's."""
+    await Runner(CONTROLLERS, client, clock, config).run()

@@ -1,0 +1,378 @@
+"""So many like pods: what ReplicationController and ReplicaSet share.
+
+                      pods of the namespace
+                              │ claim: owned or orphan? selector matches?
+          adopt ◀─────────────┼─────────────▶ release
+                              ▼
+             active pods ── fewer than wanted ──▶ create 1, 2, 4 … (slow start)
+                         └─ more than wanted ───▶ delete, the least loss first
+
+`plan` decides, in Kubernetes' order (pkg/controller ActivePodsWithRanks, ControllerRefManager); `reconcile` does it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import cmp_to_key
+from typing import Any
+
+from procorch.clock import timestamp
+from procorch.controllers.controller import Context, KeysOf, Listers
+from procorch.controllers.pods import (
+    created_at,
+    deletion_cost,
+    is_active,
+    is_available,
+    is_ready,
+    is_terminal,
+    phase_of,
+    ready_since,
+    restarts_of,
+)
+from procorch.informer import Lister
+from procorch.objects import (
+    ApiError,
+    NotFound,
+    Object,
+    controller_of,
+    get,
+    is_deleting,
+    key_of,
+    labels_of,
+    owner_reference,
+    owners_of,
+    uid_of,
+)
+from procorch.selectors import LabelSelector
+
+BURST = 500
+"""At most so many pods are made or deleted by one reconcile."""
+
+SelectorOf = Callable[[Object], LabelSelector]
+
+_PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whose the pods are. mine: owned, or to be adopted."""
+
+    mine: list[Object]
+    adopt: list[Object]
+    release: list[Object]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many pods to make, and which to delete; one of the two is empty."""
+
+    create: int
+    delete: list[Object]
+
+
+def claim(owner: Object, pods: Sequence[Object], selector: LabelSelector) -> Claim:
+    """Matching orphans are adopted, owned pods that match no longer are released; nothing while the owner ends."""
+    mine: list[Object] = []
+    adopt: list[Object] = []
+    release: list[Object] = []
+    for pod in pods:
+        controller = controller_of(pod)
+        matches = selector.matches(labels_of(pod))
+        if controller is not None:
+            if controller["uid"] != uid_of(owner):
+                continue
+            if matches:
+                mine.append(pod)
+            elif not is_deleting(owner):
+                release.append(pod)
+        elif matches and not is_deleting(owner) and not is_deleting(pod) and not is_terminal(pod):
+            adopt.append(pod)
+            mine.append(pod)
+    return Claim(mine, adopt, release)
+
+
+def plan(wanted: int, pods: Sequence[Object], related: Sequence[Object], now: float) -> Plan:
+    """wanted: replicas. pods: those it owns. related: pods of its sisters too (other ReplicaSets of one Deployment).
+
+    Pods that end or have ended do not count. Never makes more than `wanted` minus what is there.
+    """
+    active = [pod for pod in pods if is_active(pod)]
+    missing = wanted - len(active)
+    if missing >= 0:
+        return Plan(min(missing, BURST), [])
+    surplus = min(-missing, BURST)
+    return Plan(0, deletion_order(active, related, now)[:surplus])
+
+
+def deletion_order(pods: Sequence[Object], related: Sequence[Object], now: float) -> list[Object]:
+    """The pods whose loss hurts least come first.
+
+    Not yet on a node; Pending, then Unknown; not ready; cheaper by their annotation; beside most of their sisters on
+    one node; ready for a shorter time (in powers of two, so that the order is not simply by age); more restarts; newer.
+    """
+    crowd = Counter(get(pod, ".spec.nodeName", "") for pod in related if is_active(pod))
+
+    def compare(a: Object, b: Object) -> int:
+        def first(x: Any, y: Any) -> int:
+            return int(x > y) - int(x < y)
+
+        keys: tuple[Callable[[Object], float], ...] = (
+            lambda pod: bool(get(pod, ".spec.nodeName")),
+            lambda pod: _PHASES.get(phase_of(pod), 2),
+            is_ready,
+            deletion_cost,
+            lambda pod: -crowd[get(pod, ".spec.nodeName", "")],
+        )
+        for key in keys:
+            if order := first(key(a), key(b)):
+                return order
+        since_a, since_b = ready_since(a), ready_since(b)
+        if since_a is not None and since_b is not None and since_a != since_b:
+            return _younger_first(since_a, since_b, now) or first(uid_of(a), uid_of(b))
+        if order := first(-restarts_of(a), -restarts_of(b)):
+            return order
+        if created_at(a) != created_at(b):
+            return _younger_first(created_at(a), created_at(b), now) or first(uid_of(a), uid_of(b))
+        return first(uid_of(a), uid_of(b))
+
+    return sorted(pods, key=cmp_to_key(compare))
+
+
+def _younger_first(a: float, b: float, now: float) -> int:
+    """Compares the powers of two of the ages; 0 where they are of one size."""
+    if not a or not b:
+        return (b > a) - (b < a) if not a and not b else (-1 if not a else 1)
+
+    def magnitude(since: float) -> int:
+        age = (now - since) * 1e9
+        return int(math.log2(age)) if age > 0 else -1
+
+    return magnitude(a) - magnitude(b)
+
+
+def status_of(owner: Object, pods: Sequence[Object], failure: str | None, now: float) -> dict[str, Any]:
+    """The owner's status. failure: why pods could not be made or deleted, or None."""
+    active = [pod for pod in pods if is_active(pod)]
+    template = get(owner, ".spec.template.metadata.labels", {})
+    min_ready = float(get(owner, ".spec.minReadySeconds", 0))
+    status: dict[str, Any] = {
+        "replicas": len(active),
+        "fullyLabeledReplicas": sum(1 for pod in active if template.items() <= labels_of(pod).items()),
+        "readyReplicas": sum(1 for pod in active if is_ready(pod)),
+        "availableReplicas": sum(1 for pod in active if is_available(pod, min_ready, now)),
+        "observedGeneration": owner["metadata"].get("generation", 0),
+    }
+    if owner["kind"] == "ReplicaSet":
+        status["terminatingReplicas"] = sum(1 for pod in pods if is_deleting(pod) and not is_terminal(pod))
+    # As on Kubernetes' wire, zeros are left out (but for `replicas`, and where the field tells unknown from none).
+    always = ("replicas", "terminatingReplicas")
+    status = {name: value for name, value in status.items() if value or name in always}
+    conditions = [row for row in get(owner, ".status.conditions", []) if row["type"] != "ReplicaFailure"]
+    if failure is not None:
+        conditions.append(_failure(owner, failure, now))
+    if conditions:
+        status["conditions"] = conditions
+    return status
+
+
+def _failure(owner: Object, failure: str, now: float) -> Object:
+    known = next((row for row in get(owner, ".status.conditions", []) if row["type"] == "ReplicaFailure"), None)
+    if known is not None:
+        return dict(known)
+    reason, _, message = failure.partition(": ")
+    return {
+        "type": "ReplicaFailure",
+        "status": "True",
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": timestamp(now),
+    }
+
+
+def look_again(owner: Object, pods: Sequence[Object], now: float) -> float | None:
+    """Seconds until the next pod has been ready for minReadySeconds; None where none waits for that."""
+    min_ready = float(get(owner, ".spec.minReadySeconds", 0))
+    if not min_ready:
+        return None
+    waits = [
+        since + min_ready - now
+        for pod in pods
+        if is_active(pod) and (since := ready_since(pod)) is not None and since + min_ready > now
+    ]
+    return min(waits, default=None)
+
+
+# Doing it
+
+
+async def reconcile(kind: str, key: str, context: Context, selector_of: SelectorOf) -> float | None:
+    """Makes the pods of one owner as many as it wants, and its status true."""
+    owner = context.lister[kind].get(key)
+    if owner is None:
+        return None
+    selector = selector_of(owner)
+    claimed = claim(owner, candidates(owner, context.lister["Pod"]), selector)
+    mine = await _claim(owner, claimed, context)
+    failure: ApiError | None = None
+    said: str | None = None
+    if not is_deleting(owner):
+        wanted = plan(int(get(owner, ".spec.replicas", 1)), mine, _related(kind, owner, mine, context), context.clock())
+        failure = await _create(owner, wanted.create, context) or await _delete(owner, wanted.delete, context)
+        if failure is not None:
+            said = f"{'FailedCreate' if wanted.create else 'FailedDelete'}: {failure}"
+        if wanted.create or wanted.delete:  # count what we just did: one write of the status instead of two
+            mine = claim(owner, context.lister["Pod"].by_owner(uid_of(owner)), selector).mine
+    await _report(owner, mine, said, context)
+    if failure is not None:
+        raise failure
+    return look_again(owner, mine, context.clock())
+
+
+def candidates(owner: Object, pods: Lister) -> list[Object]:
+    """The pods that are the owner's or could become so: no need to look at a whole namespace."""
+    pods.add_index("orphan", lambda pod: [] if controller_of(pod) else [pod["metadata"]["namespace"]])
+    owned = [pod for pod in pods.by_owner(uid_of(owner)) if controller_of(pod)]
+    return owned + pods.by("orphan", owner["metadata"]["namespace"])
+
+
+def _related(kind: str, owner: Object, mine: Sequence[Object], context: Context) -> Sequence[Object]:
+    """The pods of all owners that have the same controller as this one (the ReplicaSets of a Deployment)."""
+    above = controller_of(owner)
+    if above is None:
+        return mine
+    sisters = [one for one in context.lister[kind].by_owner(above["uid"]) if (controller_of(one) or {}) == above]
+    return [pod for one in sisters for pod in context.lister["Pod"].by_owner(uid_of(one))] or mine
+
+
+async def _claim(owner: Object, claimed: Claim, context: Context) -> list[Object]:
+    """Adopts and releases; returns the pods that are the owner's afterwards."""
+    mine = list(claimed.mine)
+    if claimed.adopt:
+        # Not on the strength of what we remember: an owner that was deleted, or made anew, adopts nothing.
+        fresh = await context.client.get(owner["kind"], key_of(owner))
+        if uid_of(fresh) != uid_of(owner) or is_deleting(fresh):
+            adopted = {uid_of(pod) for pod in claimed.adopt}
+            mine = [pod for pod in mine if uid_of(pod) not in adopted]
+        else:
+            for pod in claimed.adopt:
+                owners = [*owners_of(pod), owner_reference(owner)]
+                if not await _set_owners(pod, owners, context):
+                    mine.remove(pod)
+    for pod in claimed.release:
+        await _set_owners(pod, [row for row in owners_of(pod) if row["uid"] != uid_of(owner)], context)
+    return mine
+
+
+async def _set_owners(pod: Object, owners: Sequence[Any], context: Context) -> bool:
+    """False where the pod is gone. The resourceVersion sees to it that no other change of the owners is undone."""
+    metadata = pod["metadata"]
+    precondition = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+    patch = {"metadata": {**precondition, "ownerReferences": list(owners) or None}}
+    try:
+        await context.client.patch("Pod", key_of(pod), patch)
+    except NotFound:
+        return False
+    return True
+
+
+def pod_of(owner: Object) -> Object:
+    """A pod from the owner's template; the API gives it the rest of its name."""
+    template = owner["spec"]["template"]
+    given = template.get("metadata") or {}
+    metadata: Object = {
+        "generateName": f"{owner['metadata']['name']}-",
+        "namespace": owner["metadata"]["namespace"],
+        "ownerReferences": [owner_reference(owner)],
+    }
+    for name in ("labels", "annotations", "finalizers"):
+        if given.get(name):
+            metadata[name] = given[name]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+
+
+async def _create(owner: Object, count: int, context: Context) -> ApiError | None:
+    """Batches of 1, 2, 4 …: a template that is refused costs one request, not five hundred."""
+    body = pod_of(owner) if count else {}
+
+    async def one() -> ApiError | None:
+        try:
+            pod = await context.client.create(body)
+        except ApiError as error:
+            if is_namespace_ending(error):
+                return None
+            context.events.event(owner, "Warning", "FailedCreate", f"Error creating: {error}")
+            return error
+        context.events.event(owner, "Normal", "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
+        return None
+
+    batch = 1
+    while count > 0:
+        batch = min(batch, count)
+        if error := await _all([one() for _ in range(batch)]):
+            return error
+        count -= batch
+        batch *= 2
+    return None
+
+
+async def _delete(owner: Object, pods: Sequence[Object], context: Context) -> ApiError | None:
+    async def one(pod: Object) -> ApiError | None:
+        name = pod["metadata"]["name"]
+        try:
+            await context.client.delete("Pod", key_of(pod), uid=uid_of(pod))
+        except NotFound:
+            return None
+        except ApiError as error:
+            context.events.event(owner, "Warning", "FailedDelete", f"Error deleting: {error}")
+            return error
+        context.events.event(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
+        return None
+
+    return await _all([one(pod) for pod in pods])
+
+
+async def _all(ways: Sequence[Awaitable[ApiError | None]]) -> ApiError | None:
+    """The first error, after all have ended."""
+    if len(ways) == 1:
+        return await ways[0]
+    ends = await asyncio.gather(*ways, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, BaseException):
+            raise end
+    return next((end for end in ends if isinstance(end, ApiError)), None)
+
+
+async def _report(owner: Object, mine: Sequence[Object], failure: str | None, context: Context) -> None:
+    known = context.lister[owner["kind"]].get(key_of(owner), owner)
+    if uid_of(known) != uid_of(owner):
+        return
+    status = status_of(owner, mine, failure, context.clock())
+    if status != (known.get("status") or {}):
+        try:
+            await context.client.update_status({**known, "status": status})
+        except NotFound:
+            return
+
+
+def is_namespace_ending(error: ApiError) -> bool:
+    """Whether the API refused a create because the namespace is being deleted: then trying again is no use."""
+    causes = error.details.get("causes") or []
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
+
+
+def owners_that_match(kind: str, selector_of: SelectorOf) -> KeysOf:
+    """The map function from a pod: to its controller, or, for an orphan, to all that would like to have it."""
+
+    def keys(pod: Object, lister: Listers) -> list[str]:
+        namespace = pod["metadata"]["namespace"]
+        controller = controller_of(pod)
+        if controller is not None:
+            return [f"{namespace}/{controller['name']}"] if controller["kind"] == kind else []
+        labels = labels_of(pod)
+        return [key_of(one) for one in lister[kind].by_namespace(namespace) if selector_of(one).matches(labels)]
+
+    return keys

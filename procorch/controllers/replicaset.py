@@ -1,0 +1,23 @@
+"""ReplicaSet: so many pods of a template, chosen by a label selector; the work is in replicas.py."""
+
+from __future__ import annotations
+
+from procorch.controllers import replicas
+from procorch.controllers.controller import Context, Controller, own
+from procorch.objects import Object
+from procorch.selectors import LabelSelector
+
+
+def selector_of(rs: Object) -> LabelSelector:
+    return LabelSelector.of(rs["spec"]["selector"])
+
+
+async def reconcile(key: str, context: Context) -> float | None:
+    return await replicas.reconcile("ReplicaSet", key, context, selector_of)
+
+
+CONTROLLER = Controller(
+    "replicaset",
+    reconcile,
+    watches={"ReplicaSet": own, "Pod": replicas.owners_that_match("ReplicaSet", selector_of)},
+)
