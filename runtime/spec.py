@@ -130,7 +130,6 @@ class ProcessSpec:
     hostname: str = ""
     oom_score_adj: int = 0
     rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    privileged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,327 @@
+"""Groups of processes and what they may use: cgroup v1 and v2 in one shape.
+
+A group is named by its path from the hierarchy's root ("procorch/burstable/web-1/main"). Version 1 has one tree a
+controller, reached through cgroupspy; version 2 one tree for all. A hybrid machine (v1 controllers beside an empty v2
+tree) counts as version 1. Nothing here waits in a loop without sleeping, and what is written can be read back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from cgroupspy.controllers import Controller
+from cgroupspy.interfaces import BaseFileInterface, IntegerFile
+from cgroupspy.nodes import Node
+
+from . import syscalls
+from .spec import Limits, RuntimeFailed
+
+MOUNT = Path("/sys/fs/cgroup")
+PERIOD = 100_000  # microseconds of a cpu quota's period, the kernel's default
+LEAST_QUOTA = 1_000  # microseconds: the kernel answers EINVAL below
+CGROUP2_MAGIC = 0x63677270
+UNLIMITED = 1 << 62  # version 1 has no word for it: memory.limit_in_bytes then reads as a number near 2^63
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a group used: processor time in seconds since it was made, bytes of memory and processes now."""
+
+    cpu_seconds: float
+    memory_bytes: int
+    processes: int
+
+
+def shares(millis: int) -> int:
+    """Version 1's cpu.shares: 1024 a core; the kernel takes 2 to 262144."""
+    return min(max(millis * 1024 // 1000, 2), 262_144)
+
+
+def weight(millis: int) -> int:
+    """Version 2's cpu.weight, 1 to 10000, on the scale that container engines map shares to."""
+    return 1 + (shares(millis) - 2) * 9999 // 262_142
+
+
+def quota(millis: int) -> int:
+    """Microseconds of processor time in a PERIOD."""
+    return max(millis * PERIOD // 1000, LEAST_QUOTA)
+
+
+class Groups(Protocol):
+    """What both versions can."""
+
+    version: int
+
+    def create(self, path: str, limits: Limits, *, leaf: bool = False) -> None:
+        """Make the group with its parents and set its limits; leaf: it is one program's. Raises RuntimeFailed."""
+
+    def read(self, path: str) -> Limits:
+        """The limits as the kernel has them now."""
+
+    def usage(self, path: str) -> Usage: ...
+
+    def processes(self, path: str) -> list[int]:
+        """Pids of the group and of those below it."""
+
+    def tasks_files(self, path: str) -> list[str]:
+        """Version 1: the files to which a process with a single thread writes 0 to join."""
+
+    def directory(self, path: str) -> str:
+        """Version 2: the directory for CLONE_INTO_CGROUP; version 1: empty."""
+
+    def oom_file(self, path: str) -> str:
+        """The file with the counter `oom_kill`."""
+
+    async def kill(self, path: str) -> None:
+        """End everything in the group and below; returns when all are signalled, not when they are gone."""
+
+    async def remove(self, path: str, timeout: float = 10.0) -> None:
+        """Remove the group and those below it, as soon as they are empty; raises RuntimeFailed after `timeout` s."""
+
+
+def detect(mount: Path = MOUNT) -> Groups:
+    """The machine's version; raises RuntimeFailed where there are no cgroups."""
+    try:
+        if syscalls.filesystem_kind(str(mount)) == CGROUP2_MAGIC:
+            return Version2(mount)
+    except OSError as error:
+        raise RuntimeFailed(f"no cgroups at {mount}: {error}") from error
+    missing = [name for name in Version1.NEEDED if not (mount / name).is_dir()]
+    if missing:
+        raise RuntimeFailed(f"cgroups at {mount}: no {', '.join(missing)} controller; mount cgroup2 there or these")
+    return Version1(mount)
+
+
+def _below(directory: Path) -> Iterator[Path]:
+    """The directories of a group's tree, the deepest first."""
+    with contextlib.suppress(FileNotFoundError):
+        for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+            if entry.is_dir(follow_symlinks=False):
+                yield from _below(Path(entry.path))
+    yield directory
+
+
+def _pids(directory: Path) -> list[int]:
+    found: list[int] = []
+    for one in _below(directory):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += map(int, (one / "cgroup.procs").read_text().split())
+    return found
+
+
+async def _remove_tree(directory: Path, timeout: float) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    pause = 0.001
+    while True:
+        try:
+            for one in _below(directory):
+                with contextlib.suppress(FileNotFoundError):
+                    one.rmdir()
+            return
+        except OSError as error:
+            if loop.time() > deadline:
+                raise RuntimeFailed(f"cgroup {directory}: {error.strerror}, still holds {_pids(directory)}") from error
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 0.1)
+
+
+def _signal_all(pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+class PidsController(Controller):  # type: ignore[misc]
+    """cgroupspy has none: pids.max ("max" or a number), pids.current."""
+
+    max = BaseFileInterface("pids.max")
+    current = IntegerFile("pids.current", readonly=True)
+
+
+class FreezerController(Controller):  # type: ignore[misc]
+    """cgroupspy has none: freezer.state is THAWED, FREEZING or FROZEN."""
+
+    state = BaseFileInterface("freezer.state")
+
+
+class GroupNode(Node):  # type: ignore[misc]
+    """One directory of one controller's tree."""
+
+    CONTROLLERS = Node.CONTROLLERS | {b"pids": PidsController, b"freezer": FreezerController}
+
+
+class Version1:
+    """One tree a controller."""
+
+    version = 1
+    NEEDED = ("cpu", "cpuacct", "memory", "pids", "freezer")
+
+    def __init__(self, mount: Path) -> None:
+        top = GroupNode(str(mount))
+        self._trees = {name: GroupNode(name, parent=top) for name in self.NEEDED}
+        # cpu and cpuacct are often two names of one tree: joined and removed once.
+        self._roots = sorted({os.path.realpath(mount / name) for name in self.NEEDED})
+
+    def _controller(self, name: str, path: str) -> Any:
+        return GroupNode(path, parent=self._trees[name]).controller
+
+    def _directory(self, name: str, path: str) -> Path:
+        return Path(os.fsdecode(self._trees[name].full_path), path)
+
+    def create(self, path: str, limits: Limits, *, leaf: bool = False) -> None:
+        try:
+            for root in self._roots:
+                os.makedirs(f"{root}/{path}", exist_ok=True)
+            if limits.cpu_request_millis is not None:
+                self._controller("cpu", path).shares = shares(limits.cpu_request_millis)
+            if limits.cpu_limit_millis is not None:
+                self._controller("cpu", path).cfs_quota_us = quota(limits.cpu_limit_millis)
+            if limits.memory_limit_bytes is not None:
+                self._controller("memory", path).limit_in_bytes = limits.memory_limit_bytes
+            if limits.pids is not None:
+                self._controller("pids", path).max = limits.pids
+        except OSError as error:
+            raise RuntimeFailed(f"cgroup {path}: {limits}: {error}") from error
+
+    def read(self, path: str) -> Limits:
+        cpu = self._controller("cpu", path)
+        micros = cpu.cfs_quota_us
+        memory = self._controller("memory", path).limit_in_bytes
+        pids = self._controller("pids", path).max
+        return Limits(
+            cpu_request_millis=-(-cpu.shares * 1000 // 1024),
+            cpu_limit_millis=None if micros is None else micros * 1000 // cpu.cfs_period_us,
+            memory_limit_bytes=None if memory is None or memory >= UNLIMITED else memory,
+            pids=None if pids == "max" else int(pids),
+        )
+
+    def usage(self, path: str) -> Usage:
+        return Usage(
+            cpu_seconds=self._controller("cpuacct", path).usage / 1e9,
+            memory_bytes=self._controller("memory", path).usage_in_bytes,
+            processes=self._controller("pids", path).current,
+        )
+
+    def processes(self, path: str) -> list[int]:
+        return _pids(self._directory("freezer", path))
+
+    def tasks_files(self, path: str) -> list[str]:
+        return [f"{root}/{path}/tasks" for root in self._roots]
+
+    def directory(self, path: str) -> str:
+        return ""
+
+    def oom_file(self, path: str) -> str:
+        return str(self._directory("memory", path) / "memory.oom_control")
+
+    async def kill(self, path: str) -> None:
+        """Frozen, they cannot fork away from the signal; it takes effect when they thaw."""
+        freezer = self._controller("freezer", path)
+        try:
+            freezer.state = "FROZEN"
+            pause = 0.0005
+            while freezer.state != "FROZEN" and pause < 0.5:
+                await asyncio.sleep(pause)
+                pause *= 2
+            _signal_all(self.processes(path))
+        except FileNotFoundError:
+            return  # no group, nobody in it
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                freezer.state = "THAWED"
+
+    async def remove(self, path: str, timeout: float = 10.0) -> None:
+        for root in self._roots:
+            await _remove_tree(Path(root, path), timeout)
+
+
+class Version2:
+    """One tree for all controllers; processes live in its leaves only."""
+
+    version = 2
+    NEEDED = ("cpu", "memory", "pids")
+
+    def __init__(self, mount: Path) -> None:
+        self._mount = mount
+        self._enabled: set[Path] = set()
+
+    def create(self, path: str, limits: Limits, *, leaf: bool = False) -> None:
+        directory = self._mount / path
+        try:
+            for above in reversed(directory.relative_to(self._mount).parents):
+                self._enable(self._mount / above)
+            directory.mkdir(exist_ok=True)
+            for name, text in self._texts(limits):
+                (directory / name).write_text(text)
+            if leaf:
+                # A program that lost one of its processes to the memory limit is rarely still one.
+                (directory / "memory.oom.group").write_text("1")
+        except OSError as error:
+            raise RuntimeFailed(f"cgroup {path}: {limits}: {error}") from error
+
+    def _enable(self, directory: Path) -> None:
+        """A controller is there for groups below only if the group above hands it down."""
+        if directory not in self._enabled or not directory.is_dir():
+            directory.mkdir(exist_ok=True)
+            (directory / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in self.NEEDED))
+            self._enabled.add(directory)
+
+    @staticmethod
+    def _texts(limits: Limits) -> Iterator[tuple[str, str]]:
+        if limits.cpu_request_millis is not None:
+            yield "cpu.weight", str(weight(limits.cpu_request_millis))
+        if limits.cpu_limit_millis is not None:
+            yield "cpu.max", f"{quota(limits.cpu_limit_millis)} {PERIOD}"
+        if limits.memory_limit_bytes is not None:
+            yield "memory.max", str(limits.memory_limit_bytes)
+        if limits.pids is not None:
+            yield "pids.max", str(limits.pids)
+
+    def _text(self, path: str, name: str) -> str:
+        return (self._mount / path / name).read_text().strip()
+
+    def read(self, path: str) -> Limits:
+        micros, period = self._text(path, "cpu.max").split()
+        memory, pids = self._text(path, "memory.max"), self._text(path, "pids.max")
+        share = 2 + (int(self._text(path, "cpu.weight")) - 1) * 262_142 // 9999
+        return Limits(
+            cpu_request_millis=-(-share * 1000 // 1024),
+            cpu_limit_millis=None if micros == "max" else int(micros) * 1000 // int(period),
+            memory_limit_bytes=None if memory == "max" else int(memory),
+            pids=None if pids == "max" else int(pids),
+        )
+
+    def usage(self, path: str) -> Usage:
+        stat = dict(line.split() for line in self._text(path, "cpu.stat").splitlines())
+        return Usage(
+            cpu_seconds=int(stat["usage_usec"]) / 1e6,
+            memory_bytes=int(self._text(path, "memory.current")),
+            processes=int(self._text(path, "pids.current")),
+        )
+
+    def processes(self, path: str) -> list[int]:
+        return _pids(self._mount / path)
+
+    def tasks_files(self, path: str) -> list[str]:
+        return []
+
+    def directory(self, path: str) -> str:
+        return str(self._mount / path)
+
+    def oom_file(self, path: str) -> str:
+        return str(self._mount / path / "memory.events")
+
+    async def kill(self, path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            (self._mount / path / "cgroup.kill").write_text("1")
+
+    async def remove(self, path: str, timeout: float = 10.0) -> None:
+        await _remove_tree(self._mount / path, timeout)

@@ -1,0 +1,406 @@
+"""The pause: init and supervisor of one sandbox, a small process that outlives the agent that asked for it.
+
+It is pid 1 of a pid namespace in which each of its processes has another one: whoever kills the pause has the kernel
+kill everything in the sandbox, and signals that it does not handle do not reach it. It holds the network, ipc and uts
+namespaces, starts processes by raw clone, reads their pipes and writes their logs, reaps them and remembers how they
+ended, in memory and in `processes.json` beside its socket.
+
+One loop over epoll; every fd has one handler; a handler reads once and never waits.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+from . import process, syscalls
+from .logwriter import LogWriter
+from .wire import Message, Unpacker, pack
+
+READ = 64 * 1024
+SPAWN = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS
+
+
+class Connection:
+    """One agent on the control socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self.unpacker = Unpacker()
+
+    def send(self, message: Message) -> None:
+        """Hand a message over; an agent that does not read for 200 kB is cut off: it comes back and asks anew."""
+        try:
+            data = pack(message)
+            if self.sock.send(data) < len(data):
+                self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # its end is read as an end
+
+
+class Running:
+    """A child of the pause: a process of the sandbox, or a command run beside one (`run` holds its request)."""
+
+    def __init__(self, name: str, pid: int, pidfd: int) -> None:
+        self.name, self.pid, self.pidfd = name, pid, pidfd
+        self.streams: dict[int, str] = {}
+        self.told = -1
+        self.error = b""
+        self.log: LogWriter | None = None
+        self.stdin = -1
+        self.oom_file = ""
+        self.answer: Callable[[Message], None] | None = None
+        self.run: dict[str, Any] | None = None
+
+
+class Pause:
+    """directory: where the control socket lies; connection: the agent that asked for this pause."""
+
+    def __init__(self, connection: socket.socket, directory: str) -> None:
+        self.directory = directory
+        self.assigned = False
+        self.states: dict[str, Message] = {}
+        self.running: dict[str, Running] = {}
+        self.commands: set[Running] = set()
+        self.tmpfs: set[str] = set()
+        self.connections: set[Connection] = set()
+        self.epoll = select.epoll()
+        self.handlers: dict[int, Callable[[], None]] = {}
+        self.own_pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self._listen()
+        self._connected(Connection(connection))
+
+    # --- the loop ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        while True:
+            deadlines = [one.run["deadline"] for one in self.commands if one.run]
+            wait = max(0.0, min(deadlines) - time.monotonic()) if deadlines else -1
+            for fd, _ in self.epoll.poll(wait):
+                if handler := self.handlers.get(fd):
+                    handler()
+            if deadlines:
+                self._end_overdue()
+
+    def _watch(self, fd: int, handler: Callable[[], None]) -> None:
+        self.handlers[fd] = handler
+        self.epoll.register(fd, select.EPOLLIN)
+
+    def _close(self, fd: int) -> None:
+        if self.handlers.pop(fd, None):
+            self.epoll.unregister(fd)
+        os.close(fd)
+
+    def _listen(self) -> None:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        fd = os.open(self.directory, syscalls.O_PATH | os.O_CLOEXEC)
+        listener.bind(f"/proc/self/fd/{fd}/control")  # a socket's own path may have 108 bytes only
+        os.close(fd)
+        listener.listen(8)
+
+        def accept() -> None:
+            try:
+                self._connected(Connection(listener.accept()[0]))
+            except OSError:
+                pass  # the caller has gone again
+
+        self._watch(listener.fileno(), accept)
+
+    def _connected(self, connection: Connection) -> None:
+        self.connections.add(connection)
+        self._watch(connection.sock.fileno(), lambda: self._read(connection))
+
+    def _read(self, connection: Connection) -> None:
+        try:
+            data = connection.sock.recv(READ)
+            messages = connection.unpacker.feed(data)
+        except BlockingIOError:
+            return
+        except (OSError, ValueError):
+            data, messages = b"", []
+        for message in messages:
+            self._obey(connection, message)
+        if not data:
+            self.connections.discard(connection)
+            self._close(connection.sock.detach())
+            if not self.assigned and not self.connections:
+                os._exit(0)  # a warm pause whose agent has gone is nobody's
+
+    def _obey(self, connection: Connection, message: Message) -> None:
+        def answer(result: Message) -> None:
+            connection.send({"id": message.get("id"), **result})
+
+        try:
+            result = getattr(self, f"do_{message['do']}")(message, answer)
+        except Exception as error:  # what one request does wrong must not end the sandbox
+            result = {"error": str(error) or type(error).__name__}
+        if result is not None:
+            answer(result)
+
+    # --- what an agent can ask --------------------------------------------------------------------------------------
+
+    def do_hello(self, message: Message, answer: object) -> Message:
+        return {"processes": list(self.states.values())}
+
+    def do_assign(self, message: Message, answer: object) -> Message:
+        """This pause is now a sandbox's: its name, its place on disk, what its namespaces need."""
+        self.assigned = True
+        self.directory = message["directory"]
+        if message["hostname"]:
+            syscalls.set_hostname(message["hostname"])
+        flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+        os.makedirs(f"{self.directory}/shm", exist_ok=True)
+        if message["host_ipc"]:
+            syscalls.mount("/dev/shm", f"{self.directory}/shm", "", syscalls.MS_BIND)
+        else:
+            syscalls.mount("shm", f"{self.directory}/shm", "tmpfs", flags | syscalls.MS_NOEXEC, "mode=1777,size=65536k")
+        if message["layers_in_memory"]:
+            os.makedirs(f"{self.directory}/layers", exist_ok=True)
+            syscalls.mount("layers", f"{self.directory}/layers", "tmpfs", flags)
+        for name, value in message["sysctls"].items():
+            with open(f"/proc/sys/{name.replace('.', '/')}", "w") as file:
+                file.write(value)
+        syscalls.set_title(f"procorch:pause {message['name']}")
+        return {}
+
+    def do_start(self, message: Message, answer: Callable[[Message], None]) -> Message | None:
+        """Clone a process that carries out the steps; answered when it is the program, or cannot be."""
+        name = message["name"]
+        if name in self.states:
+            return {"error": f"{name}: there is a process of this name already"}
+        for path, options in message["tmpfs"]:
+            self._shared_tmpfs(path, options)
+        one = self._spawn(name, message, SPAWN)
+        one.answer = answer
+        one.log = LogWriter(message["log"]) if message["log"] else None
+        one.oom_file = message["oom_file"]
+        self.running[name] = one
+        self.states[name] = {
+            "name": name, "pid": one.pid, "started_at": time.time(), "finished_at": None, "exit_code": None,
+            "signal": 0, "oom_killed": False, "error": "",
+        }  # fmt: skip
+        return None
+
+    def do_run(self, message: Message, answer: Callable[[Message], None]) -> Message | None:
+        """A command in a running process's namespaces; answered when it has ended, with what it wrote."""
+        beside = self.running.get(message["name"])
+        if beside is None:
+            return {"error": f"{message['name']}: not running"}
+        for step in message["steps"]:
+            if step[0] == "enter":
+                step[1] = beside.pidfd
+        syscalls.setns(beside.pidfd, syscalls.CLONE_NEWPID)
+        try:
+            one = self._spawn(message["name"], message, 0)
+        finally:
+            syscalls.setns(self.own_pidns, syscalls.CLONE_NEWPID)
+        one.answer = answer
+        deadline = time.monotonic() + message["timeout"]
+        one.run = {"deadline": deadline, "left": message["most"], "stdout": [], "stderr": [], "late": False}
+        self.commands.add(one)
+        return None
+
+    def do_signal(self, message: Message, answer: object) -> Message:
+        one = self.running.get(message["name"])
+        if one is None:
+            return {"error": f"{message['name']}: not running"}
+        signal.pidfd_send_signal(one.pidfd, message["signum"])
+        return {}
+
+    def do_forget(self, message: Message, answer: object) -> Message:
+        if message["name"] in self.running:
+            return {"error": f"{message['name']}: still running"}
+        self.states.pop(message["name"], None)
+        self._save()
+        return {}
+
+    # --- children ---------------------------------------------------------------------------------------------------
+
+    def _shared_tmpfs(self, path: str, options: str) -> None:
+        if path not in self.tmpfs:
+            os.makedirs(path, exist_ok=True)
+            syscalls.mount("tmpfs", path, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
+            self.tmpfs.add(path)
+
+    def _spawn(self, name: str, message: Message, flags: int) -> Running:
+        out, err, told = (os.pipe2(os.O_CLOEXEC) for _ in range(3))
+        stdin = os.pipe2(os.O_CLOEXEC) if message["stdin"] else (os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), -1)
+        cgroup = os.open(message["cgroup"], os.O_RDONLY | os.O_CLOEXEC) if message["cgroup"] else -1
+        try:
+            pid, pidfd = syscalls.clone(flags, cgroup)
+            if pid == 0:
+                process.carry_out(message["steps"], stdin[0], out[1], err[1], told[1])
+        except OSError:
+            for fd in (out[0], err[0], told[0], stdin[1]):
+                if fd >= 0:
+                    os.close(fd)
+            raise
+        finally:
+            for fd in (stdin[0], out[1], err[1], told[1], cgroup):
+                if fd >= 0:
+                    os.close(fd)
+        one = Running(name, host_pid(pidfd) or pid, pidfd)
+        one.streams, one.told, one.stdin = {out[0]: "stdout", err[0]: "stderr"}, told[0], stdin[1]
+        for fd in one.streams:
+            os.set_blocking(fd, False)
+            self._watch(fd, lambda fd=fd: self._output(one, fd))  # type: ignore[misc]
+        os.set_blocking(one.told, False)
+        self._watch(one.told, lambda: self._told(one))
+        self._watch(pidfd, lambda: self._ended(one))
+        return one
+
+    def _output(self, one: Running, fd: int) -> bool:
+        """Read one piece; True if there may be more."""
+        try:
+            data = os.read(fd, READ)
+        except BlockingIOError:
+            return False
+        stream = one.streams[fd]
+        if one.run is not None:
+            kept = data[: one.run["left"]]
+            one.run["left"] -= len(kept)
+            one.run["truncated"] = one.run.get("truncated", False) or len(kept) < len(data)
+            one.run[stream].append(kept)
+        elif one.log is not None:
+            if data:
+                one.log.feed(stream, data, time.time_ns())
+            else:
+                one.log.end(stream, time.time_ns())
+        if not data:
+            del one.streams[fd]
+            self._close(fd)
+        return bool(data)
+
+    def _told(self, one: Running) -> None:
+        """The child's own words: none, and the pipe's end, mean that the program runs."""
+        try:
+            data = os.read(one.told, READ)
+        except BlockingIOError:
+            return
+        one.error += data
+        if data:
+            return
+        self._close(one.told)
+        one.told = -1
+        if one.run is None and not one.error and (answer := one.answer):
+            one.answer = None
+            state = self.states[one.name]
+            state["started_at"] = time.time()
+            answer({"process": state})
+            self._changed(one.name)
+
+    def _ended(self, one: Running) -> None:
+        result = os.waitid(os.P_PIDFD, one.pidfd, os.WEXITED | os.WNOHANG)
+        if result is None:
+            return
+        while one.told >= 0:
+            self._told(one)
+        for fd in list(one.streams):
+            # Everything that could write is dead, but a pipe handed out of the sandbox may go on: a bound.
+            for _ in range(64):
+                if not self._output(one, fd):
+                    break
+        for fd in list(one.streams):
+            if one.log is not None:
+                one.log.end(one.streams[fd], time.time_ns())
+            self._close(fd)
+        if one.log is not None:
+            one.log.close()
+        if one.stdin >= 0:
+            os.close(one.stdin)
+        self._close(one.pidfd)
+        number = result.si_status if result.si_code != os.CLD_EXITED else 0
+        self._report(one, 128 + number if number else result.si_status, number)
+
+    def _report(self, one: Running, code: int, number: int) -> None:
+        error = one.error.decode(errors="surrogateescape")
+        if one.run is not None:
+            self.commands.discard(one)
+            run = one.run
+            written = {stream: b"".join(run[stream]).decode("latin-1") for stream in ("stdout", "stderr")}
+            flags = {"truncated": run.get("truncated", False), "timed_out": run["late"]}
+            if one.answer:
+                one.answer({"ran": {"exit_code": 128 if error else code, "error": error, **written, **flags}})
+            return
+        del self.running[one.name]
+        state = self.states[one.name]
+        state |= {"finished_at": time.time(), "exit_code": 128 if error else code, "signal": number, "error": error}
+        state["oom_killed"] = code != 0 and out_of_memory(one.oom_file)
+        if one.answer:
+            one.answer({"process": state})
+        self._changed(one.name)
+
+    def _end_overdue(self) -> None:
+        now = time.monotonic()
+        for one in self.commands:
+            if one.run and one.run["deadline"] <= now and not one.run["late"]:
+                one.run.update(late=True, deadline=now + 3600.0)
+                signal.pidfd_send_signal(one.pidfd, signal.SIGKILL)
+
+    # --- what is known ----------------------------------------------------------------------------------------------
+
+    def _changed(self, name: str) -> None:
+        for connection in list(self.connections):
+            connection.send({"event": "process", "process": self.states[name]})
+        self._save()
+
+    def _save(self) -> None:
+        """On disk too: how processes ended is to be known even when the pause is not there to tell."""
+        try:
+            with open(f"{self.directory}/processes.new", "w") as file:
+                json.dump(list(self.states.values()), file)
+            os.rename(f"{self.directory}/processes.new", f"{self.directory}/processes.json")
+        except OSError:
+            pass  # a full disk costs the copy, not the sandbox
+
+
+def host_pid(pidfd: int) -> int:
+    """The pid as the machine sees it: our /proc is the machine's."""
+    with open(f"/proc/self/fdinfo/{pidfd}") as file:
+        for line in file:
+            if line.startswith("Pid:"):
+                return int(line.split()[1])
+    return 0
+
+
+def out_of_memory(path: str) -> bool:
+    """Whether the kernel killed something in the cgroup for its memory: the counter oom_kill in this file."""
+    try:
+        with open(path) as file:
+            return any(line.startswith("oom_kill ") and line.split()[1] != "0" for line in file)
+    except OSError:
+        return False
+
+
+def bring_up_loopback() -> None:
+    """`lo` of a new network namespace is down; SIOCSIFFLAGS with IFF_UP."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        fcntl.ioctl(sock, 0x8914, struct.pack("16sh14x", b"lo", 1))
+
+
+def main(connection: socket.socket, directory: str, host_network: bool) -> None:
+    """What the forked child of the zygote becomes. Never returns."""
+    try:
+        os.setsid()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)  # which an init is not sent
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+        if not host_network:
+            bring_up_loopback()
+        syscalls.set_title("procorch:pause (warm)")
+        Pause(connection, directory).run()
+    except OSError as error:
+        if error.errno != errno.EPIPE:
+            os.write(2, f"procorch:pause {directory}: {error}\n".encode())
+    finally:
+        os._exit(1)

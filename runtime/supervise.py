@@ -1,0 +1,274 @@
+"""The runtime of one machine: makes sandboxes, keeps a few pauses warm, and finds everything again after a restart.
+
+    <directory>/lock              held while a runtime uses the directory
+    <directory>/mask/             where the zygote, in its own mount namespace, has the mask of the machine's secrets
+    <directory>/pool/<n>/         a warm pause's, until it is given away: renamed to
+    <directory>/sandboxes/<id>/   sandbox.json (spec and pause's identity), control (the pause's socket),
+                                  processes.json (written by the pause), shm/, tmpfs/, layers/<process>/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import re
+import secrets
+import shutil
+import signal
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from . import cgroups, syscalls
+from .channel import Channel, Zygote
+from .identity import Identity
+from .sandbox import Sandbox, Surroundings
+from .spec import Limits, RuntimeFailed, SandboxSpec
+
+logger = logging.getLogger(__name__)
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}")
+OVERLAYFS_MAGIC = 0x794C7630
+REFILL_AFTER = 0.02  # seconds: a start that is under way comes first
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A pause that was forked: connected, and known by pidfd."""
+
+    identity: Identity
+    pidfd: int
+    channel: Channel
+    directory: Path
+
+
+class Runtime:
+    """directory: state, kept over restarts. cgroup: the group below which all others are.
+
+    warm: how many pauses wait for a sandbox. hidden: paths that no host root shows, besides `directory`.
+    on_change is called with a sandbox's id when one of its processes started or ended, or its pause did.
+    """
+
+    def __init__(
+        self, directory: Path, *, cgroup: str = "procorch", warm: int = 2, hidden: Sequence[Path] = ()
+    ) -> None:
+        self.directory = directory.resolve()
+        self.cgroup = cgroup.strip("/")
+        self.on_change: Callable[[str], None] = lambda sandbox_id: None
+        self._warm = warm
+        self._hidden = [str(path) for path in (self.directory, *hidden)]
+        self._sandboxes: dict[str, Sandbox] = {}
+        self.sandboxes: Mapping[str, Sandbox] = MappingProxyType(self._sandboxes)
+        self._pool: list[Pause] = []
+        self._zygote: Zygote | None = None
+        self._zygote_lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._refill_timer: asyncio.TimerHandle | None = None
+        self._lock = -1
+        self._closing = False
+
+    async def start(self) -> None:
+        """Take the directory, find the sandboxes on it, have the zygote ready and the pool filled."""
+        if os.geteuid() != 0:
+            raise RuntimeFailed("the runtime needs root: namespaces, mounts and cgroups are made")
+        self._loop = asyncio.get_running_loop()
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._take_lock()
+        try:
+            await self._set_up()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _set_up(self) -> None:
+        groups = cgroups.detect()
+        groups.create(f"{self.cgroup}/pauses", Limits())
+        mask = self.directory / "mask"
+        self._around = Surroundings(groups, str(mask), self._changed, self._removed)
+        self._in_memory = syscalls.filesystem_kind(str(self.directory)) == OVERLAYFS_MAGIC
+        shutil.rmtree(self.directory / "pool", ignore_errors=True)  # its pauses ended with their agent
+        for name in ("pool", "sandboxes", "mask"):
+            (self.directory / name).mkdir(mode=0o700, exist_ok=True)
+        for directory in sorted((self.directory / "sandboxes").iterdir()):
+            await self._find(directory)
+        await self._ready_zygote()
+        await self._refill()
+
+    def _take_lock(self) -> None:
+        self._lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._lock, 32, 0).decode().strip() or "unknown"
+            os.close(self._lock)
+            self._lock = -1
+            raise RuntimeFailed(f"{self.directory}: in use by another agent (pid {holder}); stop it first") from None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+
+    async def close(self) -> None:
+        """Let go of everything: sandboxes go on running, warm pauses and the zygote end."""
+        self._closing = True
+        if self._refill_timer is not None:
+            self._refill_timer.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for sandbox in self._sandboxes.values():
+            sandbox.detach()
+        for pause in self._pool:
+            await self._discard(pause)
+        self._pool.clear()
+        if self._zygote is not None:
+            await self._zygote.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    # --- after a restart --------------------------------------------------------------------------------------------
+
+    async def _find(self, directory: Path) -> None:
+        """A sandbox on disk: alive if its very pause still is, otherwise told as dead, to be removed by the caller."""
+        try:
+            told = json.loads((directory / "sandbox.json").read_text())
+            identity = Identity(told["pid"], told["start"], told["boot"])
+        except (OSError, ValueError, KeyError):
+            # The agent was killed between taking a pause and naming it: nobody was told of this sandbox.
+            shutil.rmtree(directory, ignore_errors=True)
+            return
+        sandbox = Sandbox(directory.name, told["spec"]["labels"], directory, told["cgroup"], identity, self._around)
+        self._sandboxes[sandbox.id] = sandbox
+        with contextlib.suppress(OSError, ValueError):
+            sandbox.learn(json.loads((directory / "processes.json").read_text()))
+        try:
+            pidfd = identity.open()
+        except OSError:
+            sandbox.mark_dead()
+            return
+        try:
+            sandbox.attach(pidfd, Channel.connect(directory))
+            await sandbox.catch_up()
+        except (OSError, RuntimeFailed) as error:
+            logger.warning("pause does not answer", extra={"sandbox": sandbox.id, "error": str(error)})
+
+    # --- pauses -----------------------------------------------------------------------------------------------------
+
+    async def _ready_zygote(self) -> Zygote:
+        async with self._zygote_lock:
+            if self._zygote is None or not self._zygote.alive:
+                if self._zygote is not None:
+                    await self._zygote.close()
+                    logger.warning("zygote ended, started again", extra={"pid": self._zygote.pid})
+                tasks = self._around.groups.tasks_files(f"{self.cgroup}/pauses")
+                if directory := self._around.groups.directory(f"{self.cgroup}/pauses"):
+                    tasks = [f"{directory}/cgroup.procs"]
+                self._zygote = await Zygote.start(Path(self._around.mask), self._hidden, tasks)
+            return self._zygote
+
+    async def _fork(self, *, host_network: bool = False, host_ipc: bool = False) -> Pause:
+        zygote = await self._ready_zygote()
+        directory = self.directory / "pool" / secrets.token_hex(8)
+        directory.mkdir(mode=0o700)
+        try:
+            pid, channel = await zygote.fork(directory, host_network=host_network, host_ipc=host_ipc)
+            try:
+                identity = Identity.of(pid)
+                return Pause(identity, identity.open(), channel, directory)
+            except OSError as error:
+                channel.close()
+                raise RuntimeFailed(f"a pause ended as soon as it was forked: {error}") from error
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+
+    async def _refill(self) -> None:
+        while len(self._pool) < self._warm and not self._closing:
+            self._pool.append(await self._fork())
+
+    def _refill_later(self) -> None:
+        """In the background, and not in the way of the start that emptied the pool."""
+
+        def begin() -> None:
+            self._refill_timer = None
+            self._spawn(self._refill())
+
+        if self._refill_timer is None and not self._closing:
+            self._refill_timer = self._loop.call_later(REFILL_AFTER, begin)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """A task of this runtime's own set; what it raises is logged, and the next start meets it itself."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and (error := task.exception()):
+                logger.warning("pool of pauses not filled", extra={"error": str(error)})
+
+        task = self._loop.create_task(work, name="runtime-refill")
+        self._tasks.add(task)
+        task.add_done_callback(ended)
+
+    async def _take(self, spec: SandboxSpec) -> Pause:
+        if spec.host_network or spec.host_ipc:
+            return await self._fork(host_network=spec.host_network, host_ipc=spec.host_ipc)
+        while self._pool:
+            pause = self._pool.pop(0)
+            self._refill_later()
+            if pause.channel.open:
+                return pause
+            await self._discard(pause)
+        return await self._fork()
+
+    async def _discard(self, pause: Pause) -> None:
+        pause.channel.close()
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pause.pidfd, signal.SIGKILL)
+        os.close(pause.pidfd)
+        shutil.rmtree(pause.directory, ignore_errors=True)
+
+    # --- sandboxes --------------------------------------------------------------------------------------------------
+
+    async def create(self, spec: SandboxSpec) -> Sandbox:
+        """Raises RuntimeFailed, and then has left nothing."""
+        if not NAME.fullmatch(spec.id):
+            raise RuntimeFailed(f'sandbox "{spec.id}": an id is made of letters, digits, "-", "_" and "."')
+        directory = self.directory / "sandboxes" / spec.id
+        if spec.id in self._sandboxes or directory.exists():
+            raise RuntimeFailed(f"sandbox {spec.id}: exists already")
+        group = "/".join(part for part in (self.cgroup, spec.cgroup_parent.strip("/"), spec.id) if part)
+        pause = await self._take(spec)
+        identity = pause.identity
+        told = {"spec": asdict(spec), "pid": identity.pid, "start": identity.start, "boot": identity.boot}
+        (pause.directory / "sandbox.json").write_text(json.dumps(told | {"cgroup": group}))
+        pause.directory.rename(directory)
+        sandbox = Sandbox(spec.id, dict(spec.labels), directory, group, identity, self._around)
+        sandbox.attach(pause.pidfd, pause.channel)
+        self._sandboxes[spec.id] = sandbox
+        try:
+            self._around.groups.create(group, spec.limits)
+            assigned = {"name": spec.id, "hostname": spec.hostname, "host_ipc": spec.host_ipc}
+            more = {"sysctls": dict(spec.sysctls), "layers_in_memory": self._in_memory}
+            await sandbox.assign(assigned | more)
+        except BaseException:
+            await asyncio.shield(sandbox.remove())
+            raise
+        return sandbox
+
+    async def reset(self) -> None:
+        """Remove every sandbox, then everything of the runtime's own; it is closed afterwards."""
+        for sandbox in list(self._sandboxes.values()):
+            await sandbox.remove()
+        await self.close()
+        await self._around.groups.remove(self.cgroup)
+        await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
+
+    def _changed(self, sandbox_id: str) -> None:
+        self.on_change(sandbox_id)
+
+    def _removed(self, sandbox_id: str) -> None:
+        self._sandboxes.pop(sandbox_id, None)
