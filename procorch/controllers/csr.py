@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from procorch.clock import parse_timestamp, timestamp
 from procorch.controllers.controller import Context, Controller, own
-from procorch.controllers.pods import created_at
+from procorch.pods import created_at
 from procorch.objects import NotFound, Object, condition_of, get, key_of, uid_of
 
 SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"

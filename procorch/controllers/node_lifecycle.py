@@ -18,7 +18,7 @@ from typing import Any
 from procorch.clock import timestamp
 from procorch.controllers.config import ControllerConfig
 from procorch.controllers.controller import Context, Controller, own
-from procorch.controllers.pods import is_ready
+from procorch.pods import is_ready
 from procorch.objects import (
     Conflict,
     NotFound,

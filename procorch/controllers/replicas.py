@@ -22,7 +22,7 @@ from typing import Any
 
 from procorch.clock import timestamp
 from procorch.controllers.controller import Context, KeysOf, Listers
-from procorch.controllers.pods import (
+from procorch.pods import (
     created_at,
     deletion_cost,
     is_active,

@@ -1,4 +1,4 @@
-"""What controllers ask of a pod: is it active, ready, available, at its end."""
+"""What is asked of a pod everywhere: is it active, ready, available, at its end?"""
 
 from __future__ import annotations
 
