@@ -17,8 +17,8 @@ from cryptography.x509.oid import NameOID
 
 from procorch.clock import parse_timestamp, timestamp
 from procorch.controllers.controller import Context, Controller, own
-from procorch.pods import created_at
 from procorch.objects import NotFound, Object, condition_of, get, key_of, uid_of
+from procorch.pods import created_at
 
 SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
 BOOTSTRAPPERS = "system:bootstrappers"

@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import Any
 
 from procorch.controllers.controller import Context, Controller, own
-from procorch.pods import is_ready
 from procorch.controllers.replicas import is_namespace_ending
 from procorch.controllers.service_ports import (
     HEADLESS,
@@ -21,6 +20,7 @@ from procorch.controllers.service_ports import (
     target_reference,
 )
 from procorch.objects import AlreadyExists, ApiError, NotFound, Object, annotations_of, get, is_deleting, labels_of
+from procorch.pods import is_ready
 
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 CONTROLLER_NAME = "endpoint-controller"

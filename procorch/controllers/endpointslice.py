@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from procorch.controllers.controller import Context, Controller, own
-from procorch.pods import is_ready
 from procorch.controllers.replicas import is_namespace_ending
 from procorch.controllers.service_ports import (
     HEADLESS,
@@ -22,6 +21,7 @@ from procorch.controllers.service_ports import (
     target_reference,
 )
 from procorch.objects import ApiError, NotFound, Object, get, is_deleting, key_of, labels_of, owner_reference, uid_of
+from procorch.pods import is_ready
 
 SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"

@@ -18,7 +18,6 @@ from typing import Any
 from procorch.clock import timestamp
 from procorch.controllers.config import ControllerConfig
 from procorch.controllers.controller import Context, Controller, own
-from procorch.pods import is_ready
 from procorch.objects import (
     Conflict,
     NotFound,
@@ -29,6 +28,7 @@ from procorch.objects import (
     key_of,
     uid_of,
 )
+from procorch.pods import is_ready
 
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"

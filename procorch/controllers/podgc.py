@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from procorch.controllers.controller import Context, Controller
 from procorch.controllers.node_lifecycle import node_of
-from procorch.pods import created_at, is_terminal, phase_of
 from procorch.objects import NotFound, Object, get, is_deleting, key_of, uid_of
+from procorch.pods import created_at, is_terminal, phase_of
 
 FINISHED = "finished"
 _UNBOUND = "unbound:"

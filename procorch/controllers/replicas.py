@@ -22,17 +22,6 @@ from typing import Any
 
 from procorch.clock import timestamp
 from procorch.controllers.controller import Context, KeysOf, Listers
-from procorch.pods import (
-    created_at,
-    deletion_cost,
-    is_active,
-    is_available,
-    is_ready,
-    is_terminal,
-    phase_of,
-    ready_since,
-    restarts_of,
-)
 from procorch.informer import Lister
 from procorch.objects import (
     ApiError,
@@ -46,6 +35,17 @@ from procorch.objects import (
     owner_reference,
     owners_of,
     uid_of,
+)
+from procorch.pods import (
+    created_at,
+    deletion_cost,
+    is_active,
+    is_available,
+    is_ready,
+    is_terminal,
+    phase_of,
+    ready_since,
+    restarts_of,
 )
 from procorch.selectors import LabelSelector
 

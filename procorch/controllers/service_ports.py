@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from procorch.controllers.controller import KeysOf, Listers
-from procorch.pods import is_terminal
 from procorch.informer import Lister
 from procorch.objects import Object, get, key_of, labels_of
+from procorch.pods import is_terminal
 
 HEADLESS = "service.kubernetes.io/headless"
 

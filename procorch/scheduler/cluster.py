@@ -18,7 +18,7 @@ Resources = dict[str, int]
 HostPort = tuple[str, str, int]  # protocol, address, port
 
 _NON_ZERO = {"cpu": 100, "memory": 200 * 1024 * 1024}
-"""What a container that asks for nothing is taken to use when nodes are compared (pkg/scheduler/util NonZeroRequests)."""
+"""What a container that asks for nothing is taken to use when nodes are compared (pkg/scheduler/util, non-zero)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def term_matches(term: Object, node: NodeInfo) -> bool:
 
 
 def _holds(row: Object, labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(row["key"]), row.get("values") or ()
+    value, values = labels.get(row["key"]), row.get("values") or []
     match row["operator"]:
         case "In":
             return value in values

@@ -83,7 +83,7 @@ def explain(pod: PodInfo, nodes: int, refusals: Iterable[Refusal]) -> str:
     if pod.pod["spec"].get("preemptionPolicy") == "Never":
         preemption = "not eligible due to preemptionPolicy=Never."
     else:
-        words = {True: "Preemption is not helpful for scheduling", False: "No preemption victims found for incoming pod"}
+        words = ("No preemption victims found for incoming pod", "Preemption is not helpful for scheduling")
         preemption = f"{head} {_counted(Counter(words[refusal.final] for refusal in refusals))}"
     return f"{head} {_counted(why)} preemption: {preemption}"
 

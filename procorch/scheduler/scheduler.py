@@ -16,10 +16,10 @@ from typing import Any
 
 from procorch.client import Client, Unreachable
 from procorch.clock import Clock, timestamp
-from procorch.pods import is_terminal
 from procorch.events import EventRecorder
 from procorch.informer import Informers
-from procorch.objects import ApiError, Conflict, NotFound, Object, condition_of, get, is_deleting, key_of, uid_of
+from procorch.objects import ApiError, Conflict, NotFound, Object, condition_of, get, is_deleting, uid_of
+from procorch.pods import is_terminal
 from procorch.scheduler.cluster import Cluster, PodInfo, pod_info
 from procorch.scheduler.plan import plan
 from procorch.scheduler.queue import FIRST, MOST, PodQueue, Waiting
