@@ -7,11 +7,25 @@ import sys
 
 import click
 
-COMMANDS: dict[str, str] = {  # command → module of this package, which holds a click command `command`
+COMMANDS: dict[str, str] = {  # command → `module` of this package, whose `command` it is, or `module:name`
     "up": "up",
     "down": "down",
     "reset": "reset",
     "status": "status",
+    "get": "get",
+    "describe": "describe",
+    "logs": "logs",
+    "events": "events",
+    "create": "create",
+    "apply": "apply",
+    "delete": "delete",
+    "stop": "stop",
+    "scale": "scale",
+    "label": "metadata:label",
+    "annotate": "metadata:annotate",
+    "explain": "explain",
+    "api-resources": "api_resources",
+    "completion": "completion",
     "master": "master",
     "agent": "agent",
     "token": "token",
@@ -25,10 +39,10 @@ class _Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        module, _, name = COMMANDS.get(cmd_name, "").partition(":")
+        if not module:
             return None
-        command = importlib.import_module(f"cli.{module}").command
+        command = getattr(importlib.import_module(f"cli.{module}"), name or "command")
         assert isinstance(command, click.Command)
         return command
 

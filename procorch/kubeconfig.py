@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from procorch.pki import write_private
 from procorch.transport import HttpTransport
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -145,3 +146,50 @@ def _load_pair(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
         context.load_cert_chain(f"/proc/self/fd/{fd}")
     finally:
         os.close(fd)
+
+
+def document(name: str, access: Access, user: str) -> dict[str, Any]:
+    """A kubeconfig with one cluster, one user and one context, all called `name` and current."""
+    cluster: dict[str, Any] = {"server": access.server}
+    if access.ca:
+        cluster["certificate-authority-data"] = base64.b64encode(access.ca).decode()
+    credentials: dict[str, Any] = {}
+    if access.certificate and access.key:
+        credentials["client-certificate-data"] = base64.b64encode(access.certificate).decode()
+        credentials["client-key-data"] = base64.b64encode(access.key).decode()
+    if access.token:
+        credentials["token"] = access.token
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": user, "user": credentials}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
+        "current-context": name,
+    }
+
+
+def write(path: Path, config: Mapping[str, Any]) -> None:
+    """The whole file or nothing, readable by its owner alone."""
+    write_private(path, yaml.safe_dump(config, sort_keys=False).encode())
+
+
+def merge(target: Path, source: Path) -> None:
+    """Put the clusters, users and contexts of `source` into `target` and make its current context the current one.
+
+    Entries of the same name are replaced, all others stay. Raises KubeconfigError for a target that is no kubeconfig.
+    """
+    added = yaml.safe_load(source.read_bytes())
+    try:
+        config = yaml.safe_load(target.read_bytes()) or {}
+    except FileNotFoundError:
+        config = {"apiVersion": "v1", "kind": "Config"}
+    except yaml.YAMLError as error:
+        raise KubeconfigError(f"{target}: not YAML: {error}") from error
+    if not isinstance(config, dict):
+        raise KubeconfigError(f"{target}: not a kubeconfig")
+    for table in ("clusters", "users", "contexts"):
+        names = {row["name"] for row in added[table]}
+        config[table] = [row for row in config.get(table) or [] if row.get("name") not in names] + added[table]
+    config["current-context"] = added["current-context"]
+    write(target, config)

@@ -12,10 +12,15 @@ from pathlib import Path
 
 
 def notify(state: str, environ: Mapping[str, str] = os.environ) -> None:
-    """Sends `READY=1`, `STATUS=…` or the like to $NOTIFY_SOCKET; does nothing where nobody asked."""
+    """Sends `READY=1`, `STATUS=…` or the like to $NOTIFY_SOCKET; does nothing where nobody asked.
+
+    A program in another pid namespace cannot be told by its pid: it says the name that it was given.
+    """
     address = environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
+    if name := environ.get("PROCORCH_PROGRAM"):
+        state = f"X_PROCORCH_PROGRAM={name}\n{state}"
     if address.startswith("@"):
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
@@ -38,7 +43,7 @@ class Listener:
 
     def received(self) -> list[dict[str, str]]:
         """All messages that wait, each as its fields (`{"READY": "1", "STATUS": "…"}`)."""
-        messages = []
+        messages: list[dict[str, str]] = []
         while True:
             try:
                 data = self.sock.recv(4096)

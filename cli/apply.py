@@ -1,0 +1,104 @@
+"""`procorch apply -f`: objects as the files say, whatever they were before.
+
+As kubectl's client-side apply: what was applied last is kept in the same annotation, so that a field which left the
+file leaves the object, and what others set is not touched. The two programs may be mixed.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import click
+import orjson
+
+from cli.access import Cluster, cluster_command
+from cli.manifests import Manifest, filename_option, read
+from cli.resources import shown
+from procorch.kinds import schema
+from procorch.objects import ApiError, Conflict, NotFound, Object, annotations_of
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+TRIES = 5
+
+
+@click.command("apply")
+@filename_option
+@click.option("--dry-run", is_flag=True, help="Let the server check everything and keep nothing.")
+@cluster_command
+async def command(cluster: Cluster, files: tuple[str, ...], recursive: bool, dry_run: bool) -> int:
+    """Create or change objects so that they are as the files say."""
+    failed = 0
+    for manifest in read(files, recursive):
+        try:
+            name, what = await _apply(cluster, manifest, {"dryRun": "All"} if dry_run else {})
+        except ApiError as error:
+            failed += 1
+            click.echo(f"Error from server ({error.reason}): {manifest.source}: {error.message}", err=True)
+            continue
+        click.echo(f"{shown(manifest.kind, name)} {what}{' (dry run)' if dry_run else ''}")
+    return 1 if failed else 0
+
+
+async def _apply(cluster: Cluster, manifest: Manifest, query: dict[str, str]) -> tuple[str, str]:
+    """The object's name and what was done with it."""
+    query = {"fieldManager": "procorch-apply", "fieldValidation": "Strict", **query}
+    wanted = _recorded(manifest.placed(cluster.namespace))
+    for attempt in range(TRIES):
+        try:
+            live = await cluster.client.get(manifest.kind, manifest.key(cluster.namespace))
+        except NotFound:
+            made = await cluster.client.create(wanted, query=query)
+            return str(made["metadata"]["name"]), "created"
+        last = orjson.loads(annotations_of(live).get(LAST_APPLIED) or "{}")
+        merged = merge(live, last, wanted, schema.definition_of(manifest.kind))
+        if merged == live:
+            return str(live["metadata"]["name"]), "unchanged"
+        try:
+            await cluster.client.update(merged, query=query)
+            return str(live["metadata"]["name"]), "configured"
+        except Conflict:
+            if attempt == TRIES - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _recorded(obj: Object) -> Object:
+    """The object with itself, as text, in the annotation."""
+    text = orjson.dumps(obj, option=orjson.OPT_SORT_KEYS).decode() + "\n"
+    metadata = obj["metadata"]
+    annotations = {**(metadata.get("annotations") or {}), LAST_APPLIED: text}
+    return {**obj, "metadata": {**metadata, "annotations": annotations}}
+
+
+def merge(live: Any, last: Any, wanted: Any, definition: str | None) -> Any:
+    """`live` with what `wanted` says, less what `last` said and `wanted` does not.
+
+    definition: of the value's fields in the field tables, for the keys by which lists of objects are matched.
+    """
+    if not (isinstance(live, dict) and isinstance(wanted, dict)):
+        return copy.deepcopy(wanted)
+    last = last if isinstance(last, dict) else {}
+    result = {name: copy.deepcopy(value) for name, value in live.items() if name in wanted or name not in last}
+    for name, value in wanted.items():
+        inner, key = schema.field_of(definition, name)
+        before = last.get(name)
+        if isinstance(value, list) and key and isinstance(live.get(name), list):
+            result[name] = _merge_rows(live[name], before if isinstance(before, list) else [], value, key, inner)
+        elif name in live:
+            result[name] = merge(live[name], before, value, inner)
+        else:
+            result[name] = copy.deepcopy(value)
+    return result
+
+
+def _merge_rows(live: list[Any], last: list[Any], wanted: list[Any], key: str, definition: str | None) -> list[Any]:
+    """Rows matched by their `key`: the wanted ones in their order, then those of others."""
+    by_key = {row.get(key): row for row in live if isinstance(row, dict)}
+    before = {row.get(key): row for row in last if isinstance(row, dict)}
+    chosen = [row.get(key) for row in wanted if isinstance(row, dict)]
+    rows = [
+        merge(by_key[name], before.get(name), row, definition) if name in by_key else copy.deepcopy(row)
+        for name, row in zip(chosen, wanted, strict=True)
+    ]
+    return rows + [copy.deepcopy(row) for name, row in by_key.items() if name not in chosen and name not in before]

@@ -1,0 +1,45 @@
+"""Where a cluster on this machine keeps its state, and which one runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+DEFAULT = Path("/var/lib/procorch")
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT,
+    show_default=True,
+    envvar="PROCORCH_DATA_DIR",
+    help="The one directory of all state.",
+)
+
+
+def need_root(what: str) -> None:
+    """Raises a one-line error for a plain user."""
+    if os.geteuid() != 0:
+        raise click.ClickException(f"{what} makes namespaces, cgroups and network links: run it as root (sudo)")
+
+
+def running(data_dir: Path) -> dict[str, Any] | None:
+    """What `up` wrote about itself, if that process still lives."""
+    try:
+        found: dict[str, Any] = json.loads((data_dir / "run/up.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return found if start_time(int(found["pid"])) == found["start_time"] else None
+
+
+def start_time(pid: int) -> int:
+    """When the process started, in clock ticks since boot; 0 if there is none. A pid alone may be another's by now."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    return int(stat.rpartition(")")[2].split()[19])

@@ -1,0 +1,59 @@
+"""`procorch events`: what happened, oldest first."""
+
+from __future__ import annotations
+
+import click
+
+from cli.access import Cluster, all_namespaces_option, cluster_command
+from cli.get import Query, TableView
+from cli.output import print_table
+from cli.resources import Target, kind_named, one_object
+from procorch.objects import Object, get
+
+
+@click.command("events")
+@click.option("--for", "about", default="", help="Only of this object: pod/web.")
+@click.option("--types", default="", help="Only of these types: Warning, Normal.")
+@click.option("--watch", "-w", is_flag=True, help="Go on with what happens from now on.")
+@all_namespaces_option
+@cluster_command
+async def command(cluster: Cluster, about: str, types: str, watch: bool) -> None:
+    """Show the events of a namespace or of one object."""
+    fields = []
+    if about:
+        target = one_object([about])
+        fields = [f"involvedObject.kind={target.kind.name}", f"involvedObject.name={target.name}"]
+    query = Query(cluster, fields=",".join(fields))
+    events = Target(kind_named("events"), None)
+    if watch:
+        await TableView(False, cluster.all_namespaces, False, False).follow(query, events)
+        return
+    wanted = {one.strip().lower() for one in types.split(",") if one.strip()}
+    found = [event for event in await query.objects(events) if not wanted or str(event.get("type")).lower() in wanted]
+    if not found:
+        click.echo("No events found", err=True)
+        return
+    print_table(["TIME", "TYPE", "REASON", "OBJECT", "COUNT", "MESSAGE"], event_rows(found))
+
+
+def event_rows(events: list[Object]) -> list[list[str]]:
+    """Time, type, reason, object, count and message of each, oldest first."""
+    return [
+        [
+            time_of(event),
+            str(event.get("type") or ""),
+            str(event.get("reason") or ""),
+            f"{str(get(event, '.involvedObject.kind', '')).lower()}/{get(event, '.involvedObject.name', '')}",
+            str(event.get("count") or get(event, ".series.count", 1)),
+            " ".join(str(event.get("message") or "").split()),
+        ]
+        for event in sorted(events, key=time_of)
+    ]
+
+
+def time_of(event: Object) -> str:
+    """When it happened last, as the text that sorts."""
+    return str(
+        get(event, ".series.lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime")
+        or event["metadata"].get("creationTimestamp") or ""
+    )  # fmt: skip

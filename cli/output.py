@@ -1,0 +1,108 @@
+"""How objects are shown: tables as the server draws them, YAML, JSON, names, JSONPath."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+import orjson
+import yaml
+
+from cli import jsonpath
+from cli.resources import shown
+from procorch.kinds import KINDS
+from procorch.objects import Object
+
+_GOOD = {"Running", "Ready", "Active", "Completed", "Bound", "True", "Normal"}
+_BAD = {
+    "Error", "Failed", "CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "OOMKilled", "NotReady", "False",
+    "Warning", "Evicted", "CreateContainerConfigError", "StartError", "Unknown",
+}  # fmt: skip
+
+
+def output_option(default: str = "") -> Any:
+    return click.option(
+        "--output", "-o", default=default, help="wide, yaml, json, name, jsonpath=TEMPLATE or jsonpath-file=FILE."
+    )
+
+
+def check_format(output: str, *, tables: bool = True) -> None:
+    known = ("yaml", "json", "name", *(("", "wide") if tables else ("",)))
+    if output not in known and not output.startswith(("jsonpath=", "jsonpath-file=")):
+        raise click.UsageError(f'unknown output "{output}": one of wide, yaml, json, name, jsonpath=…')
+
+
+def print_objects(output: str, objects: Sequence[Object], *, as_list: bool) -> None:
+    """In any format but a table. as_list: what was asked for is a list, even if it has one row."""
+    if output == "name":
+        for obj in objects:
+            click.echo(shown(KINDS.of(obj), obj["metadata"]["name"]))
+        return
+    data: Object = {"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": list(objects)}
+    data = data if as_list else objects[0]
+    if output == "json":
+        click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+    elif output == "yaml":
+        click.echo(yaml.dump(data, Dumper=_Dumper, sort_keys=True, allow_unicode=True), nl=False)
+    else:
+        print_jsonpath(output, data)
+
+
+def print_jsonpath(output: str, data: Object) -> None:
+    template = output.partition("=")[2]
+    if output.startswith("jsonpath-file="):
+        with open(template, encoding="utf-8") as file:
+            template = file.read()
+    try:
+        click.echo(jsonpath.render(template, data), nl=False)
+    except jsonpath.JSONPathError as error:
+        raise click.ClickException(f"jsonpath: {error}") from None
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block text for strings of several lines, and no anchors: what kubectl prints, and people edit."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def table_rows(table: Object, *, wide: bool, namespaces: bool) -> tuple[list[str], list[list[str]]]:
+    """The headings and the cells of a server's Table; `namespaces` puts a column of them in front."""
+    chosen = [i for i, column in enumerate(table["columnDefinitions"]) if wide or not column.get("priority")]
+    headings = [table["columnDefinitions"][i]["name"].upper() for i in chosen]
+    rows = []
+    for row in table.get("rows") or []:
+        cells = ["<none>" if row["cells"][i] is None else str(row["cells"][i]) for i in chosen]
+        if namespaces:
+            cells.insert(0, str(((row.get("object") or {}).get("metadata") or {}).get("namespace", "")))
+        rows.append(cells)
+    return (["NAMESPACE", *headings] if namespaces else headings), rows
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, no_headers: bool = False) -> None:
+    """Columns three spaces apart, as kubectl's; states are coloured where there is a terminal."""
+    lines = [list(row) for row in rows]
+    if not no_headers:
+        lines.insert(0, list(headings))
+    widths = [max((len(line[i]) for line in lines), default=0) for i in range(len(headings))]
+    for line in lines:
+        cells = [_coloured(cell, cell.ljust(width)) for cell, width in zip(line[:-1], widths[:-1], strict=True)]
+        click.echo("   ".join([*cells, _coloured(line[-1], line[-1])]))
+
+
+def _coloured(cell: str, padded: str) -> str:
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return padded
+    word = cell.split(",")[0].removeprefix("Init:")
+    colour = "green" if word in _GOOD else "red" if word in _BAD else None
+    return click.style(padded, fg=colour) if colour else padded

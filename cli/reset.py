@@ -1,0 +1,52 @@
+"""`procorch reset`: nothing of the cluster is left on this machine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import click
+
+from cli.directories import data_dir_option, need_root
+from cli.down import stop
+
+MARKS = ("pki", "run", "log", "store.db", "node", "nodes")
+"""What a data directory of ours holds: a directory with none of these is not ours to remove."""
+
+
+@click.command("reset")
+@data_dir_option
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def command(data_dir: Path, yes: bool) -> None:
+    """Stop the cluster and remove its objects, keys, pods, network and cgroups from this machine."""
+    need_root("procorch reset")
+    data_dir = data_dir.absolute()
+    if not data_dir.exists():
+        click.echo(f"{data_dir} does not exist: nothing to reset")
+        return
+    if not any((data_dir / mark).exists() for mark in MARKS) and any(data_dir.iterdir()):
+        raise click.ClickException(f"{data_dir} is not a data directory of procorch: not removing it")
+    if not yes:
+        click.confirm(f"Remove the cluster in {data_dir} and everything in it?", abort=True)
+    ports = _lab_ports(data_dir)
+    stop(data_dir, 60.0)
+    _remove_labs(ports)
+    shutil.rmtree(data_dir)
+    click.echo(f"removed {data_dir}; nothing is left")
+
+
+def _lab_ports(data_dir: Path) -> list[int]:
+    """The API ports under whose numbers `up --nodes` made hosts here: their cgroups may have outlived a kill."""
+    try:
+        state = json.loads((data_dir / "run/up.json").read_text())
+    except (OSError, ValueError):
+        return []
+    return [int(str(state["server"]).rpartition(":")[2])] if state.get("nodes") else []
+
+
+def _remove_labs(ports: list[int]) -> None:
+    from procorch.hosts import remove_cgroups
+
+    for port in ports:
+        remove_cgroups(f"procorch-lab-{port}")

@@ -1,0 +1,252 @@
+"""`procorch up`: a whole cluster on this machine, from nothing to Ready."""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from cli.directories import data_dir_option, need_root, running, start_time
+
+NETWORK = "10.79.0.0/24"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `up` was asked for. nodes: 0 for this machine itself as the one node."""
+
+    data_dir: Path
+    nodes: int
+    node_ip: str
+    port: int
+    pods: int
+    write_kubeconfig: bool
+    timeout: float
+
+
+@click.command("up")
+@data_dir_option
+@click.option("--nodes", type=click.IntRange(1, 200), help="That many nodes, each a host made of namespaces.")
+@click.option("--node-ip", default="", help="This machine's address as node and pods reach it; found by default.")
+@click.option("--port", type=click.IntRange(1, 65535), default=6443, show_default=True, help="Of the API.")
+@click.option("--pods", type=click.IntRange(1, 1000), default=110, show_default=True, help="At most so many a node.")
+@click.option("--write-kubeconfig", is_flag=True, help="Merge the cluster into ~/.kube/config and make it current.")
+@click.option("--detach", "-d", is_flag=True, help="Return when the cluster is ready; it goes on running.")
+@click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait until it is ready.")
+def command(
+    data_dir: Path,
+    nodes: int | None,
+    node_ip: str,
+    port: int,
+    pods: int,
+    write_kubeconfig: bool,
+    detach: bool,
+    timeout: float,
+) -> None:
+    """Start a cluster on this machine: a master and a node, or with --nodes several nodes.
+
+    Stop it with Ctrl-C or `procorch down`; its state stays for the next `up`. `procorch reset` removes all of it.
+    """
+    need_root("procorch up")
+    options = Options(data_dir.absolute(), nodes or 0, node_ip, port, pods, write_kubeconfig, timeout)
+    if detach:
+        _detached(options)
+    else:
+        sys.exit(_foreground(options, _say))
+
+
+def _say(line: str) -> None:
+    click.echo(line)
+    sys.stdout.flush()
+
+
+def _detached(options: Options) -> None:
+    """The same command without --detach in a session of its own; its lines are shown until it says that it is up."""
+    log = options.data_dir / "log/up.log"
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    argv = [sys.executable, "-m", "cli", *(one for one in sys.argv[1:] if one not in ("--detach", "-d"))]
+    reading, writing = os.pipe()
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=errors,
+            stderr=errors,
+            start_new_session=True,
+            pass_fds=(writing,),
+            env={**os.environ, "PROCORCH_SAY_FD": str(writing)},
+        )
+    os.close(writing)
+    with os.fdopen(reading) as lines:
+        for line in lines:
+            if line == "\0ready\n":
+                return
+            click.echo(line, nl=False)
+    process.wait()
+    text = log.read_text(errors="replace").strip()
+    if text:
+        click.echo(text, err=True)
+    sys.exit(process.returncode or 1)
+
+
+def _foreground(options: Options, say: Callable[[str], None]) -> int:
+    """Runs until told to stop. With $PROCORCH_SAY_FD the lines go there, and its end says that all is ready."""
+    descriptor = os.environ.pop("PROCORCH_SAY_FD", "")
+    if descriptor:
+        pipe = os.fdopen(int(descriptor), "w", buffering=1)
+        os.set_inheritable(pipe.fileno(), False)
+
+        def say(line: str) -> None:
+            print(line, file=sys.stdout if pipe.closed else pipe, flush=True)
+
+    with ExitStack() as stack:
+        _claim(options, stack)
+        result = _run(
+            options, say, stack, (lambda: (print("\0ready", file=pipe), pipe.close())) if descriptor else None
+        )
+    return result
+
+
+def _claim(options: Options, stack: ExitStack) -> None:
+    """Only one `up` a directory, and only one server a port: said before anything is made."""
+    run = options.data_dir / "run"
+    run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    options.data_dir.chmod(0o711)
+    lock = stack.enter_context((run / "up.lock").open("a+"))
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        found = running(options.data_dir)
+        who = f" (pid {found['pid']})" if found else ""
+        raise click.ClickException(
+            f"a cluster is already up in {options.data_dir}{who}: see `procorch status`, stop it with `procorch down`, "
+            "or choose another --data-dir and --port"
+        ) from None
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", options.port))
+        except OSError as error:
+            raise click.ClickException(f"port {options.port}: {error.strerror}: choose another with --port") from None
+
+
+def _run(options: Options, say: Callable[[str], None], stack: ExitStack, ready: Callable[[], object] | None) -> int:
+    from procorch.pki import Authority
+    from procorch.supervisor import Program, StartFailed, Supervisor
+    from procorch.tokens import Token
+
+    begin = time.monotonic()
+    data = options.data_dir
+    (data / "log").mkdir(mode=0o700, exist_ok=True)
+    try:
+        authority = Authority.open(data / "pki", time.time())
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    token = Token.new(authority.fingerprint)
+    address = options.node_ip or (str(ipaddress.IPv4Network(NETWORK)[1]) if options.nodes else own_address())
+    describe = {
+        "start_time": start_time(os.getpid()),
+        "nodes": options.nodes,
+        "server": f"https://127.0.0.1:{options.port}",
+        "address": address,
+        "since": time.time(),
+    }
+    supervisor = Supervisor(data / "run", say, describe)
+    supervisor.catch_signals()
+    master = [sys.executable, "-m", "cli", "master", "--data-dir", str(data), "--port", str(options.port)]
+    master += ["--advertise-address", address, "--kubeconfig-server", describe["server"]]
+    secret = {"PROCORCH_BOOTSTRAP_TOKEN": token.bearer}
+    try:
+        supervisor.start(Program("master", master, data / "log/master.log", secret))
+        for program in _agents(options, address, token, stack):
+            supervisor.start(program)
+        supervisor.wait_ready(options.timeout)
+        if not supervisor.stopping:
+            _announce(options, say, time.monotonic() - begin)
+            if ready is not None:
+                ready()
+            supervisor.keep()
+        return 0
+    except StartFailed as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        say("stopping")
+        supervisor.stop()
+        stop_pods(data)
+
+
+def _agents(options: Options, address: str, token: object, stack: ExitStack) -> list[object]:
+    from procorch.hosts import Lab
+    from procorch.supervisor import Program
+
+    data = options.data_dir
+    environment = {"PROCORCH_TOKEN": str(token)}
+    common = ["--server", f"https://{address}:{options.port}", "--pods", str(options.pods)]
+    if not options.nodes:
+        argv = [sys.executable, "-m", "cli", "agent", "--data-dir", str(data / "node"), "--node-ip", address, *common]
+        return [Program("agent", argv, data / "log/agent.log", environment)]
+    lab = stack.enter_context(Lab(f"procorch-lab-{options.port}", network=NETWORK, uplink=True))
+    programs = []
+    for number in range(1, options.nodes + 1):
+        name = f"node{number}"
+        host = lab.host(name)
+        argv = [sys.executable, "-m", "cli", "agent", "--data-dir", str(data / "nodes" / name)]
+        argv += ["--node-name", name, "--node-ip", host.address, *common]
+        programs.append(Program(name, argv, data / f"log/{name}.log", environment, host.popen))
+    return programs
+
+
+def _announce(options: Options, say: Callable[[str], None], seconds: float) -> None:
+    kubeconfig = options.data_dir / "admin.kubeconfig"
+    nodes = f"{options.nodes} nodes" if options.nodes > 1 else "1 node"
+    say(f"cluster ready in {seconds:.1f} s: {nodes}, API on https://127.0.0.1:{options.port}")
+    if options.write_kubeconfig:
+        from procorch.kubeconfig import default_path, merge
+
+        target = default_path()
+        merge(target, kubeconfig)
+        say(f"  kubectl get nodes          ({target} now points here)")
+    else:
+        say(f"  export KUBECONFIG={kubeconfig}")
+        say("  kubectl get nodes          (or: procorch get nodes)")
+
+
+def stop_pods(data_dir: Path) -> None:
+    """End the pods' processes and undo the node's network; the cluster's state stays."""
+    if (data_dir / "node").is_dir():
+        subprocess.run(
+            [sys.executable, "-m", "cli", "agent", "--data-dir", str(data_dir / "node"), "--clean"], check=False
+        )
+
+
+def own_address() -> str:
+    """The address from which this machine would speak to others; loopback where it has no network.
+
+    A datagram socket's connect chooses a route and sends nothing.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def read_state(data_dir: Path) -> dict[str, object]:
+    """up.json whether or not its process lives."""
+    try:
+        found: dict[str, object] = json.loads((data_dir / "run/up.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
