@@ -12,6 +12,7 @@ NEEDED = {  # program → Debian's package
     "mariadbd": "mariadb-server-core",
     "unshare": "util-linux",
     "ping": "iputils-ping",
+    "vagrant": "vagrant",
 }
 
 

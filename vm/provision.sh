@@ -1,0 +1,31 @@
+#!/bin/bash
+# provision.sh master ADDRESS | agent ADDRESS SERVER: install procorch from /tmp/procorch.tar.gz and start it by systemd.
+# For an agent the join token lies in /tmp/join-token. May be run again: it installs anew and keeps the cluster's state.
+set -euo pipefail
+role=$1 address=$2 server=${3:-}
+home=/opt/procorch
+
+export DEBIAN_FRONTEND=noninteractive
+if ! python3 -c 'import ensurepip' 2>/dev/null; then
+  apt-get -qq update
+  apt-get -qq install -y python3-venv >/dev/null
+fi
+mkdir -p "$home/src"
+tar -xzf /tmp/procorch.tar.gz -C "$home/src"
+[ -x "$home/bin/python" ] || python3 -m venv "$home"
+"$home/bin/pip" install --quiet --disable-pip-version-check "$home/src"
+ln -sf "$home/bin/procorch" /usr/local/bin/procorch
+
+if [ "$role" = master ]; then
+  options="--advertise-address $address"
+else
+  install -d -m 700 /etc/procorch
+  install -m 600 /tmp/join-token /etc/procorch/join-token
+  rm -f /tmp/join-token
+  options="--server $server --node-ip $address --token-file /etc/procorch/join-token"
+fi
+sed "s|@OPTIONS@|$options|" "$home/src/vm/procorch-$role.service" >"/etc/systemd/system/procorch-$role.service"
+systemctl daemon-reload
+systemctl enable --quiet "procorch-$role"
+systemctl restart "procorch-$role"
+systemctl --no-pager --lines 0 status "procorch-$role"
