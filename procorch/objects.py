@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
@@ -95,8 +96,7 @@ class Cause:
 
     @classmethod
     def invalid(cls, field: str, value: object, detail: str) -> Cause:
-        shown = f'"{value}"' if isinstance(value, str) else _shown(value)
-        return cls(field, f"Invalid value: {shown}: {detail}", "FieldValueInvalid")
+        return cls(field, f"Invalid value: {_shown(value)}: {detail}", "FieldValueInvalid")
 
     @classmethod
     def required(cls, field: str, detail: str = "") -> Cause:
@@ -104,8 +104,9 @@ class Cause:
 
     @classmethod
     def unsupported(cls, field: str, value: object, supported: Iterable[str]) -> Cause:
-        choice = ", ".join(f'"{one}"' for one in sorted(supported))
-        return cls(field, f'Unsupported value: "{value}": supported values: {choice}', "FieldValueNotSupported")
+        """supported: in the order that is shown; a set is sorted first."""
+        choice = ", ".join(_shown(one) for one in (sorted(supported) if isinstance(supported, Set) else supported))
+        return cls(field, f"Unsupported value: {_shown(value)}: supported values: {choice}", "FieldValueNotSupported")
 
     @classmethod
     def forbidden(cls, field: str, detail: str) -> Cause:
@@ -113,14 +114,44 @@ class Cause:
 
     @classmethod
     def duplicate(cls, field: str, value: object) -> Cause:
-        shown = f'"{value}"' if isinstance(value, str) else _shown(value)
-        return cls(field, f"Duplicate value: {shown}", "FieldValueDuplicate")
+        return cls(field, f"Duplicate value: {_shown(value)}", "FieldValueDuplicate")
+
+    @classmethod
+    def not_found(cls, field: str, value: object) -> Cause:
+        return cls(field, f"Not found: {_shown(value)}", "FieldValueNotFound")
+
+    @classmethod
+    def too_long(cls, field: str, limit: int) -> Cause:
+        """limit: bytes."""
+        return cls(field, f"Too long: may not be more than {limit} byte{'s'[: limit != 1]}", "FieldValueTooLong")
+
+    @classmethod
+    def too_many(cls, field: str, count: int, limit: int) -> Cause:
+        return cls(field, f"Too many: {count}: must have at most {limit} item{'s'[: limit != 1]}", "FieldValueTooMany")
+
+
+_GO_QUOTED = {
+    **{chr(code): f"\\x{code:02x}" for code in (*range(32), 127)},
+    **{"\\": "\\\\", '"': '\\"', "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r"},
+    **{"\t": "\\t", "\v": "\\v"},
+}
+_GO_TABLE = str.maketrans(_GO_QUOTED)
+_HTML_TABLE = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
 def _shown(value: object) -> str:
-    import json
+    """A value inside a message as Go prints it: text as %q, numbers plainly, the rest as encoding/json does."""
+    if isinstance(value, str):
+        return f'"{value.translate(_GO_TABLE)}"'
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    text = json.dumps(value, default=str, separators=(",", ":"), sort_keys=_sortable(value), ensure_ascii=False)
+    return text.translate(_HTML_TABLE)
 
-    return json.dumps(value, default=str) if isinstance(value, dict | list | bool) or value is None else str(value)
+
+def _sortable(value: object) -> bool:
+    """Only maps are sorted as Go does; keys that are not all text (YAML gives such) stay as they are."""
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
 
 
 @dataclass
@@ -195,9 +226,7 @@ class Conflict(ApiError):
     @classmethod
     def of(cls, resource: str, name: str, group: str = "", why: str = "") -> Conflict:
         shown, details = _named(resource, group, name)
-        why = why or (
-            "the object has been modified; please apply your changes to the latest version and try again"
-        )
+        why = why or ("the object has been modified; please apply your changes to the latest version and try again")
         return cls(f'Operation cannot be fulfilled on {shown} "{name}": {why}', 409, "Conflict", details)
 
 
@@ -242,9 +271,7 @@ class MethodNotAllowed(ApiError):
 class NotAcceptable(ApiError):
     @classmethod
     def of(cls, accepted: Iterable[str]) -> NotAcceptable:
-        return cls(
-            "only the following media types are accepted: " + ", ".join(accepted), 406, "NotAcceptable"
-        )
+        return cls("only the following media types are accepted: " + ", ".join(accepted), 406, "NotAcceptable")
 
 
 class UnsupportedMediaType(ApiError):

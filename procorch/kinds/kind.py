@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from procorch.objects import Cause, Object
+from procorch.names import NameFormat, dns_subdomain
+from procorch.objects import Cause, Object, get
 
 Cell = str | int | bool | None
 
@@ -16,6 +16,7 @@ class Column:
     """One column of `kubectl get`.
 
     value: a dotted path into the object, or a function of the object and of now (seconds since the epoch).
+    A number that is missing shows as 0, other missing values as nothing; `cell` reads it.
     priority: 0 is always shown, 1 with `-o wide`.
     type, format: as in a Table's columnDefinitions (`string`, `integer`, `date`; `name` for the first column).
     """
@@ -27,8 +28,21 @@ class Column:
     format: str = ""
     description: str = ""
 
+    def cell(self, obj: Object, now: float) -> Cell:
+        """What stands in this column for the object."""
+        if not isinstance(self.value, str):
+            return self.value(obj, now)
+        value = get(obj, self.value)
+        if self.type == "integer":
+            return value if isinstance(value, int) else 0
+        return "" if value is None else str(value)
+
 
 def _nothing(obj: Object) -> None:
+    return None
+
+
+def _prepared(obj: Object, old: Object | None) -> None:
     return None
 
 
@@ -45,8 +59,13 @@ class Kind:
     """A resource kind; every field is in Kubernetes' words.
 
     schema: the definition in the field tables; made from group, version and name where empty.
+    name_format: what is wrong with a name of this kind.
     default: fills in place what the client left out, as v1.37 does.
+    prepare: what the server decides, in place, on create (old None) and update of the object itself, not of a
+        subresource: the status is not the client's, allocated values stay.
+    admit: what admission adds, in place, on create.
     validate: causes against `obj`; `old` is the object as it stands for an update, None for a create.
+    default, prepare, admit and validate may meet values of any type: they do not raise.
     fields: the field selectors beyond metadata.name and metadata.namespace: selector → how to read it as text.
     heartbeat: tells of an update (old, new) that it only refreshes times or counts and need not be a row on disk.
     grace: seconds of graceful deletion for this object; 0 deletes at once.
@@ -65,7 +84,10 @@ class Kind:
     subresources: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
     schema: str = ""
+    name_format: NameFormat = dns_subdomain
     default: Callable[[Object], object] = _nothing
+    prepare: Callable[[Object, Object | None], object] = _prepared
+    admit: Callable[[Object], object] = _nothing
     validate: Callable[[Object, Object | None], Iterable[Cause]] = _valid
     columns: tuple[Column, ...] = ()
     fields: Mapping[str, str | Callable[[Object], str]] | None = None
@@ -104,3 +126,20 @@ class Kind:
         steps.append(name or "")
         return "/".join(steps)
 
+    def check_field(self, field: str) -> None:
+        """Whether the kind can be selected by this field; ValueError in Kubernetes' words where not."""
+        if field in ("metadata.name", "metadata.namespace") or field in (self.fields or {}):
+            return
+        if self.fields is None:
+            raise ValueError(f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"')
+        raise ValueError(f"field label not supported: {field}")
+
+    def field_text(self, obj: Object, field: str) -> str:
+        """The field as a field selector compares it: unset is "", booleans `true` and `false`."""
+        value = (self.fields or {}).get(field, f".{field}")
+        if not isinstance(value, str):
+            return value(obj)
+        found = get(obj, value)
+        if isinstance(found, bool):
+            return "true" if found else "false"
+        return "" if found is None else str(found)

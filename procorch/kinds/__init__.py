@@ -1,0 +1,42 @@
+"""Every resource kind as data: names, defaults, validation, columns. One file a kind, one line here."""
+
+from __future__ import annotations
+
+from procorch.kinds import (
+    certificatesigningrequest,
+    configmap,
+    core,
+    endpoints,
+    event,
+    image,
+    lease,
+    node,
+    pod,
+    replicaset,
+    replicationcontroller,
+    service,
+)
+from procorch.kinds.kind import Cell, Column, Kind
+from procorch.kinds.registry import Registry
+
+__all__ = ["KINDS", "Cell", "Column", "Kind", "Registry"]
+
+KINDS = Registry(
+    (
+        core.NAMESPACE,
+        node.KIND,
+        pod.KIND,
+        replicationcontroller.KIND,
+        service.KIND,
+        endpoints.ENDPOINTS,
+        configmap.CONFIG_MAP,
+        configmap.SECRET,
+        core.SERVICE_ACCOUNT,
+        event.KIND,
+        replicaset.KIND,
+        endpoints.ENDPOINT_SLICE,
+        lease.KIND,
+        certificatesigningrequest.KIND,
+        image.KIND,
+    )
+)

@@ -1,0 +1,127 @@
+"""Pod: processes that share namespaces, an address and volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from procorch.kinds.fields import Fields, fill, fill_text, made, number, part, rows, text
+from procorch.kinds.kind import Kind
+from procorch.kinds.pod_cells import COLUMNS
+from procorch.kinds.podspec.defaults import default_pod
+from procorch.kinds.podspec.resources import qos_class
+from procorch.kinds.podspec.update import validate_pod_update
+from procorch.kinds.podspec.validation import validate_spec
+from procorch.objects import Cause, Object
+
+_PATIENCE = 300
+_UNHEALTHY = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+
+
+def default(pod: Object) -> None:
+    default_pod(pod)
+    status = part(pod, "status")
+    for one, many in (("podIP", "podIPs"), ("hostIP", "hostIPs")):
+        addresses = rows(status.get(many))
+        if text(status.get(one)) and not addresses:
+            status[many] = [{"ip": status[one]}]
+        elif addresses and not text(status.get(one)):
+            status[one] = text(addresses[0].get("ip"))
+
+
+def prepare(pod: Object, old: Object | None) -> None:
+    """The status is the node's: pending at first, then as it stands. The QoS class is set once."""
+    if old is not None:
+        pod["status"] = old.get("status", {})
+        return
+    pod["status"] = {"phase": "Pending", "qosClass": qos_class(pod)}
+    if rows(part(pod, "spec").get("schedulingGates")):
+        pod["status"]["conditions"] = [
+            {
+                "type": "PodScheduled",
+                "status": "False",
+                "reason": "SchedulingGated",
+                "message": "Scheduling is blocked due to non-empty scheduling gates",
+                "lastProbeTime": None,
+                "lastTransitionTime": None,
+            }
+        ]
+
+
+def admit(pod: Object) -> None:
+    """What Kubernetes' admission gives every pod: an account, a priority, five minutes with a node that is away.
+
+    Source: plugin/pkg/admission/{serviceaccount,priority,defaulttolerationseconds}.
+    """
+    spec = made(pod, "spec")
+    fill_text(spec, "serviceAccountName", "default")
+    spec["serviceAccount"] = spec["serviceAccountName"]
+    fill(spec, "priority", 0)
+    fill_text(spec, "preemptionPolicy", "PreemptLowerPriority")
+    if spec.get("tolerations") is None:
+        spec["tolerations"] = []
+    tolerations = rows(spec["tolerations"])
+    if isinstance(spec["tolerations"], list):
+        for key in _UNHEALTHY:
+            if not any(_tolerates(one, key) for one in tolerations):
+                spec["tolerations"].append(
+                    {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _PATIENCE}
+                )
+
+
+def _tolerates(toleration: Fields, key: str) -> bool:
+    return text(toleration.get("key")) in ("", key) and text(toleration.get("effect")) in ("", "NoExecute")
+
+
+def validate(pod: Object, old: Object | None) -> Iterator[Cause]:
+    spec = part(pod, "spec")
+    yield from validate_spec(spec, "spec", in_pod=True)
+    for group in ("containers", "initContainers"):
+        for index, container in enumerate(rows(spec.get(group))):
+            image = text(container.get("image"))
+            if image != image.strip():
+                yield Cause.invalid(
+                    f"spec.{group}[{index}].image", image, "must not have leading or trailing whitespace"
+                )
+    if old is not None:
+        yield from validate_pod_update(spec, part(old, "spec"))
+        return
+    if rows(spec.get("ephemeralContainers")):
+        yield Cause.forbidden("spec.ephemeralContainers", "cannot be set on create")
+    if text(spec.get("nodeName")) and rows(spec.get("schedulingGates")):
+        yield Cause.forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared")
+
+
+def grace(pod: Object) -> int:
+    """Seconds that a deletion leaves the pod: none if no node has it, or if it has ended."""
+    if not text(part(pod, "spec").get("nodeName")) or part(pod, "status").get("phase") in ("Succeeded", "Failed"):
+        return 0
+    seconds = number(part(pod, "spec").get("terminationGracePeriodSeconds"))
+    return 30 if seconds is None else max(seconds, 0)
+
+
+def _host_network(pod: Object) -> str:
+    return "true" if part(pod, "spec").get("hostNetwork") is True else "false"
+
+
+def _addresses(pod: Object) -> str:
+    return ",".join(text(row.get("ip")) for row in rows(part(pod, "status").get("podIPs")))
+
+
+KIND = Kind(
+    "Pod", "pods",
+    short_names=("po",), categories=("all",), subresources=("status", "log", "binding"),
+    default=default, prepare=prepare, admit=admit, validate=validate,
+    columns=COLUMNS,
+    fields={
+        "spec.nodeName": ".spec.nodeName",
+        "spec.restartPolicy": ".spec.restartPolicy",
+        "spec.schedulerName": ".spec.schedulerName",
+        "spec.serviceAccountName": ".spec.serviceAccountName",
+        "spec.hostNetwork": _host_network,
+        "status.phase": ".status.phase",
+        "status.podIP": ".status.podIP",
+        "status.podIPs": _addresses,
+        "status.nominatedNodeName": ".status.nominatedNodeName",
+    },
+    grace=grace, generation=True,
+)  # fmt: skip

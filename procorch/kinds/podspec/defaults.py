@@ -1,0 +1,172 @@
+"""What a pod specification gets that its author left out, as Kubernetes v1.37 fills it in.
+
+Source: pkg/apis/core/v1/defaults.go and zz_generated.defaults.go.
+"""
+
+from __future__ import annotations
+
+from procorch.kinds.fields import Fields, fill, fill_text, made, mapping, part, rows, text
+from procorch.quantity import canonical, canonical_resource
+
+_CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
+_FILE_MODE = 0o644
+
+# Sources of volumes with plain defaults: source → field → value.
+_VOLUME_DEFAULTS: dict[str, Fields] = {
+    "secret": {"defaultMode": _FILE_MODE},
+    "configMap": {"defaultMode": _FILE_MODE},
+    "downwardAPI": {"defaultMode": _FILE_MODE},
+    "projected": {"defaultMode": _FILE_MODE},
+    "hostPath": {"type": ""},
+    "iscsi": {"iscsiInterface": "default"},
+    "rbd": {"pool": "rbd", "user": "admin", "keyring": "/etc/ceph/keyring"},
+    "azureDisk": {"cachingMode": "ReadWrite", "fsType": "ext4", "readOnly": False, "kind": "Shared"},
+    "scaleIO": {"storageMode": "ThinProvisioned", "fsType": "xfs"},
+}
+
+
+def default_pod(pod: Fields) -> None:
+    """The defaults of a pod itself: those of its specification, and some that a template does not show."""
+    spec = made(pod, "spec")
+    for name in ("containers", "initContainers"):
+        for container in rows(spec.get(name)):
+            _requests_from_limits(container)
+    default_spec(spec)
+    fill(spec, "enableServiceLinks", True)
+    if spec.get("hostNetwork") is True:
+        for name in ("containers", "initContainers"):
+            for container in rows(spec.get(name)):
+                for port in rows(container.get("ports")):
+                    if not port.get("hostPort") and port.get("containerPort"):
+                        port["hostPort"] = port["containerPort"]
+
+
+def default_template(owner: Fields) -> None:
+    """The defaults of spec.template in what makes pods (ReplicationController, ReplicaSet…)."""
+    template = made(owner, "spec", "template")
+    default_spec(made(template, "spec"))
+
+
+def default_spec(spec: Fields) -> None:
+    """The defaults of every pod specification, in a pod and in a template alike."""
+    fill_text(spec, "restartPolicy", "Always")
+    fill(spec, "terminationGracePeriodSeconds", 30)
+    fill_text(spec, "dnsPolicy", "ClusterFirst")
+    fill(spec, "securityContext", {})
+    fill_text(spec, "schedulerName", "default-scheduler")
+    _service_account(spec)
+    default_resource_list(spec, "overhead")
+    for constraint in rows(spec.get("topologySpreadConstraints")):
+        fill_text(constraint, "whenUnsatisfiable", "DoNotSchedule")
+    for name in _CONTAINER_LISTS:
+        for container in rows(spec.get(name)):
+            _container(container, ephemeral=name == "ephemeralContainers")
+    for volume in rows(spec.get("volumes")):
+        _volume(volume)
+
+
+def _service_account(spec: Fields) -> None:
+    """serviceAccount is the old spelling; both are kept alike."""
+    name = text(spec.get("serviceAccountName")) or text(spec.get("serviceAccount"))
+    if name:
+        spec["serviceAccountName"] = spec["serviceAccount"] = name
+
+
+def _container(container: Fields, *, ephemeral: bool) -> None:
+    fill_text(container, "imagePullPolicy", _pull_policy(text(container.get("image"))))
+    fill_text(container, "terminationMessagePath", "/dev/termination-log")
+    fill_text(container, "terminationMessagePolicy", "File")
+    fill(container, "resources", {})
+    resources = mapping(container["resources"])
+    default_resource_list(resources, "limits")
+    default_resource_list(resources, "requests")
+    for port in rows(container.get("ports")):
+        fill_text(port, "protocol", "TCP")
+    for variable in rows(container.get("env")):
+        _references(part(variable, "valueFrom"))
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if probe := part(container, name):
+            _probe(probe)
+    for hook in ("postStart", "preStop"):
+        _http_get(part(container, "lifecycle", hook, "httpGet"))
+
+
+def _probe(probe: Fields) -> None:
+    for field, value in (
+        ("timeoutSeconds", 1),
+        ("periodSeconds", 10),
+        ("successThreshold", 1),
+        ("failureThreshold", 3),
+    ):
+        if not probe.get(field):
+            probe[field] = value
+    _http_get(part(probe, "httpGet"))
+    if grpc := part(probe, "grpc"):
+        fill(grpc, "service", "")
+
+
+def _http_get(action: Fields) -> None:
+    if action:
+        fill_text(action, "path", "/")
+        fill_text(action, "scheme", "HTTP")
+
+
+def _volume(volume: Fields) -> None:
+    if not any(value is not None for field, value in volume.items() if field != "name"):
+        volume["emptyDir"] = {}
+    for source, defaults in _VOLUME_DEFAULTS.items():
+        if isinstance(volume.get(source), dict):
+            for field, value in defaults.items():
+                fill(volume[source], field, value)
+    if isinstance(empty := volume.get("emptyDir"), dict) and empty.get("sizeLimit") is not None:
+        empty["sizeLimit"] = _tidy(empty["sizeLimit"], canonical)
+    if isinstance(image := volume.get("image"), dict):
+        fill_text(image, "pullPolicy", _pull_policy(text(image.get("reference"))))
+    if claim := part(volume, "ephemeral", "volumeClaimTemplate"):
+        fill_text(made(claim, "spec"), "volumeMode", "Filesystem")
+    projected = rows(part(volume, "projected").get("sources"))
+    for downward in (part(volume, "downwardAPI"), *(part(source, "downwardAPI") for source in projected)):
+        for item in rows(downward.get("items")):
+            _references(item)
+    for one in projected:
+        if isinstance(token := one.get("serviceAccountToken"), dict):
+            fill(token, "expirationSeconds", 3600)
+
+
+def _references(source: Fields) -> None:
+    """fieldRef and resourceFieldRef of the downward API."""
+    if field_ref := part(source, "fieldRef"):
+        fill_text(field_ref, "apiVersion", "v1")
+    if resource_ref := part(source, "resourceFieldRef"):
+        fill(resource_ref, "divisor", "0")
+
+
+def _pull_policy(image: str) -> str:
+    """Always for :latest, said or meant; a digest or another tag, or what is no image name, need not be asked again."""
+    name, at, _ = image.partition("@")
+    tag = name.rpartition("/")[2].partition(":")[2]
+    if "://" in image or not image or (at and not tag):
+        return "IfNotPresent"
+    return "Always" if tag in ("", "latest") else "IfNotPresent"
+
+
+def _requests_from_limits(container: Fields) -> None:
+    resources = mapping(container.get("resources"))
+    limits = mapping(resources.get("limits"))
+    if limits:
+        requests = made(resources, "requests")
+        for name, limit in limits.items():
+            requests.setdefault(name, limit)
+
+
+def default_resource_list(owner: Fields, field: str) -> None:
+    """Quantities in their canonical form, rounded up to thousandths; what is none is left for the validation."""
+    for name, value in mapping(owner.get(field)).items():
+        owner[field][name] = _tidy(value, canonical_resource)
+
+
+def _tidy(value: object, form: object) -> object:
+    try:
+        return form(value) if callable(form) else value
+    except ValueError:
+        return value

@@ -1,0 +1,100 @@
+"""Requests and limits: whether they make sense, and the QoS class that follows from them.
+
+Source: pkg/apis/core/validation (validateResourceRequirements), pkg/apis/core/v1/helper/qos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from procorch.kinds.fields import Fields, mapping, part, rows
+from procorch.names import label_key
+from procorch.objects import Cause, Object
+from procorch.quantity import Quantity, read
+
+_STANDARD = ("cpu", "memory", "ephemeral-storage")
+_WHOLE = ("pods", "services", "secrets", "configmaps")
+
+
+def quantity_of(value: object) -> Quantity | None:
+    """The quantity, or None for what is none."""
+    try:
+        return read(value)  # type: ignore[arg-type]  # read refuses other types itself
+    except ValueError:
+        return None
+
+
+def validate_resources(resources: Fields, path: str) -> Iterator[Cause]:
+    """requests and limits of one container."""
+    limits, requests = mapping(resources.get("limits")), mapping(resources.get("requests"))
+    for name, value in limits.items():
+        yield from _resource(name, value, f"{path}.limits[{name}]")
+    for name, value in requests.items():
+        yield from _resource(name, value, f"{path}.requests[{name}]")
+        yield from _against_limit(str(name), value, limits, path)
+    named = {str(name) for name in (*limits, *requests)}
+    if any(name.startswith("hugepages-") for name in named) and not named & {"cpu", "memory"}:
+        yield Cause.forbidden(path, "HugePages require cpu or memory")
+
+
+def _against_limit(name: str, value: object, limits: Fields, path: str) -> Iterator[Cause]:
+    overcommit = name in _STANDARD or ("/" not in name and not name.startswith("hugepages-"))
+    limit, request = quantity_of(limits.get(name)), quantity_of(value)
+    if name not in limits:
+        if not overcommit:
+            yield Cause.required(f"{path}.limits", "Limit must be set for non overcommitable resources")
+    elif limit is not None and request is not None:
+        if not overcommit and request.amount != limit.amount:
+            yield Cause.invalid(f"{path}.requests", str(request), f"must be equal to {name} limit of {limit}")
+        elif request.amount > limit.amount:
+            yield Cause.invalid(
+                f"{path}.requests", str(request), f"must be less than or equal to {name} limit of {limit}"
+            )
+
+
+def _resource(name: object, value: object, path: str) -> Iterator[Cause]:
+    named = str(name)
+    problems = label_key(named)
+    for message in problems:
+        yield Cause.invalid(path, named, message)
+    if not problems and "/" not in named and named not in _STANDARD and not named.startswith("hugepages-"):
+        if named not in (*_WHOLE, "storage"):
+            yield Cause.invalid(path, named, "must be a standard resource type or fully qualified")
+        yield Cause.invalid(path, named, "must be a standard resource for containers")
+    yield from validate_amount(named, value, path)
+
+
+def validate_amount(name: str, value: object, path: str) -> Iterator[Cause]:
+    """One quantity of a resource list: a quantity at all, not negative, whole where pieces are counted."""
+    try:
+        quantity = read(value)  # type: ignore[arg-type]  # read refuses other types itself
+    except ValueError as error:
+        yield Cause.invalid(path, value, str(error))
+        return
+    if quantity.amount < 0:
+        yield Cause.invalid(path, str(quantity), "must be greater than or equal to 0")
+    counted = name in _WHOLE or name.startswith("hugepages-") or ("/" in name and "kubernetes.io/" not in name)
+    if counted and quantity.amount.denominator != 1:
+        yield Cause.invalid(path, str(quantity), "must be an integer")
+
+
+def qos_class(pod: Object) -> str:
+    """Guaranteed: every container has cpu and memory limits and its requests equal them; BestEffort: nobody asked
+    for anything; else Burstable."""
+    spec = part(pod, "spec")
+    totals: dict[str, dict[str, Fraction]] = {"requests": {}, "limits": {}}
+    guaranteed = True
+    for container in (*rows(spec.get("containers")), *rows(spec.get("initContainers"))):
+        limited = set()
+        for side, total in totals.items():
+            for name, value in part(container, "resources", side).items():
+                quantity = quantity_of(value)
+                if name in ("cpu", "memory") and quantity is not None and quantity.amount > 0:
+                    total[name] = total.get(name, Fraction(0)) + quantity.amount
+                    if side == "limits":
+                        limited.add(name)
+        guaranteed = guaranteed and len(limited) == 2
+    if not totals["requests"] and not totals["limits"]:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed and totals["requests"] == totals["limits"] else "Burstable"

@@ -1,0 +1,139 @@
+"""What may be wrong with a pod specification as a whole, in a pod and in a template.
+
+Source: pkg/apis/core/validation (ValidatePodSpec, ValidatePodTemplateSpec, validatePodDNSConfig…).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from procorch.kinds.fields import Fields, indexed, labels, mapping, number, part, rows, text, texts
+from procorch.kinds.metadata import validate_annotations, validate_labels
+from procorch.kinds.podspec.containers import validate_containers
+from procorch.kinds.podspec.resources import validate_amount
+from procorch.kinds.podspec.scheduling import validate_scheduling
+from procorch.kinds.podspec.security import validate_pod_security
+from procorch.kinds.podspec.unsupported import unsupported
+from procorch.kinds.podspec.volumes import validate_volumes
+from procorch.names import address, dns_label, dns_subdomain, label_key
+from procorch.objects import Cause
+from procorch.selectors import LabelSelector
+
+_RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_LARGEST_SECONDS = 2**31 - 1
+
+
+def validate_spec(spec: Fields, path: str, *, in_pod: bool) -> Iterator[Cause]:
+    """A pod specification. in_pod: of a pod itself, not of a template."""
+    yield from unsupported(spec, path)
+    if number(spec.get("terminationGracePeriodSeconds")) is None:
+        yield Cause.required(f"{path}.terminationGracePeriodSeconds")
+    yield from validate_volumes(spec.get("volumes"), f"{path}.volumes")
+    yield from validate_containers(spec, path)
+    if spec.get("hostNetwork") is True:
+        yield from _host_network(spec, f"{path}.containers", in_pod=in_pod)
+    for field, choice in (("restartPolicy", _RESTART_POLICIES), ("dnsPolicy", _DNS_POLICIES)):
+        value = text(spec.get(field))
+        if not value:
+            yield Cause.required(f"{path}.{field}")
+        elif value not in choice:
+            yield Cause.unsupported(f"{path}.{field}", value, choice)
+    yield from validate_scheduling(spec, path)
+    yield from validate_pod_security(part(spec, "securityContext"), f"{path}.securityContext")
+    yield from _dns_config(spec, f"{path}.dnsConfig")
+    for where, gate in indexed(spec.get("readinessGates"), f"{path}.readinessGates"):
+        for message in label_key(text(gate.get("conditionType"))):
+            yield Cause.invalid(f"{where}.conditionType", text(gate.get("conditionType")), message)
+    yield from _names(spec, path)
+    for name, value in mapping(spec.get("overhead")).items():
+        yield from validate_amount(str(name), value, f"{path}.overhead[{name}]")
+
+
+def _names(spec: Fields, path: str) -> Iterator[Cause]:
+    for field, form in (
+        ("serviceAccountName", dns_subdomain),
+        ("nodeName", dns_subdomain),
+        ("hostname", dns_label),
+        ("subdomain", dns_label),
+        ("priorityClassName", dns_subdomain),
+        ("runtimeClassName", dns_subdomain),
+    ):
+        if value := text(spec.get(field)):
+            for message in form(value):
+                yield Cause.invalid(f"{path}.{field}", value, message)
+    deadline = number(spec.get("activeDeadlineSeconds"))
+    if deadline is not None and not 1 <= deadline <= _LARGEST_SECONDS:
+        yield Cause.invalid(
+            f"{path}.activeDeadlineSeconds", deadline, f"must be between 1 and {_LARGEST_SECONDS}, inclusive"
+        )
+    for where, alias in indexed(spec.get("hostAliases"), f"{path}.hostAliases"):
+        for message in address(text(alias.get("ip"))):
+            yield Cause.invalid(f"{where}.ip", text(alias.get("ip")), message)
+        for index, name in enumerate(texts(alias.get("hostnames"))):
+            for message in dns_subdomain(name):
+                yield Cause.invalid(f"{where}.hostnames[{index}]", name, message)
+    if (policy := spec.get("preemptionPolicy")) not in (None, "PreemptLowerPriority", "Never"):
+        yield Cause.unsupported(f"{path}.preemptionPolicy", policy, ("PreemptLowerPriority", "Never"))
+
+
+def _host_network(spec: Fields, path: str, *, in_pod: bool) -> Iterator[Cause]:
+    for where, container in indexed(spec.get("containers"), path):
+        for at, port in indexed(container.get("ports"), f"{where}.ports"):
+            outside = number(port.get("hostPort")) or 0
+            if (in_pod or outside) and outside != (number(port.get("containerPort")) or 0):
+                yield Cause.invalid(f"{at}.hostPort", outside, "must match `containerPort` when `hostNetwork` is true")
+
+
+def _dns_config(spec: Fields, path: str) -> Iterator[Cause]:
+    config = spec.get("dnsConfig")
+    servers, searches = (texts(mapping(config).get(field)) for field in ("nameservers", "searches"))
+    if spec.get("dnsPolicy") == "None" and not isinstance(config, dict):
+        yield Cause.required(path, "must provide `dnsConfig` when `dnsPolicy` is None")
+        return
+    if spec.get("dnsPolicy") == "None" and not servers:
+        yield Cause.required(f"{path}.nameservers", "must provide at least one DNS nameserver when `dnsPolicy` is None")
+        return
+    if len(servers) > 3:
+        yield Cause.invalid(f"{path}.nameservers", servers, "must not have more than 3 nameservers")
+    for index, server in enumerate(servers):
+        for message in address(server):
+            yield Cause.invalid(f"{path}.nameservers[{index}]", server, message)
+    if len(searches) > 32:
+        yield Cause.invalid(f"{path}.searches", searches, "must not have more than 32 search paths")
+    if len(" ".join(searches)) > 2048:
+        yield Cause.invalid(
+            f"{path}.searches",
+            searches,
+            "must not have more than 2048 characters (including spaces) in the search list",
+        )
+    for index, search in enumerate(searches):
+        bare = search.removesuffix(".").replace("_", "a")  # underscores are allowed in searches alone
+        for message in dns_subdomain(bare) if search != "." else ():
+            yield Cause.invalid(f"{path}.searches[{index}]", search, message)
+    for where, option in indexed(mapping(config).get("options"), f"{path}.options"):
+        if not text(option.get("name")):
+            yield Cause.required(where, "must not be empty")
+
+
+def validate_template(template: Fields, path: str, selector: LabelSelector | None, owner: str) -> Iterator[Cause]:
+    """The template of what keeps pods running. selector: the owner's, None where it is itself wrong.
+
+    owner: the kind, as the messages name it.
+    """
+    metadata, spec = part(template, "metadata"), part(template, "spec")
+    given = labels(metadata.get("labels"))
+    if selector is not None and not selector.nothing and selector.requirements and not selector.matches(given):
+        # Go shows a template without labels as null.
+        yield Cause.invalid(f"{path}.metadata.labels", given or None, "`selector` does not match template `labels`")
+    yield from validate_labels(given, f"{path}.labels")
+    yield from validate_annotations(metadata.get("annotations"), f"{path}.annotations")
+    yield from validate_spec(spec, f"{path}.spec", in_pod=False)
+    if rows(spec.get("ephemeralContainers")):
+        yield Cause.forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template")
+    if spec.get("restartPolicy") != "Always" and spec.get("restartPolicy") in _RESTART_POLICIES:
+        yield Cause.unsupported(f"{path}.spec.restartPolicy", spec["restartPolicy"], ("Always",))
+    if spec.get("activeDeadlineSeconds") is not None:
+        yield Cause.forbidden(
+            f"{path}.spec.activeDeadlineSeconds", f"activeDeadlineSeconds in {owner} is not Supported"
+        )
