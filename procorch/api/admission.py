@@ -1,0 +1,53 @@
+"""What stands between a valid request and the store: the life of namespaces.
+
+What admission fills into objects (tolerations, service account, priority) is each kind's `admit`.
+"""
+
+from __future__ import annotations
+
+from procorch.api.cache import Cache
+from procorch.api.request import AUTHENTICATED, User
+from procorch.kinds import KINDS
+from procorch.kinds.kind import Kind
+from procorch.objects import Forbidden, NotFound, Object
+
+IMMORTAL = ("default", "kube-system", "kube-public")
+
+
+def check_namespace(cache: Cache, kind: Kind, obj: Object) -> None:
+    """A new object needs a namespace that lives. Raises NotFound, Forbidden."""
+    if not kind.namespaced:
+        return
+    namespace = obj["metadata"].get("namespace") or ""
+    entry = cache.shelf(KINDS["Namespace"]).entries.get(namespace)
+    if entry is None:
+        raise NotFound.of("namespaces", namespace)
+    metadata = entry.object["metadata"]
+    if metadata.get("deletionTimestamp") is not None:
+        name = obj["metadata"].get("name", "")
+        why = f"unable to create new content in namespace {namespace} because it is being terminated"
+        error = Forbidden.of(kind.plural, name, why, kind.group)
+        message = f"namespace {namespace} is being terminated"
+        error.details["causes"] = [
+            {"reason": "NamespaceTerminating", "message": message, "field": "metadata.namespace"}
+        ]
+        raise error
+
+
+def check_delete(kind: Kind, obj: Object) -> None:
+    """Raises Forbidden for the namespaces without which nothing works."""
+    if kind.name == "Namespace" and obj["metadata"]["name"] in IMMORTAL:
+        raise Forbidden.of("namespaces", obj["metadata"]["name"], "this namespace may not be deleted")
+
+
+def sign(kind: Kind, obj: Object, user: User) -> None:
+    """A certificate request says by whom it was made: the approver decides by that, so it is not the client's."""
+    if kind.name != "CertificateSigningRequest":
+        return
+    spec = obj.setdefault("spec", {})
+    if isinstance(spec, dict):
+        spec["username"], spec["groups"] = user.name, [*user.groups, AUTHENTICATED]
+        spec.pop("uid", None)
+        spec.pop("extra", None)
+        if user.uid:
+            spec["uid"] = user.uid

@@ -1,0 +1,377 @@
+"""The API server without its sockets: a Request in, a Response out, never an exception.
+
+A request's way: one decoded path → who asks → may they → the verb → a Status for whatever went wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import store
+from procorch.api import admission, deletion, discovery, intake, reviews, subresources
+from procorch.api.accept import Form, form_of, render
+from procorch.api.allocation import Allocations
+from procorch.api.auth import Authenticator, ServiceAccountTokens
+from procorch.api.authorize import Authorizer
+from procorch.api.cache import Cache, Entry
+from procorch.api.intake import Fields
+from procorch.api.links import Links
+from procorch.api.listing import Listing
+from procorch.api.metrics import Metrics
+from procorch.api.openapi import OpenAPI
+from procorch.api.request import JSON, Request, Response, User, answer, is_true, refusal, text
+from procorch.api.rest import Rest
+from procorch.api.routes import Route, not_found, parse
+from procorch.api.scope import scope_of
+from procorch.api.table import view_of
+from procorch.clock import Clock, system_clock
+from procorch.kinds import KINDS
+from procorch.kinds.kind import Kind
+from procorch.objects import (
+    ApiError,
+    BadRequest,
+    Cause,
+    Invalid,
+    MethodNotAllowed,
+    Object,
+    ServiceUnavailable,
+    Timeout,
+)
+
+logger = logging.getLogger(__name__)
+
+VERSION = {
+    "major": "1",
+    "minor": "37",
+    "gitVersion": "v1.37.0+procorch",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "2026-11-01T00:00:00Z",
+    "goVersion": "none",
+    "compiler": "CPython",
+    "platform": "linux/amd64",
+}
+BOOKMARK_SECONDS = 30.0
+_OPEN = ("/livez", "/readyz", "/healthz", "/cacerts")  # for those who cannot have a credential yet
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """What one cluster's API is told.
+
+    node_port_range: first and last. ca_pem: served at /cacerts. service_account_key: PEM, signs tokens; empty for
+    none. issuer: of those tokens, also their audience. tokens: static bearer tokens. advertise: host:port that
+    discovery shows.
+    """
+
+    service_cidr: str = "10.96.0.0/12"
+    node_port_range: tuple[int, int] = (30000, 32767)
+    ca_pem: bytes = b""
+    service_account_key: bytes = b""
+    issuer: str = "https://kubernetes.default.svc.cluster.local"
+    tokens: dict[str, User] = field(default_factory=dict)
+    advertise: str = ""
+
+
+class Api:
+    """log: opened; `close` leaves it open. authenticator, authorizer: made of the config where they are None.
+
+    `start` before the first `handle`. draw: makes uids, generated names, addresses and ports.
+    """
+
+    def __init__(
+        self,
+        log: store.Log,
+        *,
+        clock: Clock = system_clock,
+        config: ApiConfig | None = None,
+        authenticator: Authenticator | None = None,
+        authorizer: Authorizer | None = None,
+        draw: random.Random | None = None,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config = config or ApiConfig()
+        self.clock = clock
+        self.links = Links()
+        self.log = log
+        self.cache = Cache(log, KINDS)
+        draw = draw or random.SystemRandom()
+        self.allocations = Allocations(log, self.config.service_cidr, self.config.node_port_range, draw)
+        self.rest = Rest(log, self.cache, self.allocations, clock, draw)
+        self.listing = Listing(self.cache, log, draw.random)
+        self.metrics = Metrics()
+        key = self.config.service_account_key
+        self.service_accounts = ServiceAccountTokens(key, self.config.issuer) if key else None
+        self.authenticator = authenticator or Authenticator(
+            self.lookup, clock, self.service_accounts, self.config.tokens
+        )
+        self._authorizer = authorizer
+        self._discovery = discovery.Discovery([*KINDS, *reviews.KINDS], self.config.advertise)
+        self._openapi = OpenAPI(KINDS)
+        self._timer = timer
+        self._started = False
+        self._ticker: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Reads the store. Raises the store's errors."""
+        await self.cache.start()
+        await self.allocations.start()
+        self.authorizer = self._authorizer or Authorizer(self.cache)
+        self._started = True
+        self._tick()
+
+    async def close(self) -> None:
+        """Ends watches and links; the log stays open."""
+        self._started = False
+        if self._ticker is not None:
+            self._ticker.cancel()
+        self.listing.close()
+        self.links.close()
+        if hasattr(self, "authorizer"):
+            self.authorizer.close()
+        self.allocations.close()
+        self.cache.close()
+
+    def lookup(self, kind: str, key: str) -> Object | None:
+        """An object as it stands, to be read only."""
+        entry = self.cache.shelf(KINDS[kind]).entries.get(key)
+        return None if entry is None else entry.object
+
+    async def handle(self, request: Request) -> Response:
+        """The one door. Never raises (but for cancellation)."""
+        began, route = self._timer(), None
+        try:
+            route = parse(KINDS, request.method, request.path, request.query)
+            response = await self._answer(route, request)
+        except Exception as error:
+            problem = as_api_error(error)
+            if problem.code >= 500 and problem.reason == "InternalError":
+                logger.exception("request failed", extra={"method": request.method, "path": request.path})
+            else:
+                self._audit(request, problem)
+            response = refusal(problem)
+        if route is not None:
+            lasts = response.stream is not None or route.verb == "watch"
+            self.metrics.count(
+                route.verb, route.group, route.resource, response.status, None if lasts else self._timer() - began
+            )
+        return response
+
+    def authorize(self, request: Request) -> tuple[Route, User]:
+        """Who asks, and that they may: for what http does itself (a node's link). Raises ApiError."""
+        route = parse(KINDS, request.method, request.path, request.query)
+        user = self.authenticator.authenticate(request)
+        self.authorizer.check(user, route, request.query)
+        return route, user
+
+    def is_dry_run(self, request: Request) -> bool:
+        """Raises Invalid for another value than All."""
+        value = request.query.get("dryRun", "")
+        if value not in ("", "All"):
+            raise Invalid.of("CreateOptions", "", [Cause.unsupported("dryRun", value, ("All",))], "meta.k8s.io")
+        return bool(value)
+
+    def main_route(self, route: Route) -> Route:
+        """The route of the object to which a subresource belongs."""
+        return replace(route, subresource="")
+
+    async def _answer(self, route: Route, request: Request) -> Response:
+        if not self._started:
+            raise ServiceUnavailable.of("the API server is starting or going down")
+        if not route.resource and route.segments[:1] and f"/{route.segments[0]}" in _OPEN:
+            return self._plain(route, request)
+        user = self.authenticator.authenticate(request)
+        self.authorizer.check(user, route, request.query)
+        if not route.resource:
+            return self._plain(route, request)
+        review = reviews.TABLE.get((route.group, route.resource))
+        if review is not None and route.verb == "create":
+            return review(self, user, request)
+        if route.kind is None or (route.kind.namespaced and not route.namespace and not route.is_collection):
+            raise not_found()
+        if route.subresource:
+            return await self._below(route, request, user)
+        if route.verb not in route.kind.verbs:
+            raise MethodNotAllowed.of()
+        return await getattr(self, f"_{route.verb}")(route, request, user)
+
+    # Reading
+
+    async def _get(self, route: Route, request: Request, user: User) -> Response:
+        assert route.kind is not None and route.name is not None
+        version = request.query.get("resourceVersion", "")
+        await self.cache.fresh(int(version) if version.isdigit() else None)
+        entry = self.rest.entry(route.kind, route.namespace, route.name)
+        return self._render(route.kind, entry, request)
+
+    async def _list(self, route: Route, request: Request, user: User) -> Response:
+        assert route.kind is not None
+        form = form_of(request.headers.get("accept", ""))
+        view = view_of(route.kind, form.view, request.query.get("includeObject", ""), self.clock)
+        if form.media == "application/vnd.kubernetes.protobuf":
+            form = Form(JSON, form.view)  # a list is joined from bytes that are JSON
+        return await self.listing.items(scope_of(route, request.query), view, request.query, form)
+
+    async def _watch(self, route: Route, request: Request, user: User) -> Response:
+        assert route.kind is not None
+        form = form_of(request.headers.get("accept", ""))
+        view = view_of(route.kind, form.view, request.query.get("includeObject", ""), self.clock)
+        return await self.listing.watch(scope_of(route, request.query), view, request.query)
+
+    # Writing
+
+    async def _create(self, route: Route, request: Request, user: User) -> Response:
+        assert route.kind is not None
+        if route.name is not None or (route.kind.namespaced and not route.namespace):
+            raise MethodNotAllowed.of()
+        fields = Fields.asked(request.query)
+        dry_run = self.is_dry_run(request)
+        obj = intake.read(request, route.kind, fields)
+        self.authorizer.check_body(user, route, obj)
+        admission.sign(route.kind, obj, user)
+        entry = await self.rest.create(route, obj, fields, dry_run=dry_run)
+        return self._render(route.kind, entry, request, 201, fields)
+
+    async def _update(self, route: Route, request: Request, user: User) -> Response:
+        assert route.kind is not None
+        fields = Fields.asked(request.query)
+        dry_run = self.is_dry_run(request)
+        obj = intake.read(request, route.kind, fields)
+        entry = await self.rest.update(route, obj, fields, dry_run=dry_run)
+        return self._render(route.kind, entry, request, 200, fields)
+
+    async def _patch(self, route: Route, request: Request, user: User) -> Response:
+        assert route.kind is not None
+        fields = Fields.asked(request.query)
+        dry_run = self.is_dry_run(request)
+        entry, created = await self.rest.patch(route, request, fields, dry_run=dry_run)
+        return self._render(route.kind, entry, request, 201 if created else 200, fields)
+
+    async def _delete(self, route: Route, request: Request, user: User) -> Response:
+        kind = route.kind
+        assert kind is not None and route.name is not None
+        options = deletion.options_of(intake.read_any(request), request.query)
+        entry, gone = await self.rest.delete(kind, route.namespace, route.name, options)
+        if not gone or kind.grace is not None:  # as Kubernetes: a pod is shown once more
+            return self._render(kind, entry, request)
+        details = {"name": route.name, "group": kind.group, "kind": kind.plural, "uid": entry.object["metadata"]["uid"]}
+        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+        return answer({**status, "details": {name: value for name, value in details.items() if value}})
+
+    async def _deletecollection(self, route: Route, request: Request, user: User) -> Response:
+        kind = route.kind
+        assert kind is not None
+        if kind.namespaced and not route.namespace:
+            raise MethodNotAllowed.of()
+        options = deletion.options_of(intake.read_any(request), request.query)
+        found = await self.rest.delete_all(scope_of(route, request.query), options)
+        view = view_of(kind, "", "", self.clock)
+        return render(view.all_of(found, {"resourceVersion": str(self.cache.revision)}), Form())
+
+    async def _below(self, route: Route, request: Request, user: User) -> Response:
+        """A subresource: its own handler, or a plain write in which only its part counts."""
+        found = subresources.of(route)
+        if found.handle is not None:
+            return await found.handle(self, route, request)
+        if route.verb == "get":
+            return await self._get(route, request, user)
+        write = self._update if route.verb == "update" else self._patch
+        return await write(route, request, user)
+
+    def _render(
+        self, kind: Kind, entry: Entry, request: Request, status: int = 200, fields: Fields | None = None
+    ) -> Response:
+        form = form_of(request.headers.get("accept", ""))
+        view = view_of(kind, form.view, request.query.get("includeObject", ""), self.clock)
+        response = render(view.one(entry), form, status)
+        if fields is not None:
+            response.headers.update(fields.headers())
+        return response
+
+    # What is no resource
+
+    def _plain(self, route: Route, request: Request) -> Response:
+        if route.verb not in ("get", "head"):
+            raise MethodNotAllowed.of()
+        match route.segments:
+            case () | ("",):
+                return answer({"paths": ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2",
+                                         "/openapi/v3", "/readyz", "/version"]})  # fmt: skip
+            case ("version",):
+                return answer(VERSION)
+            case ("livez" | "readyz" | "healthz", *_):
+                return self._health(route, request)
+            case ("cacerts",):
+                return text(self.config.ca_pem.decode(), content_type="application/x-pem-file")
+            case ("metrics",):
+                return text(self.metrics.text(self._gauges()), content_type="text/plain; version=0.0.4")
+            case ("openapi", *_):
+                return self._openapi.answer(request)
+            case ("api" | "apis", *_):
+                return self._discovery.answer(route.path, request)
+        raise not_found()
+
+    def _health(self, route: Route, request: Request) -> Response:
+        """`ok`; with ?verbose, or for one check alone, the checks by name."""
+        behind = self.log.revision - self.cache.revision
+        checks = {"ping": "", "store": "", "watch-cache": "" if behind <= 0 else f"{behind} revisions behind"}
+        if len(route.segments) > 1:
+            if route.segments[1] not in checks:
+                raise not_found()
+            checks = {route.segments[1]: checks[route.segments[1]]}
+        name = route.segments[0]
+        good = not any(checks.values())
+        if good and not is_true(request.query, "verbose") and "verbose" not in request.query:
+            return text("ok")
+        lines = [f"[+]{check} ok" if not why else f"[-]{check} failed: {why}" for check, why in checks.items()]
+        lines.append(f"{name} check {'passed' if good else 'failed'}")
+        return text("\n".join(lines) + "\n", 200 if good else 500)
+
+    def _gauges(self) -> dict[str, tuple[str, float]]:
+        gauges: dict[str, tuple[str, float]] = {
+            "procorch_store_revision": ("Newest committed revision of the store.", self.log.revision),
+            "procorch_node_links": ("Nodes that are connected.", len(self.links)),
+            "apiserver_registered_watchers": ("Open watches.", len(self.listing.watches)),
+        }
+        for shelf in self.cache.shelves():
+            name = f'apiserver_storage_objects{{resource="{shelf.kind.plural}",group="{shelf.kind.group}"}}'
+            gauges[name] = ("Objects stored, by resource.", len(shelf.entries))
+        return gauges
+
+    def _tick(self) -> None:
+        self.listing.bookmark()
+        self._ticker = asyncio.get_running_loop().call_later(BOOKMARK_SECONDS, self._tick)
+
+    def _audit(self, request: Request, error: ApiError) -> None:
+        """One line for each request that was refused; what happens all day is for debugging only."""
+        level = logging.DEBUG if error.code in (404, 409, 410) else logging.INFO
+        if logger.isEnabledFor(level):
+            facts = {"method": request.method, "path": request.path[:200], "code": error.code,
+                     "remote": request.remote, "why": error.message[:300]}  # fmt: skip
+            logger.log(level, "request refused", extra=facts)
+
+
+def as_api_error(error: Exception) -> ApiError:
+    """What went wrong, in the API's words."""
+    match error:
+        case ApiError():
+            return error
+        case store.StorageFull():
+            return ApiError(f"the store is full: {error}", 507, "InsufficientStorage", retry_after=10)
+        case store.Unknown():
+            return Timeout.of(f"the store cannot say whether the write was done: {error}")
+        case store.Unavailable():
+            failed = ServiceUnavailable.of(f"the store is not available: {error}")
+            failed.retry_after = 1
+            return failed
+        case ExceptionGroup() if len(error.exceptions) >= 1 and isinstance(error.exceptions[0], Exception):
+            return as_api_error(error.exceptions[0])
+        case RecursionError():
+            return BadRequest.of("the body of the request is nested too deeply")
+        case _:
+            return ApiError(f"Internal error occurred: {type(error).__name__}", 500, "InternalError")

@@ -1,0 +1,207 @@
+"""Who asks: client certificates, ServiceAccount tokens, bootstrap tokens, static tokens. Wrong is always 401.
+
+The certificate is checked by TLS itself; what arrives here is a User that the transport vouches for.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+from procorch.api.request import Request, User
+from procorch.clock import Clock, parse_timestamp
+from procorch.objects import Object, Unauthorized
+
+Lookup = Callable[[str, str], Object | None]
+"""(kind's name, key) → the object as it stands."""
+
+_SCALAR = 32  # bytes of one number of a P-256 signature
+_SKEW = 60.0  # seconds by which a clock elsewhere may be ahead
+
+
+class Authenticator:
+    """service_accounts: the tokens of pods; tokens: static ones, token → User; lookup: reads the cluster."""
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        clock: Clock,
+        service_accounts: ServiceAccountTokens | None = None,
+        tokens: Mapping[str, User] | None = None,
+    ) -> None:
+        self._lookup = lookup
+        self._clock = clock
+        self._service_accounts = service_accounts
+        self._tokens = dict(tokens or {})
+
+    def authenticate(self, request: Request) -> User:
+        """Raises Unauthorized: no credential, or one that is not good."""
+        if request.user is not None:
+            return request.user
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthorized.of()
+        user = self._static(token)
+        if user is None:
+            user = self._of_service_account(token) if token.count(".") == 2 else self._bootstrap(token)
+        if user is None:
+            raise Unauthorized.of()
+        return user
+
+    def _static(self, token: str) -> User | None:
+        given = token.encode()
+        found = None
+        for known, user in self._tokens.items():  # all of them: the time taken tells nothing
+            if hmac.compare_digest(known.encode(), given):
+                found = user
+        return found
+
+    def _bootstrap(self, token: str) -> User | None:
+        """Source: Kubernetes documentation, "Authenticating with Bootstrap Tokens"."""
+        identity, _, secret = token.partition(".")
+        found = self._lookup("Secret", f"kube-system/bootstrap-token-{identity}")
+        if found is None or found.get("type") != "bootstrap.kubernetes.io/token":
+            return None
+        if found["metadata"].get("deletionTimestamp") is not None:
+            return None
+        data = {name: _unbase64(value) for name, value in (found.get("data") or {}).items()}
+        if data.get("token-id") != identity.encode() or data.get("usage-bootstrap-authentication") != b"true":
+            return None
+        if not hmac.compare_digest(data.get("token-secret", b""), secret.encode()) or not secret:
+            return None
+        if "expiration" in data:
+            try:
+                if parse_timestamp(data["expiration"].decode()) <= self._clock():
+                    return None
+            except ValueError:
+                return None
+        extra = data.get("auth-extra-groups", b"").decode("utf-8", "replace").split(",")
+        groups = [group for group in extra if group.startswith("system:bootstrappers:")]
+        return User(f"system:bootstrap:{identity}", ("system:bootstrappers", *groups))
+
+    def _of_service_account(self, token: str) -> User | None:
+        if self._service_accounts is None:
+            return None
+        claims = self._service_accounts.verify(token, self._clock())
+        if claims is None:
+            return None
+        said = claims.get("kubernetes.io")
+        if not isinstance(said, dict):
+            return None
+        namespace, account, pod = said.get("namespace"), said.get("serviceaccount") or {}, said.get("pod")
+        found = self._lookup("ServiceAccount", f"{namespace}/{account.get('name')}")
+        if found is None or found["metadata"].get("uid") != account.get("uid"):
+            return None
+        if pod is not None and _uid(self._lookup("Pod", f"{namespace}/{pod.get('name')}")) != pod.get("uid"):
+            return None  # the pod that the token was made for is gone
+        return service_account_user(str(namespace), account["name"], account["uid"], pod)
+
+
+def service_account_user(namespace: str, name: str, uid: str, pod: Mapping[str, str] | None = None) -> User:
+    extra: dict[str, tuple[str, ...]] = {}
+    if pod:
+        extra = {
+            "authentication.kubernetes.io/pod-name": (pod["name"],),
+            "authentication.kubernetes.io/pod-uid": (pod["uid"],),
+        }
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
+    return User(f"system:serviceaccount:{namespace}:{name}", groups, uid, extra)
+
+
+class ServiceAccountTokens:
+    """Signs and verifies JWTs with one key: ES256 for an elliptic curve (P-256), RS256 for RSA."""
+
+    def __init__(self, key_pem: bytes, issuer: str) -> None:
+        """Raises ValueError for a key of another type."""
+        key = serialization.load_pem_private_key(key_pem, None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+            raise ValueError("the ServiceAccount key must be an RSA or an elliptic curve key")
+        self._key = key
+        self.issuer = issuer
+        self._algorithm = "RS256" if isinstance(key, rsa.RSAPrivateKey) else "ES256"
+
+    def mint(
+        self, account: Object, *, now: float, seconds: int, audiences: list[str], pod: Object | None = None
+    ) -> str:
+        """A token for a ServiceAccount, bound to a pod if there is one. now: seconds since the epoch."""
+        metadata = account["metadata"]
+        bound: dict[str, Any] = {
+            "namespace": metadata["namespace"],
+            "serviceaccount": {"name": metadata["name"], "uid": metadata["uid"]},
+        }
+        if pod is not None:
+            bound["pod"] = {"name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
+        claims = {
+            "aud": audiences or [self.issuer],
+            "exp": int(now) + seconds,
+            "iat": int(now),
+            "iss": self.issuer,
+            "jti": str(uuid.uuid4()),
+            "kubernetes.io": bound,
+            "nbf": int(now),
+            "sub": f"system:serviceaccount:{metadata['namespace']}:{metadata['name']}",
+        }
+        signed = b".".join(_base64(orjson.dumps(part)) for part in ({"alg": self._algorithm, "typ": "JWT"}, claims))
+        return (signed + b"." + _base64(self._sign(signed))).decode()
+
+    def verify(self, token: str, now: float) -> dict[str, Any] | None:
+        """The claims of a token of ours that is valid now, for our audience; None for any other."""
+        signed, _, signature = token.encode().rpartition(b".")
+        try:
+            head, claims = (orjson.loads(_unbase64url(part)) for part in signed.split(b"."))
+            if head.get("alg") != self._algorithm:
+                return None
+            self._check(signed, _unbase64url(signature))
+        except (ValueError, InvalidSignature, AttributeError, binascii.Error):
+            return None
+        if not isinstance(claims, dict) or claims.get("iss") != self.issuer:
+            return None
+        if not claims.get("nbf", 0) <= now + _SKEW or not now < claims.get("exp", 0):
+            return None
+        return claims if self.issuer in claims.get("aud", ()) else None
+
+    def _sign(self, data: bytes) -> bytes:
+        if isinstance(self._key, rsa.RSAPrivateKey):
+            return self._key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+        r, s = decode_dss_signature(self._key.sign(data, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(_SCALAR, "big") + s.to_bytes(_SCALAR, "big")
+
+    def _check(self, data: bytes, signature: bytes) -> None:
+        """Raises InvalidSignature."""
+        if isinstance(self._key, rsa.RSAPrivateKey):
+            self._key.public_key().verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
+            return
+        if len(signature) != 2 * _SCALAR:
+            raise InvalidSignature
+        r, s = (int.from_bytes(signature[at : at + _SCALAR], "big") for at in (0, _SCALAR))
+        self._key.public_key().verify(encode_dss_signature(r, s), data, ec.ECDSA(hashes.SHA256()))
+
+
+def _uid(obj: Object | None) -> str | None:
+    return None if obj is None else obj["metadata"].get("uid")
+
+
+def _unbase64(text: object) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True) if isinstance(text, str) else b""
+    except binascii.Error:
+        return b""
+
+
+def _base64(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _unbase64url(data: bytes) -> bytes:
+    return base64.urlsafe_b64decode(data + b"=" * (-len(data) % 4))

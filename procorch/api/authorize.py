@@ -1,0 +1,215 @@
+"""Who may do what: masters everything, nodes what is theirs, newcomers a certificate request, others what is public.
+
+Source of the nodes' rules: Kubernetes documentation, "Using Node Authorization"; of the words: apiserver
+pkg/endpoints/handlers/responsewriters/errors.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from procorch.api.cache import Cache, Change
+from procorch.api.request import MASTERS, User
+from procorch.api.routes import Route
+from procorch.kinds import KINDS
+from procorch.kinds.fields import part, rows, text
+from procorch.objects import ApiError, Forbidden, Object, get
+from procorch.selectors import FieldSelector
+
+NODES, NEWCOMERS = "system:nodes", "system:bootstrappers"
+_NODE_PREFIX = "system:node:"
+_READ = ("get", "list", "watch")
+_LOOPS = (
+    "system:kube-controller-manager",
+    "system:kube-scheduler",
+    "system:apiserver",
+)
+_PUBLIC_PATHS = ("/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz", "/.well-known")
+_REVIEWS = (
+    ("authentication.k8s.io", "selfsubjectreviews"),
+    ("authorization.k8s.io", "selfsubjectaccessreviews"),
+    ("authorization.k8s.io", "selfsubjectrulesreviews"),
+)
+_NODE_READS = frozenset({
+    ("", "services"), ("", "endpoints"), ("discovery.k8s.io", "endpointslices"), ("procorch.dev", "images"),
+    ("", "nodes"), ("", "namespaces"),
+})  # fmt: skip
+
+
+class Authorizer:
+    """Rules in code; the cache says which pods a node has and what they refer to."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._pods = _PodsByNode(cache)
+
+    def close(self) -> None:
+        self._pods.close()
+
+    def check(self, user: User, route: Route, query: Mapping[str, str]) -> None:
+        """Raises Forbidden in Kubernetes' words."""
+        if not self.allows(user, route, query):
+            raise refusal(user, route)
+
+    def allows(self, user: User, route: Route, query: Mapping[str, str]) -> bool:
+        if MASTERS in user.groups or user.name in _LOOPS:
+            return True
+        if _is_public(route):
+            return True
+        if NODES in user.groups and user.name.startswith(_NODE_PREFIX):
+            return self._node_may(user.name[len(_NODE_PREFIX) :], route, query)
+        if NEWCOMERS in user.groups:
+            return (route.group, route.resource) == ("certificates.k8s.io", "certificatesigningrequests") and (
+                not route.subresource and route.verb in ("create", "get", "list", "watch")
+            )
+        return False
+
+    def _node_may(self, node: str, route: Route, query: Mapping[str, str]) -> bool:
+        resource, verb, sub = (route.group, route.resource), route.verb, route.subresource
+        if resource in _NODE_READS and verb in _READ and not sub:
+            return True
+        match resource:
+            case ("", "nodes"):
+                own = route.name == node and verb in ("get", "update", "patch") and sub in ("", "status")
+                return own or (verb == "create" and not sub)  # of itself: check_body
+            case ("coordination.k8s.io", "leases"):
+                if route.namespace != "kube-node-lease" or sub:
+                    return False
+                return verb == "create" or (route.name == node and verb in (*_READ, "update", "patch"))
+            case ("", "pods"):
+                return self._node_may_touch_pod(node, route, query)
+            case ("", "configmaps" | "secrets" | "serviceaccounts"):
+                return self._node_may_read_reference(node, route)
+            case ("", "events") | ("events.k8s.io", "events"):
+                return verb in ("create", "update", "patch") and not sub
+            case ("certificates.k8s.io", "certificatesigningrequests"):
+                return verb in ("create", *_READ) and not sub
+            case ("procorch.dev", "nodes"):
+                return route.name == node and sub == "link"
+            case ("", ""):
+                return False
+        return False
+
+    def _node_may_touch_pod(self, node: str, route: Route, query: Mapping[str, str]) -> bool:
+        if route.verb in ("list", "watch") and route.name is None:
+            try:
+                return FieldSelector.parse(query.get("fieldSelector", "")).exact("spec.nodeName") == node
+            except ValueError:
+                return False
+        key = f"{route.namespace}/{route.name}"
+        if key not in self._pods.of(node):
+            return route.verb == "delete" and key not in self._cache.shelf(KINDS["Pod"]).entries  # then 404
+        if route.subresource:
+            return route.subresource == "status" and route.verb in ("get", "update", "patch")
+        return route.verb in ("get", "list", "watch", "delete")
+
+    def _node_may_read_reference(self, node: str, route: Route) -> bool:
+        """Only what its pods refer to, and only by name."""
+        if route.name is None or route.namespace is None:
+            return False
+        token = route.resource == "serviceaccounts" and route.verb == "create" and route.subresource == "token"
+        if not token and (route.verb not in _READ or route.subresource):
+            return False
+        shelf = self._cache.shelf(KINDS["Pod"])
+        for key in self._pods.of(node):
+            entry = shelf.entries.get(key)
+            if entry is None or not key.startswith(f"{route.namespace}/"):
+                continue
+            if (route.resource, route.name) in references(entry.object):
+                return True
+        return False
+
+    def check_body(self, user: User, route: Route, obj: Object) -> None:
+        """What of a permitted write depends on the object: a node writes of itself only. Raises Forbidden."""
+        if NODES not in user.groups or MASTERS in user.groups:
+            return
+        node = user.name[len(_NODE_PREFIX) :]
+        name = (obj.get("metadata") or {}).get("name")
+        if route.verb == "create" and not route.subresource:
+            if route.resource == "nodes" and name != node:
+                raise Forbidden.of("nodes", str(name), f'node "{node}" is not allowed to create node "{name}"')
+            if route.resource == "leases" and name != node:
+                why = "can only access node lease with the same name as the requesting node"
+                raise Forbidden.of("leases", str(name), why, "coordination.k8s.io")
+
+
+def references(pod: Object) -> frozenset[tuple[str, str]]:
+    """(resource, name) of the config maps, secrets and the service account that a pod needs."""
+    spec = part(pod, "spec")
+    found = {("serviceaccounts", text(spec.get("serviceAccountName")) or "default")}
+    for volume in rows(spec.get("volumes")):
+        for source in (volume, *rows(part(volume, "projected").get("sources"))):
+            found.add(("configmaps", text(part(source, "configMap").get("name"))))
+            secret = part(source, "secret")
+            found.add(("secrets", text(secret.get("secretName")) or text(secret.get("name"))))
+    for container in _containers(spec):
+        for source in rows(container.get("envFrom")):
+            found.add(("configmaps", text(part(source, "configMapRef").get("name"))))
+            found.add(("secrets", text(part(source, "secretRef").get("name"))))
+        for variable in rows(container.get("env")):
+            found.add(("configmaps", text(part(variable, "valueFrom", "configMapKeyRef").get("name"))))
+            found.add(("secrets", text(part(variable, "valueFrom", "secretKeyRef").get("name"))))
+    found.update(("secrets", text(row.get("name"))) for row in rows(spec.get("imagePullSecrets")))
+    return frozenset(pair for pair in found if pair[1])
+
+
+def _containers(spec: Object) -> Iterator[Object]:
+    for field in ("containers", "initContainers", "ephemeralContainers"):
+        yield from rows(spec.get(field))
+
+
+def refusal(user: User, route: Route) -> ApiError:
+    """`pods is forbidden: User "x" cannot list resource "pods" in API group "" in the namespace "default"`."""
+    if not route.resource:
+        why = f'User "{user.name}" cannot {route.verb} path "{route.path}"'
+        return ApiError(f"forbidden: {why}", 403, "Forbidden")
+    resource = f"{route.resource}/{route.subresource}" if route.subresource else route.resource
+    why = f'User "{user.name}" cannot {route.verb} resource "{resource}" in API group "{route.group}"'
+    if route.namespace:
+        why += f' in the namespace "{route.namespace}"'
+    elif route.kind is None or route.kind.namespaced:
+        why += " at the cluster scope"
+    else:
+        why += " at the cluster scope"
+    return Forbidden.of(route.resource, route.name or "", why, route.group)
+
+
+def _is_public(route: Route) -> bool:
+    if route.resource:
+        return route.verb == "create" and (route.group, route.resource) in _REVIEWS
+    path = route.path
+    return route.verb in ("get", "head") and any(path == one or path.startswith(one + "/") for one in _PUBLIC_PATHS)
+
+
+class _PodsByNode:
+    """Which pods are bound to each node, kept up with the changes."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._shelf = cache.shelf(KINDS["Pod"])
+        self._by_node: dict[str, set[str]] = {}
+        for entry in self._shelf.entries.values():
+            self._by_node.setdefault(_node_of(entry.object), set()).add(entry.key)
+        self._shelf.listeners[self._hear] = None
+
+    def of(self, node: str) -> set[str]:
+        return self._by_node.get(node, set()) if node else set()
+
+    def close(self) -> None:
+        self._shelf.listeners.pop(self._hear, None)
+
+    def _hear(self, change: Change) -> None:
+        before = _node_of(change.old.object) if change.old is not None else None
+        after = _node_of(change.new.object) if change.new is not None else None
+        if before == after:
+            return
+        if before is not None:
+            keys = self._by_node.get(before, set())
+            keys.discard(change.key)
+            if not keys:
+                self._by_node.pop(before, None)
+        if after is not None:
+            self._by_node.setdefault(after, set()).add(change.key)
+
+
+def _node_of(pod: Object) -> str:
+    return str(get(pod, ".spec.nodeName", ""))

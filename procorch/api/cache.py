@@ -1,0 +1,221 @@
+"""The watch cache: every object's encoded bytes in memory, the recent changes, and who watches them."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import store
+from procorch.api.encoding import decode, with_revision
+from procorch.kinds.kind import Kind
+from procorch.objects import Expired, Object, Timeout
+
+WINDOW = 2_000  # changes of one kind kept in memory; older ones are read from the log
+FRESH_TIMEOUT = 3.0  # seconds that a read waits for a revision that is not here yet, as in Kubernetes
+
+
+class Entry:
+    """One object at one revision. data: its JSON with the resourceVersion; shared by all who read it."""
+
+    __slots__ = ("_object", "data", "key", "revision")
+
+    def __init__(self, key: str, value: bytes, revision: int) -> None:
+        self.key = key  # "namespace/name" or "name"
+        self.revision = revision
+        self.data = with_revision(value, revision)
+        self._object: Object | None = None
+
+    @property
+    def object(self) -> Object:
+        """Decoded once, for selectors, tables and decisions: not to be changed. `copy()` may be."""
+        if self._object is None:
+            self._object = decode(self.data)
+        return self._object
+
+    def copy(self) -> Object:
+        """A private copy (a decode of the bytes is a tenth of a deepcopy)."""
+        return decode(self.data)
+
+
+class Change:
+    """What one revision did to one object: old → new; None for not there. lines: encoded once for all watchers."""
+
+    __slots__ = ("_last", "key", "lines", "new", "old", "revision")
+
+    def __init__(self, key: str, revision: int, new: Entry | None, old: Entry | None) -> None:
+        self.key = key
+        self.revision = revision
+        self.new = new
+        self.old = old
+        self.lines: dict[Any, bytes] = {}
+        self._last: Entry | None = None
+
+    def last(self) -> Entry:
+        """The old object under this change's revision: what a DELETED event carries."""
+        if self._last is None:
+            assert self.old is not None
+            data = self.old.data
+            start = data.index(b'"resourceVersion":"')
+            end = data.index(b",", start) + 1
+            self._last = Entry(self.key, data[:start] + data[end:], self.revision)
+        return self._last
+
+
+Listener = Callable[[Change], None]
+
+
+class Shelf:
+    """All objects of one kind, in key order, with a window of their recent changes."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.prefix = kind.store_key()
+        self.entries: dict[str, Entry] = {}
+        self.keys: list[str] = []  # sorted
+        self.changed = 0  # revision of the newest change
+        self.window: deque[Change] = deque()
+        self.window_after = 0  # the window has every change after this revision
+        self.listeners: dict[Listener, None] = {}  # a dict: in order, and quick to leave
+
+    def load(self, rows: Iterable[store.Row], revision: int) -> None:
+        for row in rows:
+            key = row.key[len(self.prefix) :]
+            self.entries[key] = Entry(key, row.value, row.revision)
+        self.keys = sorted(self.entries)
+        self.changed = self.window_after = revision
+
+    def apply(self, event: store.Event) -> None:
+        """Takes the event in and tells the listeners."""
+        key = event.key[len(self.prefix) :]
+        old = self.entries.get(key)
+        new = None if event.value is None else Entry(key, event.value, event.revision)
+        self.changed = event.revision
+        if new is not None:
+            if old is None:
+                insort(self.keys, key)
+            self.entries[key] = new
+        elif old is not None:
+            del self.entries[key]
+            del self.keys[bisect_left(self.keys, key)]
+        else:
+            return
+        change = Change(key, event.revision, new, old)
+        self.window.append(change)
+        if len(self.window) > WINDOW:
+            self.window_after = self.window.popleft().revision
+        for listener in tuple(self.listeners):
+            listener(change)
+
+    def in_namespace(self, namespace: str | None, after: str = "") -> Iterator[Entry]:
+        """The entries in key order, of one namespace or (None) of all; those behind the key `after`."""
+        keys = self.keys
+        first = bisect_left(keys, f"{namespace}/") if namespace else 0
+        last = bisect_left(keys, f"{namespace}0") if namespace else len(keys)  # "0" is what follows "/"
+        if after:
+            first = max(first, bisect_left(keys, after + "\0"))
+        entries = self.entries
+        for index in range(first, last):
+            yield entries[keys[index]]
+
+
+class Cache:
+    """Follows the log. Everything here is a memory read on the event loop.
+
+    kinds: those that have a storage of their own; a key under /registry that belongs to none is passed over.
+    """
+
+    def __init__(self, log: store.Log, kinds: Iterable[Kind]) -> None:
+        self._log = log
+        self._shelves = {kind.store_key(): Shelf(kind) for kind in kinds}
+        self._unsubscribe: Callable[[], None] | None = None
+        self._early: list[store.Event] | None = []
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self.revision = 0
+
+    async def start(self) -> None:
+        self._unsubscribe = self._log.subscribe(self._receive)
+        revision = self._log.revision
+        for prefix, shelf in self._shelves.items():
+            shelf.load(await self._log.items(prefix, revision=revision), revision)
+        self.revision = revision
+        early, self._early = self._early or [], None
+        self._receive([event for event in early if event.revision > revision])
+
+    def close(self) -> None:
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+
+    def shelf(self, kind: Kind) -> Shelf:
+        return self._shelves[kind.store_key()]
+
+    def shelves(self) -> Iterable[Shelf]:
+        return self._shelves.values()
+
+    async def fresh(self, revision: int | None = None) -> int:
+        """Waits until the cache has this revision (None: the newest committed one); the revision it has then.
+
+        Raises Timeout after 3 s, in the words by which client-go knows that it must ask again.
+        """
+        wanted = self._log.revision if revision is None else revision
+        if self.revision < wanted:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((wanted, future))
+            try:
+                async with asyncio.timeout(FRESH_TIMEOUT):
+                    await future
+            except TimeoutError:
+                error = Timeout.of(f"Too large resource version: {wanted}, current: {self.revision}", 1)
+                error.details["causes"] = [
+                    {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+                ]
+                raise error from None
+            finally:
+                self._waiting = [row for row in self._waiting if row[1] is not future]
+        return self.revision
+
+    async def since(self, shelf: Shelf, revision: int) -> list[Change]:
+        """The changes of one kind after a revision and up to now. Raises Expired where history is compacted.
+
+        Now is the moment of the call: changes that come while the log is read are left to the listener.
+        """
+        if revision >= shelf.changed:
+            return []
+        if revision >= shelf.window_after:
+            return [change for change in shelf.window if change.revision > revision]
+        until, cut = self.revision, len(shelf.prefix)
+        try:
+            events = await self._log.events(revision, shelf.prefix)
+        except store.Compacted as error:
+            raise Expired.of(f"too old resource version: {revision} ({error.oldest})") from None
+        return [
+            Change(event.key[cut:], event.revision, *_both(event, cut)) for event in events if event.revision <= until
+        ]
+
+    def _receive(self, events: Sequence[store.Event]) -> None:
+        if self._early is not None:
+            self._early.extend(events)
+            return
+        for event in events:
+            shelf = self._shelf_of(event.key)
+            if shelf is not None:
+                shelf.apply(event)
+            self.revision = event.revision
+        for wanted, future in self._waiting:
+            if wanted <= self.revision and not future.done():
+                future.set_result(None)
+
+    def _shelf_of(self, key: str) -> Shelf | None:
+        if not key.startswith("/registry/"):
+            return None
+        end = key.find("/", 10) + 1
+        return self._shelves.get(key[:end]) or self._shelves.get(key[: key.find("/", end) + 1])
+
+
+def _both(event: store.Event, cut: int) -> tuple[Entry | None, Entry | None]:
+    key, before = event.key[cut:], event.previous
+    new = None if event.value is None else Entry(key, event.value, event.revision)
+    return new, None if before is None else Entry(key, before.value, before.revision)

@@ -1,0 +1,277 @@
+"""The API's sockets: HTTP/1.1 over TLS on aiohttp's low-level server, without its router."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from aiohttp import WSMsgType, web
+from aiohttp.web_protocol import RequestHandler
+
+from procorch.api.api import Api, as_api_error
+from procorch.api.request import Request, Response, User, refusal
+from procorch.api.watch import BACKLOG, Watch
+from procorch.objects import BadRequest, Forbidden, RequestEntityTooLarge, Timeout
+
+logger = logging.getLogger(__name__)
+
+BODY_LIMIT = 3 << 20  # bytes, as kube-apiserver's
+HEADER_SECONDS = 15.0  # from the connection to the end of its first headers
+BODY_SECONDS = 30.0
+IDLE_SECONDS = 120.0
+GZIP_FROM = 128 << 10  # bytes; below, compressing costs more than it saves (kube-apiserver's threshold too)
+LINK_MESSAGE = 1 << 20  # bytes of one message of a node's link
+
+
+class Listener:
+    """A listening API. port: the one that was bound, also where 0 was asked for."""
+
+    def __init__(self, server: _Server, listening: asyncio.Server, port: int) -> None:
+        self._server = server
+        self._listening = listening
+        self.port = port
+
+    async def close(self, grace: float = 2.0) -> None:
+        """Takes no more connections, gives those that are busy `grace` seconds, ends the rest."""
+        self._listening.close()
+        await self._server.shutdown(grace)
+
+
+async def serve(api: Api, host: str, port: int, ssl_context: ssl.SSLContext | None) -> Listener:
+    """Listens. ssl_context: from `server_context`; None for plain http (tests). Raises OSError: port in use."""
+    loop = asyncio.get_running_loop()
+    server = _Server(_Handler(api).handle, handler_cancellation=True, keepalive_timeout=IDLE_SECONDS,
+                     access_log=None, lingering_time=2.0)  # fmt: skip
+    listening = await loop.create_server(
+        server,
+        sock=_listening_socket(host, port),
+        ssl=ssl_context,
+        backlog=1024,
+        ssl_handshake_timeout=HEADER_SECONDS if ssl_context is not None else None,
+    )
+    return Listener(server, listening, listening.sockets[0].getsockname()[1])
+
+
+def server_context(certificate: Path, key: Path, ca_pem: bytes) -> ssl.SSLContext:
+    """TLS in which a client may show a certificate of this CA, and is refused if it shows another's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(cadata=ca_pem.decode())
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _listening_socket(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # IPPROTO_TCP by name: of a socket with protocol 0 asyncio does not see that it is TCP, and leaves out TCP_NODELAY.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setblocking(False)
+        sock.bind((host, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+class _Connection(RequestHandler):
+    """aiohttp times idle connections between requests; this adds the wait for the first one."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._deadline = asyncio.get_running_loop().call_later(HEADER_SECONDS, self.force_close)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.began()
+        super().connection_lost(exc)
+
+    def began(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class _Server(web.Server):
+    def __call__(self) -> RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class _Handler:
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        protocol = http.protocol
+        if isinstance(protocol, _Connection):
+            protocol.began()
+        try:
+            request = await _request_of(http)
+        except Exception as error:
+            problem = as_api_error(error)
+            logger.info("request refused", extra={"path": http.path[:200], "why": problem.message})
+            answered = _plain(refusal(problem))
+            answered.force_close()  # the rest of the body is not waited for
+            return answered
+        if request.path.endswith("/link") and http.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._link(http, request)
+        response = await self._api.handle(request)
+        if response.stream is None:
+            return await _whole(response, request)
+        if isinstance(response.stream, Watch):
+            return await _watch(http, response, response.stream)
+        return await _streamed(http, response, response.stream)
+
+    async def _link(self, http: web.BaseRequest, request: Request) -> web.StreamResponse:
+        """A node's own connection, on which requests go to it."""
+        try:
+            route, user = self._api.authorize(request)
+            if (route.group, route.resource, route.subresource) != ("procorch.dev", "nodes", "link"):
+                raise BadRequest.of("nothing can be upgraded here")
+            if user.name != f"system:node:{route.name}":
+                raise Forbidden.of("nodes", route.name or "", f'only node "{route.name}" itself can link')
+        except Exception as error:
+            return _plain(refusal(as_api_error(error)))
+        assert route.name is not None
+        socket_ = web.WebSocketResponse(max_msg_size=LINK_MESSAGE, compress=False, autoping=True)
+        await socket_.prepare(http)
+        await self._api.links.serve(route.name, socket_.send_bytes, _messages(socket_))
+        await socket_.close()
+        return socket_
+
+
+async def _messages(socket_: web.WebSocketResponse) -> AsyncIterator[bytes]:
+    async for message in socket_:
+        if message.type == WSMsgType.BINARY:
+            yield message.data
+
+
+async def _request_of(http: web.BaseRequest) -> Request:
+    """Raises RequestEntityTooLarge, Timeout."""
+    body = b""
+    if http.body_exists:
+        length = http.content_length
+        if length is not None and length > BODY_LIMIT:
+            raise RequestEntityTooLarge.of(BODY_LIMIT)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _body(http)
+        except TimeoutError:
+            raise Timeout.of("the body of the request did not arrive in time") from None
+    url = http.rel_url
+    query = {name: value for name, value in url.query.items()} if url.raw_query_string else {}
+    headers = {name.lower(): value for name, value in http.headers.items()}
+    transport = http.transport
+    user = _user_of(transport.get_extra_info("peercert")) if transport is not None else None
+    return Request(http.method, url.raw_path, query, headers, body, user, http.remote or "")
+
+
+async def _body(http: web.BaseRequest) -> bytes:
+    parts, size = [], 0
+    async for chunk in http.content.iter_any():
+        size += len(chunk)
+        if size > BODY_LIMIT:
+            raise RequestEntityTooLarge.of(BODY_LIMIT)
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _user_of(certificate: Mapping[str, Any] | None) -> User | None:
+    """The common name and the organizations of a certificate that TLS has verified."""
+    if not certificate:
+        return None
+    pairs = [pair for part in certificate.get("subject", ()) for pair in part]
+    name = next((value for field, value in pairs if field == "commonName"), "")
+    groups = tuple(value for field, value in pairs if field == "organizationName")
+    return User(name, groups) if name else None
+
+
+async def _whole(response: Response, request: Request) -> web.Response:
+    if len(response.body) > GZIP_FROM and "gzip" in request.headers.get("accept-encoding", ""):
+        response.body = await asyncio.to_thread(gzip.compress, response.body, 1)
+        response.headers["Content-Encoding"] = "gzip"
+        response.headers["Vary"] = "Accept-Encoding"
+    return _plain(response)
+
+
+def _plain(response: Response) -> web.Response:
+    return web.Response(status=response.status, headers=response.headers, body=response.body)
+
+
+async def _streamed(http: web.BaseRequest, response: Response, stream: AsyncIterator[bytes]) -> web.StreamResponse:
+    """A body that comes piece by piece, as fast as the client takes it."""
+    answered = web.StreamResponse(status=response.status, headers=response.headers)
+    answered.enable_chunked_encoding()
+    try:
+        writer = await answered.prepare(http)
+        if writer is not None:
+            writer.send_headers()
+        async for chunk in stream:
+            await answered.write(chunk)
+        await answered.write_eof()
+    except ConnectionError:
+        pass  # the client has gone
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
+    return answered
+
+
+async def _watch(http: web.BaseRequest, response: Response, watch: Watch) -> web.StreamResponse:
+    """What waits goes out at the client's pace; from then on each event is written to the socket as it happens.
+
+    A client that does not read is dropped when BACKLOG bytes wait for it.
+    """
+    answered = web.StreamResponse(status=response.status, headers=response.headers)
+    answered.enable_chunked_encoding()
+    try:
+        writer = await answered.prepare(http)
+        if writer is not None:
+            writer.send_headers()
+        while waiting := watch.take():
+            await answered.write(waiting)
+        transport = http.transport
+        if transport is not None and not watch.ended.is_set():
+            watch.sink = _sink(transport, watch)
+            await watch.ended.wait()
+        if transport is not None and transport.get_write_buffer_size() > BACKLOG:
+            transport.abort()
+        else:
+            await answered.write_eof()
+    except ConnectionError:
+        pass  # the client has gone
+    finally:
+        watch.end()
+    return answered
+
+
+_framed: tuple[bytes, bytes] = (b"", b"")
+
+
+def _frame(line: bytes) -> bytes:
+    """An HTTP chunk. The last one is kept: the same line goes to every watcher."""
+    global _framed
+    if _framed[0] is not line:
+        _framed = (line, b"%x\r\n%b\r\n" % (len(line), line))
+    return _framed[1]
+
+
+def _sink(transport: asyncio.Transport, watch: Watch) -> Any:
+    def sink(line: bytes) -> None:
+        if transport.is_closing() or transport.get_write_buffer_size() > BACKLOG:
+            watch.end()
+        else:
+            transport.write(_frame(line))
+
+    return sink

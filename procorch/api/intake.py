@@ -1,0 +1,100 @@
+"""Bodies that are objects: decoded, of the expected kind, and their unknown fields treated as the client asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from procorch.api import body
+from procorch.api.request import Request
+from procorch.kinds import schema
+from procorch.kinds.kind import Kind
+from procorch.objects import BadRequest, Cause, Invalid, Object
+
+_VALIDATIONS = ("Ignore", "Warn", "Strict")
+
+
+@dataclass(slots=True)
+class Fields:
+    """How a write treats unknown and duplicate fields: the query's fieldValidation; Warn where it is absent."""
+
+    mode: str = "Warn"
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def asked(cls, query: Mapping[str, str]) -> Fields:
+        mode = query.get("fieldValidation") or "Warn"
+        if mode not in _VALIDATIONS:
+            cause = Cause.unsupported("fieldValidation", mode, _VALIDATIONS)
+            raise Invalid.of("CreateOptions", "", [cause], "meta.k8s.io")
+        return cls(mode)
+
+    def headers(self) -> dict[str, str]:
+        """Source of the form: RFC 7234's Warning, as client-go prints it."""
+        if not self.warnings:
+            return {}
+        quoted = (one.replace("\\", "\\\\").replace('"', '\\"') for one in self.warnings[:50])
+        return {"Warning": ", ".join(f'299 - "{one}"' for one in quoted)}
+
+    def settle(self, kind: Kind, obj: Object, patch: bytes | None = None) -> None:
+        """Checks the types, and drops unknown fields or refuses them. patch: the body that led to `obj`.
+
+        Raises BadRequest; for a patch Invalid.
+        """
+        problems = schema.check(kind, obj)
+        if problems.errors:
+            first = problems.errors[0]
+            raise BadRequest.of(
+                f'{kind.name} in version "{kind.version}" cannot be handled as a {kind.name}: {first.message}'
+            )
+        if problems.unknown:
+            self.note(kind, [f'unknown field "{path}"' for path in problems.unknown], patch)
+            schema.prune(kind, obj)
+
+    def note(self, kind: Kind, messages: list[str], patch: bytes | None = None) -> None:
+        """What is not an error unless the client is strict. Raises BadRequest; for a patch Invalid."""
+        if self.mode == "Warn":
+            self.warnings += messages
+        elif self.mode == "Strict" and messages:
+            text = f"strict decoding error: {', '.join(messages)}"
+            if patch is not None:
+                raise Invalid.of("", "", [Cause.invalid("patch", patch.decode("utf-8", "replace"), text)])
+            raise BadRequest.of(f'{kind.name} in version "{kind.version}" cannot be handled as a {kind.name}: {text}')
+
+
+def read(request: Request, kind: Kind, fields: Fields) -> Object:
+    """The request's body as an object of this kind. Raises BadRequest, UnsupportedMediaType."""
+    obj = body.decode(request.headers.get("content-type", ""), request.body)
+    return typed(obj, kind.api_version, kind.name)
+
+
+def read_any(request: Request) -> Object | None:
+    """The request's body as a mapping (DeleteOptions, Scale, Binding …); None for no body."""
+    if not request.body.strip():
+        return None
+    obj = body.decode(request.headers.get("content-type", ""), request.body)
+    if not isinstance(obj, dict):
+        raise BadRequest.of("the body of the request is not an object")
+    return obj
+
+
+def typed(obj: object, api_version: str, name: str) -> Object:
+    """Raises BadRequest where the object says that it is something else."""
+    if not isinstance(obj, dict):
+        raise BadRequest.of("the body of the request is not an object")
+    said_version, said_kind = obj.get("apiVersion"), obj.get("kind")
+    if not said_kind:
+        raise BadRequest.of("Object 'Kind' is missing in the body of the request")
+    if said_version != api_version:
+        raise BadRequest.of(
+            f"the API version in the data ({said_version or ''}) does not match the expected API version "
+            f"({api_version})"
+        )
+    if said_kind != name:
+        raise BadRequest.of(f"the kind of the object ({said_kind}) does not match the expected kind ({name})")
+    metadata = obj.get("metadata")
+    if metadata is None:
+        obj["metadata"] = {}
+    elif not isinstance(metadata, dict):
+        raise BadRequest.of(f'{name} cannot be handled as a {name}: "metadata" is not an object')
+    return obj

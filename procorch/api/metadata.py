@@ -1,0 +1,110 @@
+"""The part of an object that the server itself writes: identity, generation, who may change what.
+
+Source: apiserver pkg/registry/rest/create.go and update.go.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from random import Random
+
+from procorch.clock import timestamp
+from procorch.kinds.fields import same
+from procorch.kinds.kind import Kind
+from procorch.kinds.metadata import generated_name
+from procorch.objects import BadRequest, Conflict, Object
+
+_KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
+
+
+def begin(kind: Kind, obj: Object, namespace: str | None, now: float, random: Random) -> None:
+    """Gives a new object its identity. now: seconds since the epoch. Raises BadRequest."""
+    metadata = obj.setdefault("metadata", {})
+    place(kind, obj, namespace)
+    if metadata.get("resourceVersion"):
+        raise BadRequest.of("resourceVersion should not be set on objects to be created")
+    if not metadata.get("name") and metadata.get("generateName"):
+        metadata["name"] = generated_name(metadata["generateName"], random)
+    for name in (*_KEPT, "resourceVersion"):
+        metadata.pop(name, None)
+    metadata["uid"] = str(uuid.UUID(int=random.getrandbits(128), version=4))
+    metadata["creationTimestamp"] = timestamp(now)
+    if kind.generation:
+        metadata["generation"] = 1
+
+
+def place(kind: Kind, obj: Object, namespace: str | None) -> None:
+    """Puts the URL's namespace into the object. Raises BadRequest where the object says another one."""
+    metadata = obj["metadata"]
+    if not kind.namespaced:
+        metadata.pop("namespace", None)
+        return
+    if metadata.get("namespace", namespace) not in (namespace, ""):
+        raise BadRequest.of("the namespace of the provided object does not match the namespace sent on the request")
+    metadata["namespace"] = namespace
+
+
+def check_name(obj: Object, name: str) -> None:
+    """Raises BadRequest for an object that does not have the URL's name."""
+    said = obj.setdefault("metadata", {}).setdefault("name", name)
+    if said != name:
+        raise BadRequest.of(
+            f"the name of the object ({said}) does not match the name on the URL ({name})"
+        )  # fmt: skip
+
+
+def succeed(kind: Kind, obj: Object, old: Object, subresource: str) -> None:
+    """Makes `obj` the successor of `old`: what a client cannot change is taken over. Raises Conflict."""
+    metadata, before = obj["metadata"], old["metadata"]
+    check_version(kind, metadata.get("resourceVersion"), old)
+    if metadata.get("uid", before["uid"]) not in (before["uid"], ""):
+        why = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: {before['uid']}"
+        raise Conflict.of(kind.plural, before["name"], kind.group, why)
+    for name in _KEPT:
+        if name in before:
+            metadata[name] = before[name]
+        else:
+            metadata.pop(name, None)
+    metadata["resourceVersion"] = before["resourceVersion"]
+    if subresource:
+        _keep_all_but(obj, old, subresource)
+
+
+def check_version(kind: Kind, said: str | None, old: Object) -> None:
+    """Raises Conflict where the client has seen another version than the newest; none means any."""
+    before = old["metadata"]
+    if said and said != "0" and said != before["resourceVersion"]:
+        raise Conflict.of(kind.plural, before["name"], kind.group)
+
+
+def count_generation(kind: Kind, obj: Object, old: Object, wanted: Callable[[Object], Object]) -> None:
+    """metadata.generation grows when the wanted state changes."""
+    if kind.generation and not same(wanted(obj), wanted(old)):
+        obj["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
+
+
+def desired(obj: Object) -> Object:
+    """An object without what is not wanted state."""
+    return {name: value for name, value in obj.items() if name not in ("metadata", "status", "apiVersion", "kind")}
+
+
+def _keep_all_but(obj: Object, old: Object, subresource: str) -> None:
+    """A write to a subresource changes that part alone; of the metadata what an agent may say of itself."""
+    part = {"status": "status", "approval": "status", "finalize": "spec"}[subresource]
+    new = obj.get(part)
+    for name in [name for name in obj if name not in ("apiVersion", "kind", "metadata")]:
+        del obj[name]
+    obj.update({name: value for name, value in old.items() if name not in ("apiVersion", "kind", "metadata")})
+    if subresource == "finalize":
+        obj["spec"] = {**(old.get("spec") or {}), "finalizers": (new or {}).get("finalizers") or []}
+        return
+    if new is None:
+        obj.pop(part, None)
+    else:
+        obj[part] = new
+    for name in ("ownerReferences",):
+        if name in old["metadata"]:
+            obj["metadata"][name] = old["metadata"][name]
+        else:
+            obj["metadata"].pop(name, None)

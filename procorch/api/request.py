@@ -1,0 +1,93 @@
+"""What the API takes and gives: a Request, who asks it, and a Response; no sockets here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from procorch.objects import ApiError, Invalid, Object
+
+JSON = "application/json"
+MASTERS = "system:masters"
+AUTHENTICATED = "system:authenticated"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who asks. groups: without system:authenticated, which every User that got this far is in."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Request:
+    """One request.
+
+    path: as it came, percent-encoded and without the query; routes.parse decodes it, once.
+    query: decoded; of a name that came twice the last value.
+    headers: names in lower case.
+    user: whom the transport itself vouches for (a TLS client certificate, the master's own process), or None.
+    remote: the peer's address, for logs.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes = b""
+    user: User | None = None
+    remote: str = ""
+
+
+@dataclass(slots=True)
+class Response:
+    """One answer. stream: a body that is still being made (watch, log); then `body` is empty."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    stream: AsyncIterator[bytes] | None = None
+
+
+def answer(obj: Object, status: int = 200) -> Response:
+    """An object as JSON."""
+    return Response(status, {"Content-Type": JSON}, orjson.dumps(obj))
+
+
+def text(body: str, status: int = 200, content_type: str = "text/plain; charset=utf-8") -> Response:
+    return Response(status, {"Content-Type": content_type}, body.encode())
+
+
+def refusal(error: ApiError) -> Response:
+    """The error as a Status, with its Retry-After."""
+    response = answer(error.status(), error.code)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def is_true(query: Mapping[str, str], name: str) -> bool:
+    """A boolean parameter as Kubernetes reads it: absent, `false` and `0` are no; everything else is yes."""
+    value = query.get(name)
+    return value is not None and value.lower() not in ("false", "0")
+
+
+def whole_number(query: Mapping[str, str], name: str) -> int | None:
+    """A parameter that is a whole number, not below 0; None where it is absent or empty. Raises Invalid."""
+    value = query.get(name, "")
+    if not value:
+        return None
+    if not (value.isascii() and value.isdigit()) or len(value) > 18:
+        raise _bad_option(name, value)
+    return int(value)
+
+
+def _bad_option(name: str, value: str) -> ApiError:
+    from procorch.objects import Cause
+
+    return Invalid.of("ListOptions", "", [Cause.invalid(name, value, "must be a whole number")], "meta.k8s.io")

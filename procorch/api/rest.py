@@ -1,0 +1,257 @@
+"""The verbs that write, for every kind alike: default, validate, and one row in the log.
+
+A write reads the object from the cache, decides, and appends with the revision it has read as precondition. When
+somebody else was quicker it decides again on the newer object, unless the client named a resourceVersion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import random
+from collections.abc import Callable
+
+import orjson
+
+import store
+from procorch.api import admission, deletion, intake, metadata
+from procorch.api.allocation import Allocations, Taken, release
+from procorch.api.cache import Cache, Entry
+from procorch.api.encoding import decode, encode
+from procorch.api.intake import Fields
+from procorch.api.patch import apply_patch
+from procorch.api.request import Request
+from procorch.api.routes import Route
+from procorch.api.scope import Scope
+from procorch.clock import Clock
+from procorch.kinds.kind import Kind
+from procorch.kinds.metadata import validate_metadata
+from procorch.objects import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound, Object, is_deleting
+
+TRIES = 16  # of a write that names no version: everybody else is as entitled, so somebody gets through each time
+_AT_ONCE = 64  # deletions of one deletecollection in flight
+
+Change = Callable[[Object], Object]
+
+
+class Rest:
+    """clock: seconds since the epoch. draw: makes uids and generated names."""
+
+    def __init__(
+        self, log: store.Log, cache: Cache, allocations: Allocations, clock: Clock, draw: random.Random
+    ) -> None:
+        self._log = log
+        self._cache = cache
+        self._allocations = allocations
+        self._clock = clock
+        self._draw = draw
+
+    def entry(self, kind: Kind, namespace: str | None, name: str) -> Entry:
+        """The object as it stands. Raises NotFound."""
+        entry = self._cache.shelf(kind).entries.get(f"{namespace}/{name}" if kind.namespaced else name)
+        if entry is None:
+            raise NotFound.of(kind.plural, name, kind.group)
+        return entry
+
+    async def create(self, route: Route, obj: Object, fields: Fields, *, dry_run: bool) -> Entry:
+        """Raises AlreadyExists, Invalid, NotFound (no such namespace), Forbidden (it is being deleted)."""
+        kind = _kind(route)
+        fields.settle(kind, obj)
+        metadata.begin(kind, obj, route.namespace, self._clock(), self._draw)
+        admission.check_namespace(self._cache, kind, obj)
+        kind.default(obj)
+        kind.admit(obj)
+        kind.prepare(obj, None)
+        _validate(kind, obj, None)
+        for _ in range(TRIES):
+            wanted = copy.deepcopy(obj) if kind.name == "Service" else obj
+            claims = self._allocations.claim(wanted, None) if kind.name == "Service" else []
+            if dry_run:
+                return Entry(_key(kind, wanted), encode(kind, wanted), 0)
+            try:
+                return await self._append(kind, wanted, store.Write("", None, 0), claims)
+            except store.Conflict as conflict:
+                if conflict.key == _row_key(kind, wanted):
+                    raise AlreadyExists.of(kind.plural, obj["metadata"]["name"], kind.group) from None
+                _clash(self._allocations, obj, conflict.key)
+        raise self._busy(kind, obj["metadata"]["name"])
+
+    async def update(self, route: Route, obj: Object, fields: Fields, *, dry_run: bool) -> Entry:
+        """PUT. Raises NotFound, Conflict, Invalid."""
+        kind = _kind(route)
+        assert route.name is not None
+        metadata.check_name(obj, route.name)
+        metadata.place(kind, obj, route.namespace)
+        fields.settle(kind, obj)
+        encoded = orjson.dumps(obj)
+        return await self.change(route, lambda old: decode(encoded), dry_run=dry_run)
+
+    async def patch(self, route: Route, request: Request, fields: Fields, *, dry_run: bool) -> tuple[Entry, bool]:
+        """The object, and whether an apply has created it. Raises NotFound, Conflict, Invalid, BadRequest."""
+        kind = _kind(route)
+        assert route.name is not None
+        name, content_type = route.name, request.headers.get("content-type", "")
+
+        def patched(old: Object) -> Object:
+            fields.warnings.clear()
+            obj = apply_patch(content_type, old, request.body, kind)
+            if not isinstance(obj.get("metadata"), dict):
+                raise BadRequest.of("the patch removes the metadata")
+            intake.typed(obj, kind.api_version, kind.name)
+            metadata.check_name(obj, name)
+            metadata.place(kind, obj, route.namespace)
+            fields.settle(kind, obj, request.body)
+            return obj
+
+        if content_type.startswith("application/apply-patch") and not self._exists(kind, route.namespace, name):
+            shell = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": name}}
+            obj = apply_patch(content_type, shell, request.body, kind)
+            intake.typed(obj, kind.api_version, kind.name)
+            metadata.check_name(obj, name)
+            try:
+                return await self.create(route, obj, fields, dry_run=dry_run), True
+            except AlreadyExists:
+                pass
+        return await self.change(route, patched, dry_run=dry_run), False
+
+    async def change(self, route: Route, change: Change, *, dry_run: bool = False) -> Entry:
+        """Reads, changes a private copy, checks and appends; again where another writer was quicker.
+
+        A change that names a resourceVersion meets the newer object then, and is a Conflict. One that changes nothing
+        writes nothing, and the object keeps its resourceVersion.
+        """
+        kind = _kind(route)
+        assert route.name is not None
+        for _ in range(TRIES):
+            entry = self.entry(kind, route.namespace, route.name)
+            asked = change(entry.copy())
+            obj = self._successor(kind, asked, entry.object, route.subresource)
+            wanted = copy.deepcopy(obj) if kind.name == "Service" else obj
+            claims: list[store.Write] = []
+            if kind.name == "Service" and not route.subresource:
+                claims = self._allocations.claim(wanted, entry.object)
+            if wanted == entry.object and not deletion.is_finished(wanted):
+                return entry
+            if dry_run:
+                return Entry(entry.key, encode(kind, wanted), entry.revision)
+            try:
+                if deletion.is_finished(wanted):
+                    return await self._remove(kind, wanted, entry)
+                return await self._append(kind, wanted, store.Write("", None, entry.revision), claims, entry)
+            except store.Conflict as conflict:
+                if conflict.key != _row_key(kind, wanted):
+                    _clash(self._allocations, obj, conflict.key)
+        raise self._busy(kind, route.name)
+
+    async def delete(
+        self, kind: Kind, namespace: str | None, name: str, options: deletion.Options
+    ) -> tuple[Entry, bool]:
+        """The object as it stands now or stood last, and whether it is gone. Raises NotFound, Conflict."""
+        for _ in range(TRIES):
+            entry = self.entry(kind, namespace, name)
+            deletion.check_preconditions(kind, entry.object, options)
+            admission.check_delete(kind, entry.object)
+            obj = entry.copy()
+            staying = deletion.decide(kind, obj, options, self._clock())
+            if options.dry_run:
+                return entry, staying is None
+            try:
+                if staying is None:
+                    obj["metadata"].pop("finalizers", None)
+                    return await self._remove(kind, obj, entry), True
+                if staying == entry.object:
+                    return entry, False
+                return await self._append(kind, staying, store.Write("", None, entry.revision), [], entry), False
+            except store.Conflict:
+                if options.resource_version is not None:
+                    raise Conflict.of(kind.plural, name, kind.group) from None
+        raise self._busy(kind, name)
+
+    async def delete_all(self, scope: Scope, options: deletion.Options) -> list[Entry]:
+        """Everything in the scope, many at once; what somebody else deletes meanwhile is no error."""
+        found = list(scope.entries(self._cache.shelf(scope.kind)))
+        turn = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(entry: Entry) -> Entry | None:
+            namespace, _, name = entry.key.rpartition("/")
+            async with turn:
+                try:
+                    return (await self.delete(scope.kind, namespace or None, name, options))[0]
+                except NotFound:
+                    return None
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(entry)) for entry in found]
+        return [entry for task in tasks if (entry := task.result()) is not None]
+
+    def _exists(self, kind: Kind, namespace: str | None, name: str) -> bool:
+        return (f"{namespace}/{name}" if kind.namespaced else name) in self._cache.shelf(kind).entries
+
+    def _successor(self, kind: Kind, obj: Object, old: Object, subresource: str) -> Object:
+        metadata.succeed(kind, obj, old, subresource)
+        if not subresource:
+            kind.default(obj)
+            kind.prepare(obj, old)
+            metadata.count_generation(kind, obj, old, metadata.desired)
+        if subresource != "binding":  # which sets what a client may not change
+            _validate(kind, obj, old)
+        if is_deleting(old):
+            _check_finalizers(kind, obj, old)
+        return obj
+
+    async def _append(
+        self, kind: Kind, obj: Object, precondition: store.Write, claims: list[store.Write], old: Entry | None = None
+    ) -> Entry:
+        """One row, with what it claims. A refresh that need not be on disk is only noted."""
+        key, value = _row_key(kind, obj), encode(kind, obj)
+        write = store.Write(key, value, precondition.expected)
+        if old is not None and not claims and kind.heartbeat(old.object, obj):
+            return Entry(_key(kind, obj), value, self._log.note(write))
+        revisions = await self._log.append(write, *claims)
+        return Entry(_key(kind, obj), value, revisions[0])
+
+    async def _remove(self, kind: Kind, obj: Object, entry: Entry) -> Entry:
+        """The row goes, with what it holds; of a Secret its history too."""
+        freed = release(obj) if kind.name == "Service" else []
+        write = store.Write(_row_key(kind, obj), None, entry.revision, forget=kind.name == "Secret")
+        revisions = await self._log.append(write, *freed)
+        return Entry(entry.key, encode(kind, obj), revisions[0])
+
+    def _busy(self, kind: Kind, name: str) -> Conflict:
+        return Conflict.of(kind.plural, name, kind.group)
+
+
+def _validate(kind: Kind, obj: Object, old: Object | None) -> None:
+    causes = [*validate_metadata(kind, obj, old), *kind.validate(obj, old)]
+    if causes:
+        raise Invalid.of(kind.name, obj["metadata"].get("name") or obj["metadata"].get("generateName") or "", causes,
+                         kind.group)  # fmt: skip
+
+
+def _check_finalizers(kind: Kind, obj: Object, old: Object) -> None:
+    """An object that is being deleted gets no new ones. Raises Invalid."""
+    added = set(obj["metadata"].get("finalizers") or ()) - set(old["metadata"].get("finalizers") or ())
+    if added:
+        rule = "no new finalizers can be added if the object is being deleted"
+        cause = Cause.forbidden("metadata.finalizers", f"{rule}, found new finalizers {sorted(added)}")
+        raise Invalid.of(kind.name, old["metadata"]["name"], [cause], kind.group)
+
+
+def _clash(allocations: Allocations, asked: Object, key: str) -> None:
+    with contextlib.suppress(Taken):
+        allocations.clash(asked, key)
+
+
+def _kind(route: Route) -> Kind:
+    assert route.kind is not None
+    return route.kind
+
+
+def _key(kind: Kind, obj: Object) -> str:
+    name: str = obj["metadata"]["name"]
+    return f"{obj['metadata']['namespace']}/{name}" if kind.namespaced else name
+
+
+def _row_key(kind: Kind, obj: Object) -> str:
+    return kind.store_key(obj["metadata"].get("namespace"), obj["metadata"]["name"])

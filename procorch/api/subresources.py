@@ -1,0 +1,298 @@
+"""What hangs below an object: its status, scale, binding, log, token, approval; which verbs each has."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from procorch.api import intake, metadata
+from procorch.api.patch import apply_patch
+from procorch.api.request import Request, Response, answer, is_true
+from procorch.api.routes import Route, not_found
+from procorch.clock import parse_timestamp, timestamp
+from procorch.kinds import KINDS
+from procorch.kinds.fields import rows
+from procorch.kinds.kind import Kind
+from procorch.objects import (
+    BadRequest,
+    Cause,
+    Conflict,
+    Invalid,
+    MethodNotAllowed,
+    Object,
+    condition_of,
+    get,
+    is_deleting,
+)
+from procorch.selectors import LabelSelector
+
+if TYPE_CHECKING:
+    from procorch.api.api import Api
+
+SCALE = Kind("Scale", "scales", group="autoscaling")
+BINDING = Kind("Binding", "bindings")
+TOKEN_REQUEST = Kind("TokenRequest", "tokenrequests", group="authentication.k8s.io")
+
+_SHORTEST_TOKEN = 600  # seconds
+
+Handler = Callable[["Api", Route, Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Subresource:
+    """kind: what is sent and answered, None for the object itself. handle: None for plain writes of the object."""
+
+    verbs: tuple[str, ...]
+    kind: Kind | None = None
+    handle: Handler | None = None
+
+
+async def scale(api: Api, route: Route, request: Request) -> Response:
+    """autoscaling/v1 Scale: reads and writes spec.replicas."""
+    assert route.kind is not None and route.name is not None
+    kind, dry_run = route.kind, api.is_dry_run(request)
+    if route.verb == "get":
+        return answer(scale_of(api.rest.entry(kind, route.namespace, route.name).object))
+    plain = api.main_route(route)
+    sent = None
+    if route.verb == "update":
+        sent = intake.read(request, SCALE, intake.Fields.asked(request.query))
+
+    def change(obj: Object) -> Object:
+        now = scale_of(obj)
+        if sent is not None:
+            wanted = sent
+        else:
+            wanted = apply_patch(request.headers.get("content-type", ""), now, request.body, SCALE)
+        said = wanted.get("metadata") or {}
+        metadata.check_version(kind, said.get("resourceVersion"), obj)
+        if said.get("uid", now["metadata"]["uid"]) != now["metadata"]["uid"]:
+            raise Conflict.of(kind.plural, obj["metadata"]["name"], kind.group)
+        replicas = get(wanted, ".spec.replicas", 0)
+        if not isinstance(replicas, int) or isinstance(replicas, bool):
+            raise BadRequest.of("Scale cannot be handled as a Scale: spec.replicas is not a number")
+        if replicas < 0:
+            cause = Cause.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+            raise Invalid.of("Scale", obj["metadata"]["name"], [cause], "autoscaling")
+        obj["spec"]["replicas"] = replicas
+        return obj
+
+    entry = await api.rest.change(plain, change, dry_run=dry_run)
+    return answer(scale_of(entry.object))
+
+
+def scale_of(obj: Object) -> Object:
+    about = obj["metadata"]
+    selector = get(obj, ".spec.selector")
+    if isinstance(selector, dict) and not {"matchLabels", "matchExpressions"} & set(selector):
+        chosen = LabelSelector.of_map(selector)
+    else:
+        chosen = LabelSelector.of(selector)
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {name: about[name] for name in kept if name in about},
+        "spec": {"replicas": get(obj, ".spec.replicas", 0)},
+        "status": {"replicas": get(obj, ".status.replicas", 0), "selector": str(chosen)},
+    }
+
+
+async def bind(api: Api, route: Route, request: Request) -> Response:
+    """Puts a pod onto a node, once. Source of the words: pkg/registry/core/pod/storage (assignPod)."""
+    assert route.kind is not None and route.name is not None
+    binding = intake.read(request, BINDING, intake.Fields.asked(request.query))
+    target, said = binding.get("target") or {}, binding["metadata"]
+    causes = []
+    if target.get("kind") not in ("", None, "Node"):
+        causes.append(Cause.unsupported("target.kind", target["kind"], ("Node",)))
+    if not target.get("name"):
+        causes.append(Cause.required("target.name"))
+    if causes:
+        raise Invalid.of("Binding", route.name, causes)
+    node = target["name"]
+    if said.get("name", route.name) != route.name:
+        raise BadRequest.of(f"the name in the body ({said['name']}) does not match the URL ({route.name})")
+
+    def change(pod: Object) -> Object:
+        name, spec = pod["metadata"]["name"], pod["spec"]
+        if said.get("uid") and said["uid"] != pod["metadata"]["uid"]:
+            uid = pod["metadata"]["uid"]
+            why = f"Precondition failed: UID in precondition: {said['uid']}, UID in object meta: {uid}"
+            raise Conflict.of("pods/binding", name, "", why)
+        if is_deleting(pod):
+            raise Conflict.of("pods/binding", name, "", f"pod {name} is being deleted, cannot be assigned to a host")
+        if spec.get("nodeName"):
+            why = f'pod {name} is already assigned to node "{spec["nodeName"]}"'
+            raise Conflict.of("pods/binding", name, "", why)
+        if spec.get("schedulingGates"):
+            raise Conflict.of("pods/binding", name, "", f"pod {name} has non-empty .spec.schedulingGates")
+        spec["nodeName"] = node
+        for field in ("annotations", "labels"):
+            if said.get(field):
+                pod["metadata"].setdefault(field, {}).update(said[field])
+        _set_condition(pod, {"type": "PodScheduled", "status": "True"}, api.clock())
+        return pod
+
+    await api.rest.change(route, change, dry_run=api.is_dry_run(request))
+    return answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
+
+
+def _set_condition(pod: Object, condition: dict[str, Any], now: float) -> None:
+    conditions: list[dict[str, Any]] = pod.setdefault("status", {}).setdefault("conditions", [])
+    before = condition_of(pod, condition["type"])
+    fresh = {**condition, "lastProbeTime": None, "lastTransitionTime": timestamp(now)}
+    if before is None:
+        conditions.append(fresh)
+    elif before.get("status") != condition["status"]:
+        conditions[conditions.index(before)] = fresh
+
+
+async def token(api: Api, route: Route, request: Request) -> Response:
+    """A token for a ServiceAccount: what `kubectl create token` and pods' projected volumes ask for."""
+    assert route.kind is not None and route.name is not None
+    if api.service_accounts is None:
+        raise not_found()
+    entry = api.rest.entry(route.kind, route.namespace, route.name)
+    asked = intake.typed(intake.read_any(request), "authentication.k8s.io/v1", "TokenRequest")
+    spec = asked.get("spec") or {}
+    seconds = spec.get("expirationSeconds") or 3600
+    if not isinstance(seconds, int):
+        raise BadRequest.of("TokenRequest cannot be handled: spec.expirationSeconds is not a number")
+    if not _SHORTEST_TOKEN <= seconds <= 1 << 32:
+        limit = "less than 10 minutes" if seconds < _SHORTEST_TOKEN else "larger than 2^32 seconds"
+        detail = f"may not specify a duration {limit}"
+        cause = Cause.invalid("spec.expirationSeconds", seconds, detail)
+        raise Invalid.of("TokenRequest", route.name, [cause], "authentication.k8s.io")
+    pod = None
+    if (bound := spec.get("boundObjectRef")) and bound.get("kind") == "Pod":
+        pod = api.rest.entry(KINDS["Pod"], route.namespace, bound.get("name", "")).object
+        if bound.get("uid") and bound["uid"] != pod["metadata"]["uid"]:
+            why = f"the UID in the bound object reference ({bound['uid']}) does not match the UID in record"
+            raise Conflict.of("pods", pod["metadata"]["name"], "", why)
+        if get(pod, ".spec.serviceAccountName", "default") != route.name:
+            raise BadRequest.of(f'cannot bind token for serviceaccount "{route.name}" to pod running as another one')
+    audiences = [str(one) for one in spec.get("audiences") or ()]
+    now = api.clock()
+    text = api.service_accounts.mint(entry.object, now=now, seconds=seconds, audiences=audiences, pod=pod)
+    about = {name: entry.object["metadata"][name] for name in ("name", "namespace")}
+    about["creationTimestamp"] = timestamp(now)
+    made = {
+        "kind": "TokenRequest",
+        "apiVersion": "authentication.k8s.io/v1",
+        "metadata": about,
+        "spec": {**spec, "audiences": audiences or [api.service_accounts.issuer], "expirationSeconds": seconds},
+        "status": {"token": text, "expirationTimestamp": timestamp(now + seconds)},
+    }
+    return answer(made, 201)
+
+
+_LOG_OPTIONS = ("follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream")
+
+
+async def log(api: Api, route: Route, request: Request) -> Response:
+    """A container's output, fetched from its node over the node's link."""
+    assert route.kind is not None and route.name is not None
+    pod = api.rest.entry(route.kind, route.namespace, route.name).object
+    options = _log_options(request.query, route.name)
+    container = _log_container(pod, request.query.get("container", ""))
+    node = get(pod, ".spec.nodeName")
+    if not node:  # as Kubernetes: nothing was said yet
+        return Response(200, {"Content-Type": "text/plain"})
+    _check_waiting(pod, container, is_true(request.query, "previous"))
+    steps = "/".join(quote(step, safe="") for step in (route.namespace or "", route.name, container))
+    body = await api.links.request(node, "GET", f"/containerLogs/{steps}?{urlencode(options)}")
+    return Response(200, {"Content-Type": "text/plain"}, stream=body)
+
+
+def _log_options(query: Mapping[str, str], name: str) -> dict[str, str]:
+    """Raises Invalid. Source: pkg/apis/core/validation, ValidatePodLogOptions."""
+    options = {option: query[option] for option in _LOG_OPTIONS if query.get(option)}
+    causes = []
+    for option, least in (("tailLines", 0), ("sinceSeconds", 1), ("limitBytes", 1)):
+        if option in options:
+            text = options[option]
+            if not (text.lstrip("-").isascii() and text.lstrip("-").isdigit()):
+                raise BadRequest.of(f"{option}: not a number: {text}")
+            if int(text) < least:
+                causes.append(Cause.invalid(option, int(text), f"must be greater than or equal to {least}"
+                                            if least == 0 else "must be greater than 0"))  # fmt: skip
+    if "sinceSeconds" in options and "sinceTime" in options:
+        causes.append(Cause.forbidden("", "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+    if "sinceTime" in options:
+        try:
+            parse_timestamp(options["sinceTime"])
+        except ValueError:
+            raise BadRequest.of(f"sinceTime: not a time: {options['sinceTime']}") from None
+    if causes:
+        raise Invalid.of("PodLogOptions", name, causes)
+    return options
+
+
+def _log_container(pod: Object, asked: str) -> str:
+    """Which container is meant. Raises BadRequest in Kubernetes' words."""
+    spec, name = pod["spec"], pod["metadata"]["name"]
+    main, init, extra = (
+        [row["name"] for row in rows(spec.get(field))]
+        for field in ("containers", "initContainers", "ephemeralContainers")
+    )
+    if asked:
+        if asked not in (*main, *init, *extra):
+            raise BadRequest.of(f"container {asked} is not valid for pod {name}")
+        return asked
+    if len(main) == 1 and not init and not extra:
+        return str(main[0])
+    default = (pod["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container")
+    if default in main:
+        return str(default)
+    choice = f"choose one of: [{' '.join(main)}]"
+    if init:
+        choice += f" or one of the init containers: [{' '.join(init)}]"
+    if extra:
+        choice += f" or one of the ephemeral containers: [{' '.join(extra)}]"
+    raise BadRequest.of(f"a container name must be specified for pod {name}, {choice}")
+
+
+def _check_waiting(pod: Object, container: str, previous: bool) -> None:
+    """Source: pkg/kubelet, validateContainerLogStatus."""
+    name = pod["metadata"]["name"]
+    fields = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
+    statuses = [row for field in fields for row in rows((pod.get("status") or {}).get(field))]
+    status = next((row for row in statuses if row.get("name") == container), None)
+    if status is None:
+        return
+    if get(status, ".lastState.terminated") is not None:
+        return
+    if previous:
+        raise BadRequest.of(f'previous terminated container "{container}" in pod "{name}" not found')
+    waiting = get(status, ".state.waiting")
+    if waiting is None:
+        return
+    reason = waiting.get("reason") or "ContainerCreating"
+    words = {"ImagePullBackOff": "trying and failing to pull image", "ErrImagePull": "image can't be pulled"}
+    raise BadRequest.of(f'container "{container}" in pod "{name}" is waiting to start: {words.get(reason, reason)}')
+
+
+_READ_WRITE = ("get", "patch", "update")
+TABLE: dict[str, Subresource] = {
+    "status": Subresource(_READ_WRITE),
+    "approval": Subresource(_READ_WRITE),
+    "finalize": Subresource(("update",)),
+    "scale": Subresource(_READ_WRITE, SCALE, scale),
+    "binding": Subresource(("create",), BINDING, bind),
+    "token": Subresource(("create",), TOKEN_REQUEST, token),
+    "log": Subresource(("get",), None, log),
+}
+
+
+def of(route: Route) -> Subresource:
+    """Raises NotFound for a subresource the kind does not have, MethodNotAllowed for a verb it does not have."""
+    assert route.kind is not None
+    found = TABLE.get(route.subresource)
+    if found is None or route.subresource not in route.kind.subresources or route.rest:
+        raise not_found()
+    if route.verb not in found.verbs:
+        raise MethodNotAllowed.of()
+    return found

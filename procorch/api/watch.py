@@ -1,0 +1,144 @@
+"""A watch: the changes of one scope, in order, each once, as lines of JSON that all watchers share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import orjson
+
+from procorch.api.cache import Change, Entry, Shelf
+from procorch.api.scope import Scope
+from procorch.api.table import View
+from procorch.objects import ApiError
+
+BACKLOG = 16 << 20  # bytes that a watcher may leave unread before it is dropped
+INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
+
+Sink = Callable[[bytes], None]
+
+
+@dataclass(eq=False, slots=True)
+class Watch:
+    """An async iterator of bytes; or, with `sink`, a sender that costs no task switch an event.
+
+    Reads its shelf from `attach` on. What nobody has taken yet waits in a backlog; beyond BACKLOG bytes the watch
+    ends, and the client comes again with the last resourceVersion it has.
+    """
+
+    shelf: Shelf
+    scope: Scope
+    view: View
+    on_end: Callable[[Watch], None] | None = None
+    sink: Sink | None = None
+    bookmarks: bool = False  # the client asked for them
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _lines: list[bytes] = field(default_factory=list)
+    _size: int = 0
+    _limit: int = BACKLOG
+    _held: list[Change] | None = None
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _timer: asyncio.TimerHandle | None = None
+
+    def attach(self, timeout: float | None, *, hold: bool = False) -> None:
+        """Begins to hear the shelf. timeout: seconds. hold: changes wait until `release`."""
+        self._held = [] if hold else None
+        self.shelf.listeners[self._hear] = None
+        if timeout is not None:
+            self._timer = asyncio.get_running_loop().call_later(timeout, self.end)
+
+    def release(self) -> None:
+        """Says what was held back."""
+        held, self._held = self._held or [], None
+        self._limit = BACKLOG + self._size  # the present state may be larger than any backlog
+        for change in held:
+            self._hear(change)
+
+    def replay(self, changes: Iterable[Change]) -> None:
+        """Says changes of the past, before those that are held."""
+        for change in changes:
+            if self.scope.covers(change.key):
+                self._say(change)
+
+    def begin(self, entries: Iterable[Entry]) -> None:
+        """The present state as ADDED events."""
+        for entry in entries:
+            self.push(b'{"type":"ADDED","object":%b}\n' % self.view.one(entry))
+
+    def bookmark(self, revision: int, *, initial_end: bool = False) -> None:
+        data = self.view.bookmark(revision, INITIAL_EVENTS_END if initial_end else None)
+        self.push(b'{"type":"BOOKMARK","object":%b}\n' % data)
+
+    def fail(self, error: ApiError) -> None:
+        """An ERROR event, and the end."""
+        self.push(b'{"type":"ERROR","object":%b}\n' % orjson.dumps(error.status()))
+        self.end()
+
+    def push(self, line: bytes) -> None:
+        if self.sink is not None:
+            self.sink(line)
+            return
+        self._lines.append(line)
+        self._size += len(line)
+        self._wake.set()
+        if self._size > self._limit and self._held is None:
+            self.end()
+
+    def take(self) -> bytes:
+        """All that waits; empty where nothing does."""
+        lines, self._lines, self._size = self._lines, [], 0
+        self._wake.clear()
+        return b"".join(lines)
+
+    def end(self) -> None:
+        """No more events; what waits may still be taken."""
+        if self.ended.is_set():
+            return
+        self.ended.set()
+        self._wake.set()
+        self.shelf.listeners.pop(self._hear, None)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.on_end is not None:
+            self.on_end(self)
+
+    def __aiter__(self) -> Watch:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._lines:
+            if self.ended.is_set():
+                raise StopAsyncIteration
+            await self._wake.wait()
+        return self.take()
+
+    async def aclose(self) -> None:
+        self.end()
+
+    def _hear(self, change: Change) -> None:
+        if not self.scope.covers(change.key):
+            return
+        if self._held is not None:
+            self._held.append(change)
+        else:
+            self._say(change)
+
+    def _say(self, change: Change) -> None:
+        """With selectors an object is ADDED when it begins to match and DELETED when it no longer does."""
+        new, old = change.new, change.old
+        if self.scope.selects:
+            new = new if new is not None and self.scope.has(new) else None
+            old = old if old is not None and self.scope.has(old) else None
+        if new is not None:
+            self.push(self._line("ADDED" if old is None else "MODIFIED", change, new))
+        elif old is not None:
+            self.push(self._line("DELETED", change, change.last()))
+
+    def _line(self, event: str, change: Change, entry: Entry) -> bytes:
+        key = (event, self.view.key)
+        line = change.lines.get(key)
+        if line is None:
+            line = b'{"type":"%b","object":%b}\n' % (event.encode(), self.view.one(entry))
+            change.lines[key] = line
+        return line
