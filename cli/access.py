@@ -6,7 +6,7 @@ import asyncio
 import functools
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def _cluster(kubeconfig: str | None, context: str | None, namespace: str | None,
         raise click.ClickException(str(error)) from None
 
 
-def cluster_command(function: Callable[..., Awaitable[int | None]]) -> Callable[..., None]:
+def cluster_command(function: Callable[..., Coroutine[Any, Any, int | None]]) -> Callable[..., None]:
     """Makes an async function of a Cluster and its own options a command with kubectl's connection options.
 
     Its result is the exit code, None for 0. What the API refuses and what cannot be reached is one line and exit 1.
@@ -93,7 +93,7 @@ def cluster_command(function: Callable[..., Awaitable[int | None]]) -> Callable[
     return run
 
 
-async def _closing(cluster: Cluster, work: Awaitable[int | None]) -> int | None:
+async def _closing(cluster: Cluster, work: Coroutine[Any, Any, int | None]) -> int | None:
     try:
         return await work
     finally:

@@ -42,4 +42,5 @@ async def command(
 async def _group_versions(cluster: Cluster) -> list[str]:
     core: Object = orjson.loads((await cluster.client.raw("GET", "/api")).body)
     groups: Object = orjson.loads((await cluster.client.raw("GET", "/apis")).body)
-    return core["versions"] + [version["groupVersion"] for group in groups["groups"] for version in group["versions"]]
+    named = [version["groupVersion"] for group in groups["groups"] for version in group["versions"]]
+    return [*core["versions"], *named]

@@ -51,7 +51,7 @@ async def _apply(cluster: Cluster, manifest: Manifest, query: dict[str, str]) ->
             made = await cluster.client.create(wanted, query=query)
             return str(made["metadata"]["name"]), "created"
         last = orjson.loads(annotations_of(live).get(LAST_APPLIED) or "{}")
-        merged = merge(live, last, wanted, schema.definition_of(manifest.kind))
+        merged = merge(live, last, wanted, schema.of_kind(manifest.kind))
         if merged == live:
             return str(live["metadata"]["name"]), "unchanged"
         try:
@@ -71,32 +71,41 @@ def _recorded(obj: Object) -> Object:
     return {**obj, "metadata": {**metadata, "annotations": annotations}}
 
 
-def merge(live: Any, last: Any, wanted: Any, definition: str | None) -> Any:
+def merge(live: Any, last: Any, wanted: Any, definition: schema.Definition | None) -> Any:
     """`live` with what `wanted` says, less what `last` said and `wanted` does not.
 
-    definition: of the value's fields in the field tables, for the keys by which lists of objects are matched.
+    definition: of the value's fields in the field tables, for the keys by which rows of lists are matched.
     """
     if not (isinstance(live, dict) and isinstance(wanted, dict)):
         return copy.deepcopy(wanted)
     last = last if isinstance(last, dict) else {}
     result = {name: copy.deepcopy(value) for name, value in live.items() if name in wanted or name not in last}
     for name, value in wanted.items():
-        inner, key = schema.field_of(definition, name)
+        field = definition.fields.get(name) if definition else None
         before = last.get(name)
-        if isinstance(value, list) and key and isinstance(live.get(name), list):
-            result[name] = _merge_rows(live[name], before if isinstance(before, list) else [], value, key, inner)
+        if isinstance(value, list) and isinstance(live.get(name), list) and field and field.merge_key:
+            before = before if isinstance(before, list) else []
+            result[name] = _merge_rows(live[name], before, value, field.merge_key, _inner(field.type.of))
         elif name in live:
-            result[name] = merge(live[name], before, value, inner)
+            result[name] = merge(live[name], before, value, _inner(field.type) if field else None)
         else:
             result[name] = copy.deepcopy(value)
     return result
 
 
-def _merge_rows(live: list[Any], last: list[Any], wanted: list[Any], key: str, definition: str | None) -> list[Any]:
+def _inner(kind: schema.Type | None) -> schema.Definition | None:
+    return schema.definition(kind.name) if kind is not None and kind.form == "struct" else None
+
+
+def _merge_rows(
+    live: list[Any], last: list[Any], wanted: list[Any], key: str, definition: schema.Definition | None
+) -> list[Any]:
     """Rows matched by their `key`: the wanted ones in their order, then those of others."""
-    by_key = {row.get(key): row for row in live if isinstance(row, dict)}
+    if not all(isinstance(row, dict) and key in row for row in (*live, *wanted)):
+        return copy.deepcopy(wanted)
+    by_key = {row[key]: row for row in live}
     before = {row.get(key): row for row in last if isinstance(row, dict)}
-    chosen = [row.get(key) for row in wanted if isinstance(row, dict)]
+    chosen = [row[key] for row in wanted]
     rows = [
         merge(by_key[name], before.get(name), row, definition) if name in by_key else copy.deepcopy(row)
         for name, row in zip(chosen, wanted, strict=True)

@@ -13,7 +13,7 @@ from procorch.objects import ApiError
 
 @click.command("create")
 @filename_option
-@output_option()
+@output_option
 @click.option("--dry-run", is_flag=True, help="Let the server check everything and keep nothing.")
 @cluster_command
 async def command(cluster: Cluster, files: tuple[str, ...], recursive: bool, output: str, dry_run: bool) -> int:

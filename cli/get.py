@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import click
@@ -14,7 +15,7 @@ from procorch.objects import NotFound, Object
 
 @click.command("get")
 @click.argument("words", nargs=-1, shell_complete=complete_words)
-@output_option()
+@output_option
 @selector_option
 @click.option("--field-selector", default="", help="Only what has these fields: spec.nodeName=a,status.phase!=Running.")
 @all_namespaces_option
@@ -85,6 +86,7 @@ class TableView:
 
     def __init__(self, wide: bool, namespaces: bool, no_headers: bool, labels: bool) -> None:
         self.wide, self.namespaces, self.no_headers, self.labels = wide, namespaces, no_headers, labels
+        self._columns: list[Object] = []
 
     async def show(self, query: Query, wanted: list[Target], *, several: bool) -> int:
         """One table a kind. The number of named objects that are not there."""
@@ -93,7 +95,8 @@ class TableView:
         for target in wanted:
             groups.setdefault(target.kind.name, []).append(target)
         for rows in groups.values():
-            headings, cells = [], []
+            headings: list[str] = []
+            cells: list[list[str]] = []
             for target in rows:
                 try:
                     headings, more = self._cells(await self._table(query, target), target)
@@ -126,7 +129,7 @@ class TableView:
         print_table(headings, cells, no_headers=self.no_headers)
         widths = [max(len(row[i]) for row in [headings, *cells]) for i in range(len(headings))]
         async for _, event in _events(query, target, table["metadata"].get("resourceVersion", ""), as_table=True):
-            for row in self._cells(event, target, headings)[1]:
+            for row in self._cells(event, target)[1]:
                 click.echo("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip())
 
     async def _table(self, query: Query, target: Target) -> Object:
@@ -139,9 +142,7 @@ class TableView:
             target.kind, namespace, label_selector=query.labels, field_selector=query.fields
         )
 
-    def _cells(
-        self, table: Object, target: Target, headings: list[str] | None = None
-    ) -> tuple[list[str], list[list[str]]]:
+    def _cells(self, table: Object, target: Target) -> tuple[list[str], list[list[str]]]:
         if not table.get("columnDefinitions"):  # a watch sends them with its first event only
             table = {**table, "columnDefinitions": self._columns}
         self._columns = table["columnDefinitions"]
@@ -154,7 +155,7 @@ class TableView:
         return found, cells
 
 
-async def _events(query: Query, target: Target, version: str, *, as_table: bool):  # type: ignore[no-untyped-def]
+async def _events(query: Query, target: Target, version: str, *, as_table: bool) -> AsyncIterator[tuple[str, Object]]:
     """(type, object) for the target from a resourceVersion on, without the bookmarks."""
     fields = query.fields
     if target.name is not None:

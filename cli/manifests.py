@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import yaml
@@ -15,6 +15,7 @@ from procorch.kinds import KINDS
 from procorch.kinds.kind import Kind
 from procorch.objects import Object
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -40,7 +41,7 @@ class Manifest:
         return str(self.obj["metadata"].get("namespace") or namespace)
 
 
-def filename_option(function: Any) -> Any:
+def filename_option(function: Command) -> Command:
     function = click.option("--recursive", "-R", is_flag=True, help="Look into the folders of a folder too.")(function)
     return click.option(
         "--filename", "-f", "files", multiple=True, required=True, help="A file, a folder, or - for standard input."
@@ -105,15 +106,12 @@ _Loader.yaml_implicit_resolvers = {
 def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+        key = loader.construct_object(key_node, deep=True)
         if isinstance(key, str) and key in seen and key != "<<":
             raise yaml.constructor.ConstructorError(None, None, f'key "{key}" already set', key_node.start_mark)
         seen.add(key if isinstance(key, str) else repr(key))
     loader.flatten_mapping(node)
-    return {
-        loader.construct_object(k, deep=True): loader.construct_object(v, deep=True)  # type: ignore[no-untyped-call]
-        for k, v in node.value
-    }
+    return {loader.construct_object(k, deep=True): loader.construct_object(v, deep=True) for k, v in node.value}
 
 
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import click
 import orjson
@@ -23,10 +22,9 @@ _BAD = {
 }  # fmt: skip
 
 
-def output_option(default: str = "") -> Any:
-    return click.option(
-        "--output", "-o", default=default, help="wide, yaml, json, name, jsonpath=TEMPLATE or jsonpath-file=FILE."
-    )
+output_option = click.option(
+    "--output", "-o", default="", help="wide, yaml, json, name, jsonpath=TEMPLATE or jsonpath-file=FILE."
+)
 
 
 def check_format(output: str, *, tables: bool = True) -> None:

@@ -9,6 +9,11 @@ from pathlib import Path
 import click
 
 from cli.directories import data_dir_option
+from procorch.client import Client, Unreachable
+from procorch.kubeconfig import Access, KubeconfigError, load
+from procorch.objects import ApiError, Object
+from procorch.pki import fingerprint
+from procorch.tokens import Token, secret_of
 
 
 @click.group("token")
@@ -22,9 +27,6 @@ def command() -> None:
 @click.option("--description", default="", help="What it is for.")
 def create(data_dir: Path, ttl: float, description: str) -> None:
     """Print a new token for `procorch agent --server … --token …`. Run it on the master's machine."""
-    from procorch.pki import fingerprint
-    from procorch.tokens import Token, secret_of
-
     access = _access(data_dir)
     if access.ca is None:
         raise click.ClickException("the admin kubeconfig names no CA")
@@ -34,9 +36,7 @@ def create(data_dir: Path, ttl: float, description: str) -> None:
     click.echo(str(token))
 
 
-def _access(data_dir: Path):  # type: ignore[no-untyped-def]
-    from procorch.kubeconfig import KubeconfigError, load
-
+def _access(data_dir: Path) -> Access:
     path = data_dir / "admin.kubeconfig"
     try:
         return load(path)
@@ -46,10 +46,7 @@ def _access(data_dir: Path):  # type: ignore[no-untyped-def]
         raise click.ClickException(str(error)) from None
 
 
-async def _create(access, secret) -> None:  # type: ignore[no-untyped-def]
-    from procorch.client import Client, Unreachable
-    from procorch.objects import ApiError
-
+async def _create(access: Access, secret: Object) -> None:
     transport = access.transport()
     try:
         await Client(transport, user_agent="procorch-cli").create(secret)

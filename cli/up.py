@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import ipaddress
-import json
 import os
 import socket
 import subprocess
@@ -18,8 +17,10 @@ from pathlib import Path
 import click
 
 from cli.directories import data_dir_option, need_root, running, start_time
+from procorch.supervisor import Program, StartFailed, Supervisor
 
 NETWORK = "10.79.0.0/24"
+READY = "\0ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,7 @@ def command(
     if detach:
         _detached(options)
     else:
-        sys.exit(_foreground(options, _say))
-
-
-def _say(line: str) -> None:
-    click.echo(line)
-    sys.stdout.flush()
+        sys.exit(_foreground(options))
 
 
 def _detached(options: Options) -> None:
@@ -90,7 +86,7 @@ def _detached(options: Options) -> None:
     os.close(writing)
     with os.fdopen(reading) as lines:
         for line in lines:
-            if line == "\0ready\n":
+            if line == f"{READY}\n":
                 return
             click.echo(line, nl=False)
     process.wait()
@@ -100,22 +96,31 @@ def _detached(options: Options) -> None:
     sys.exit(process.returncode or 1)
 
 
-def _foreground(options: Options, say: Callable[[str], None]) -> int:
-    """Runs until told to stop. With $PROCORCH_SAY_FD the lines go there, and its end says that all is ready."""
+def _foreground(options: Options) -> int:
+    """Runs until told to stop. With $PROCORCH_SAY_FD the lines go there until all is ready."""
     descriptor = os.environ.pop("PROCORCH_SAY_FD", "")
-    if descriptor:
-        pipe = os.fdopen(int(descriptor), "w", buffering=1)
-        os.set_inheritable(pipe.fileno(), False)
-
-        def say(line: str) -> None:
-            print(line, file=sys.stdout if pipe.closed else pipe, flush=True)
-
+    voice = Voice(int(descriptor) if descriptor else None)
     with ExitStack() as stack:
         _claim(options, stack)
-        result = _run(
-            options, say, stack, (lambda: (print("\0ready", file=pipe), pipe.close())) if descriptor else None
-        )
-    return result
+        return _run(options, voice, stack)
+
+
+class Voice:
+    """Says lines to whoever started us, and from `ready` on to standard output."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._pipe = None if descriptor is None else os.fdopen(descriptor, "w", buffering=1)
+        if self._pipe is not None:
+            os.set_inheritable(self._pipe.fileno(), False)
+
+    def say(self, line: str) -> None:
+        print(line, file=self._pipe or sys.stdout, flush=True)
+
+    def ready(self) -> None:
+        if self._pipe is not None:
+            self.say(READY)
+            self._pipe.close()
+            self._pipe = None
 
 
 def _claim(options: Options, stack: ExitStack) -> None:
@@ -141,9 +146,8 @@ def _claim(options: Options, stack: ExitStack) -> None:
             raise click.ClickException(f"port {options.port}: {error.strerror}: choose another with --port") from None
 
 
-def _run(options: Options, say: Callable[[str], None], stack: ExitStack, ready: Callable[[], object] | None) -> int:
+def _run(options: Options, voice: Voice, stack: ExitStack) -> int:
     from procorch.pki import Authority
-    from procorch.supervisor import Program, StartFailed, Supervisor
     from procorch.tokens import Token
 
     begin = time.monotonic()
@@ -155,43 +159,42 @@ def _run(options: Options, say: Callable[[str], None], stack: ExitStack, ready: 
         raise click.ClickException(str(error)) from None
     token = Token.new(authority.fingerprint)
     address = options.node_ip or (str(ipaddress.IPv4Network(NETWORK)[1]) if options.nodes else own_address())
+    server = f"https://127.0.0.1:{options.port}"
     describe = {
         "start_time": start_time(os.getpid()),
         "nodes": options.nodes,
-        "server": f"https://127.0.0.1:{options.port}",
+        "server": server,
         "address": address,
         "since": time.time(),
     }
-    supervisor = Supervisor(data / "run", say, describe)
+    supervisor = Supervisor(data / "run", voice.say, describe)
     supervisor.catch_signals()
     master = [sys.executable, "-m", "cli", "master", "--data-dir", str(data), "--port", str(options.port)]
-    master += ["--advertise-address", address, "--kubeconfig-server", describe["server"]]
+    master += ["--advertise-address", address, "--kubeconfig-server", server]
     secret = {"PROCORCH_BOOTSTRAP_TOKEN": token.bearer}
     try:
         supervisor.start(Program("master", master, data / "log/master.log", secret))
-        for program in _agents(options, address, token, stack):
+        for program in _agents(options, address, str(token), stack):
             supervisor.start(program)
         supervisor.wait_ready(options.timeout)
         if not supervisor.stopping:
-            _announce(options, say, time.monotonic() - begin)
-            if ready is not None:
-                ready()
+            _announce(options, voice.say, time.monotonic() - begin)
+            voice.ready()
             supervisor.keep()
         return 0
     except StartFailed as error:
         raise click.ClickException(str(error)) from None
     finally:
-        say("stopping")
+        voice.say("stopping")
         supervisor.stop()
         stop_pods(data)
 
 
-def _agents(options: Options, address: str, token: object, stack: ExitStack) -> list[object]:
+def _agents(options: Options, address: str, token: str, stack: ExitStack) -> list[Program]:
     from procorch.hosts import Lab
-    from procorch.supervisor import Program
 
     data = options.data_dir
-    environment = {"PROCORCH_TOKEN": str(token)}
+    environment = {"PROCORCH_TOKEN": token}
     common = ["--server", f"https://{address}:{options.port}", "--pods", str(options.pods)]
     if not options.nodes:
         argv = [sys.executable, "-m", "cli", "agent", "--data-dir", str(data / "node"), "--node-ip", address, *common]
@@ -241,12 +244,3 @@ def own_address() -> str:
         except OSError:
             return "127.0.0.1"
         return str(probe.getsockname()[0])
-
-
-def read_state(data_dir: Path) -> dict[str, object]:
-    """up.json whether or not its process lives."""
-    try:
-        found: dict[str, object] = json.loads((data_dir / "run/up.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return found

@@ -1,0 +1,53 @@
+"""`procorch master`: the API and the control loops, in the foreground; systemd or `procorch up` keeps it running."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.directories import data_dir_option
+from cli.program import run_program
+
+
+@click.command("master")
+@data_dir_option
+@click.option("--advertise-address", default="", help="The address under which nodes and pods reach this master.")
+@click.option("--listen-address", default="0.0.0.0", show_default=True, help="What to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=6443, show_default=True)
+@click.option("--service-cidr", default="10.96.0.0/12", show_default=True, help="The Services' addresses.")
+@click.option("--cluster-cidr", default="10.240.0.0/12", show_default=True, help="The pods' addresses, /22 a node.")
+@click.option("--tls-san", multiple=True, help="One more name or address for the serving certificate.")
+@click.option("--kubeconfig-server", default="", help="The server's URL in the admin kubeconfig.")
+@click.option("--bootstrap-token", default="", envvar="PROCORCH_BOOTSTRAP_TOKEN", hidden=True)
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
+def command(
+    data_dir: Path,
+    advertise_address: str,
+    listen_address: str,
+    port: int,
+    service_cidr: str,
+    cluster_cidr: str,
+    tls_san: tuple[str, ...],
+    kubeconfig_server: str,
+    bootstrap_token: str,
+    log_level: str,
+) -> None:
+    """Run a master: the API on https, its store, the controllers and the scheduler."""
+    from cli.up import own_address
+    from procorch.master import MasterConfig, run
+
+    data_dir = data_dir.absolute()
+    data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+    config = MasterConfig(
+        data_dir=data_dir,
+        advertise=advertise_address or own_address(),
+        host=listen_address,
+        port=port,
+        service_cidr=service_cidr,
+        cluster_cidr=cluster_cidr,
+        names=tls_san,
+        kubeconfig_server=kubeconfig_server,
+        bootstrap_token=bootstrap_token,
+    )
+    run_program(lambda ready: run(config, ready=ready), log_level)

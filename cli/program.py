@@ -1,0 +1,90 @@
+"""What the two long-running programs share: logs, the event loop, how they stop, and the one line when they cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import click
+
+from procorch.notify import notify
+from procorch.supervisor import die_with_supervisor
+
+_PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+Main = Callable[[Callable[[], None]], Awaitable[None]]
+"""Runs until cancelled; calls what it is given when it is ready."""
+
+
+class _Lines(logging.Formatter):
+    """`2026-01-02T15:04:05.678 INFO procorch.master pod stopped pod=default/web code=137`"""
+
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03d"
+
+    def format(self, record: logging.LogRecord) -> str:
+        extra = {name: value for name, value in vars(record).items() if name not in _PLAIN}
+        line = super().format(record)
+        if not extra:
+            return line
+        head, newline, trace = line.partition("\n")
+        return head + "".join(f" {name}={_value(value)}" for name, value in extra.items()) + newline + trace
+
+
+def _value(value: object) -> str:
+    text = str(value)
+    return text if text and text.isprintable() and " " not in text and '"' not in text else json.dumps(text)
+
+
+def set_up_logs(level: str) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+    for noisy in ("aiohttp.access", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def run_program(main: Main, level: str) -> None:
+    """Runs `main` until SIGTERM or SIGINT; exit code 1 with one line for what cannot be helped by a stack trace."""
+    import uvloop
+
+    set_up_logs(level)
+    die_with_supervisor()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_until_told(main))
+    except* (OSError, ValueError, RuntimeError) as group:
+        error = group.exceptions[0]
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if os.environ.get("PROCORCH_TRACE"):
+            raise
+        raise click.ClickException(f"{error}" or type(error).__name__) from None
+    except* KeyboardInterrupt:
+        sys.exit(130)
+
+
+async def _until_told(main: Main) -> None:
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    told = False
+
+    def stop() -> None:
+        nonlocal told
+        told = True
+        notify("STOPPING=1")
+        task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        await main(lambda: notify("READY=1"))
+    except asyncio.CancelledError:
+        if not told:
+            raise

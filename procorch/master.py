@@ -1,0 +1,227 @@
+"""The master: one process that opens the store, serves the API and runs the control loops on it.
+
+    store.Log ──▶ api.Api ──▶ https
+                     ▲
+                     └── LocalTransport ◀── controllers, scheduler, what every cluster has from the start
+
+The loops speak to the API as anybody does, only without a socket: there is no back door.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import store
+from procorch import controllers, kubeconfig, pki
+from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
+from procorch.api.http import serve
+from procorch.client import Client
+from procorch.clock import Clock, system_clock
+from procorch.objects import AlreadyExists, Conflict, NotFound, Object
+from procorch.scheduler import Scheduler
+from procorch.tokens import Token, secret_of
+
+logger = logging.getLogger(__name__)
+
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+FIRST_TOKEN_SECONDS = 3600.0  # for the nodes that `up` starts together with the master
+ADMIN = "kubernetes-admin"
+
+
+@dataclass(frozen=True, slots=True)
+class MasterConfig:
+    """data_dir: where everything is kept. host, port: what is listened on.
+
+    advertise: the IPv4 address under which nodes and pods reach this master.
+    names: more names and addresses that the serving certificate shall carry.
+    kubeconfig_server: the URL in the admin kubeconfig; empty for the advertised address.
+    bootstrap_token: `id.secret` of a join token that is valid from the first moment on; empty for none.
+    """
+
+    data_dir: Path
+    advertise: str
+    host: str = "0.0.0.0"
+    port: int = 6443
+    service_cidr: str = "10.96.0.0/12"
+    cluster_cidr: str = "10.240.0.0/12"
+    names: tuple[str, ...] = ()
+    kubeconfig_server: str = ""
+    bootstrap_token: str = ""
+
+
+async def run(config: MasterConfig, *, ready: Callable[[], object], clock: Clock = system_clock) -> None:
+    """Until cancelled. Calls `ready` when requests are answered. Raises OSError, ValueError or the store's errors."""
+    directory = config.data_dir / "pki"
+    authority = pki.Authority.open(directory, clock())
+    names = _names(config)
+    pki.server_pair(directory, authority, names, clock())
+    write_admin_kubeconfig(config, authority, clock())
+    async with AsyncExitStack() as stack:
+        log = await store.Log.open(config.data_dir / "store.db", clock=clock)
+        stack.push_async_callback(log.close)
+        key = pki.signing_key(directory)
+        api = Api(log, clock=clock, config=_api_config(config, authority, key))
+        await api.start()
+        stack.push_async_callback(api.close)
+        await ensure_basics(_client(api, "system:apiserver"), config, clock)
+        server = await serve(api, config.host, config.port, _tls(directory))
+        stack.push_async_callback(server.close)
+        ready()
+        async with asyncio.TaskGroup() as tasks:
+            loops = controllers.ControllerConfig(
+                cluster_cidr=config.cluster_cidr, root_ca=authority.pem.decode(), signer=_signer(authority, clock)
+            )
+            manager = _client(api, "system:kube-controller-manager")
+            tasks.create_task(controllers.run(manager, clock, loops), name="controllers")
+            scheduler = Scheduler(_client(api, "system:kube-scheduler"), clock)
+            tasks.create_task(scheduler.run(), name="scheduler")
+
+
+def _client(api: Api, name: str) -> Client:
+    return Client(LocalTransport(api, User(name, (MASTERS, "system:authenticated"))), user_agent=name)
+
+
+def _api_config(config: MasterConfig, authority: pki.Authority, key: bytes) -> ApiConfig:
+    return ApiConfig(
+        service_cidr=config.service_cidr,
+        ca_pem=authority.pem,
+        service_account_key=key,
+        advertise=f"{config.advertise}:{config.port}",
+    )
+
+
+def _names(config: MasterConfig) -> list[str]:
+    """What clients may call this server: on this machine, from other machines, and from within pods."""
+    first = str(ipaddress.IPv4Network(config.service_cidr)[1])
+    service = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
+    here = ["localhost", "127.0.0.1", socket.gethostname()]
+    return [*here, config.advertise, first, *service, *config.names]
+
+
+def _tls(directory: Path) -> ssl.SSLContext:
+    """A client certificate is asked for, and checked against the cluster's CA if there is one."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(directory / "apiserver.crt", directory / "apiserver.key")
+    context.load_verify_locations(directory / "ca.crt")
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def _signer(authority: pki.Authority, clock: Clock) -> controllers.Signer:
+    async def sign(request: bytes, seconds: float) -> bytes:
+        return authority.sign_client(request, clock(), days=max(1, int(seconds / 86400)))
+
+    return sign
+
+
+def write_admin_kubeconfig(config: MasterConfig, authority: pki.Authority, now: float) -> None:
+    """admin.kubeconfig with a certificate of system:masters, renewed when a third of its life is left."""
+    path = config.data_dir / "admin.kubeconfig"
+    server = config.kubeconfig_server or f"https://{config.advertise}:{config.port}"
+    pair = None
+    if path.exists():
+        old = kubeconfig.load(path)
+        if old.ca == authority.pem and old.certificate and pki.remaining_life(old.certificate, now) > 1 / 3:
+            if old.server == server:
+                return
+            assert old.key is not None
+            pair = pki.Pair(old.certificate, old.key)
+    pair = pair or authority.issue_client(ADMIN, [MASTERS], now)
+    access = kubeconfig.Access(server, ca=authority.pem, certificate=pair.certificate, key=pair.key)
+    kubeconfig.write(path, kubeconfig.document("procorch", access, ADMIN))
+
+
+async def ensure_basics(client: Client, config: MasterConfig, clock: Clock) -> None:
+    """What every cluster has: four namespaces, the Service `kubernetes` and where it leads, the first join token."""
+    for name in NAMESPACES:
+        await _ensure(client, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    await _ensure(client, _service(config))
+    await _put(client, _endpoints(config))
+    await _put(client, _endpoint_slice(config))
+    if config.bootstrap_token:
+        token = Token.parse(config.bootstrap_token)
+        secret = secret_of(token, expires=clock() + FIRST_TOKEN_SECONDS, description="made by `procorch up`")
+        await _ensure(client, secret)
+
+
+async def _ensure(client: Client, obj: Object) -> None:
+    try:
+        await client.create(obj)
+    except AlreadyExists:
+        return
+
+
+async def _put(client: Client, obj: Object) -> None:
+    """Creates the object or makes it as wanted; writes nothing where it is so already."""
+    kind, key = obj["kind"], f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
+    while True:
+        try:
+            there = await client.get(kind, key)
+        except NotFound:
+            return await _ensure(client, obj)
+        if all(there.get(field) == value for field, value in obj.items() if field != "metadata"):
+            return
+        try:
+            await client.update({**obj, "metadata": {**there["metadata"], **obj["metadata"]}})
+        except Conflict:
+            continue
+        return
+
+
+def _service(config: MasterConfig) -> Object:
+    first = str(ipaddress.IPv4Network(config.service_cidr)[1])
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"component": "apiserver", "provider": "kubernetes"},
+        },
+        "spec": {
+            "clusterIP": first,
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": config.port}],
+        },
+    }
+
+
+def _endpoints(config: MasterConfig) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+        },
+        "subsets": [
+            {
+                "addresses": [{"ip": config.advertise}],
+                "ports": [{"name": "https", "port": config.port, "protocol": "TCP"}],
+            }
+        ],
+    }
+
+
+def _endpoint_slice(config: MasterConfig) -> Object:
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [config.advertise], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": config.port, "protocol": "TCP"}],
+    }
