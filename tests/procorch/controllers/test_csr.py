@@ -1,0 +1,119 @@
+"""Certificate requests: which are approved, and that they are signed."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from procorch.client import Client
+from procorch.clock import timestamp
+from procorch.controllers import ControllerConfig, csr
+from procorch.controllers.csr import plan, refusal
+from procorch.objects import Object, condition_of, get
+
+NOW = 1_000_000.0
+USAGES = ["client auth", "digital signature"]
+KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+def request(
+    name: str = "system:node:n1",
+    organization: str = "system:nodes",
+    *,
+    user: str = "system:bootstrap:abc",
+    groups: tuple[str, ...] = ("system:bootstrappers",),
+    usages: list[str] = USAGES,
+    signer: str = csr.SIGNER,
+    alternative: str = "",
+    status: Any = None,
+) -> Object:
+    names = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization), x509.NameAttribute(NameOID.COMMON_NAME, name)]
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(names))
+    if alternative:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(alternative)]), critical=False)
+    pem = builder.sign(KEY, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    spec = {"request": base64.b64encode(pem).decode(), "signerName": signer, "usages": usages}
+    metadata = {"name": "node-csr", "creationTimestamp": timestamp(NOW)}
+    return {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": metadata,
+        "spec": {**spec, "username": user, "groups": list(groups)},
+        "status": status or {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        pytest.param(request(), None, id="a joining machine asks for a node's certificate"),
+        pytest.param(request(user="system:node:n1", groups=("system:nodes",)), None, id="a node renews its own"),
+        pytest.param(request(usages=[*USAGES, "key encipherment"]), None, id="an RSA key needs one usage more"),
+        pytest.param(request(user="system:node:n2", groups=("system:nodes",)), "may not ask for", id="another node's"),
+        pytest.param(request("kubernetes-admin"), "common name", id="an administrator's name"),
+        pytest.param(request("system:node:"), "common name", id="a node without a name"),
+        pytest.param(request(organization="system:masters"), "organization", id="an administrator's group"),
+        pytest.param(request(usages=["server auth"]), "usages", id="a server's certificate"),
+        pytest.param(request(alternative="api.example"), "alternative names", id="with a host name"),
+        pytest.param(request(signer="example.com/other"), "signer", id="another signer's business"),
+        pytest.param({"spec": {"signerName": csr.SIGNER, "request": "!"}}, "request", id="no request at all"),
+    ],
+)
+def test_what_a_node_may_have(asked: Object, why: str | None) -> None:
+    said = refusal(asked)
+
+    assert said is None if why is None else why in str(said)
+
+
+def approved(at: float, **more: Any) -> dict[str, Any]:
+    return {"conditions": [{"type": "Approved", "status": "True", "lastUpdateTime": timestamp(at)}], **more}
+
+
+@pytest.mark.parametrize(
+    ("asked", "now", "wanted"),
+    [
+        pytest.param(request(), NOW, "approve", id="new and right"),
+        pytest.param(request("x"), NOW, None, id="new and not ours to approve"),
+        pytest.param(request(status=approved(NOW)), NOW, "sign", id="approved"),
+        pytest.param(request(status=approved(NOW, certificate="x")), NOW, None, id="signed"),
+        pytest.param(
+            request(status={"conditions": [{"type": "Denied", "status": "True", "lastUpdateTime": timestamp(NOW)}]}),
+            NOW, None, id="denied",
+        ),
+        pytest.param(request(status=approved(NOW, certificate="x")), NOW + 3600, "sweep", id="signed an hour ago"),
+        pytest.param(request("x"), NOW + 86400, "sweep", id="nobody answered for a day"),
+    ],
+)  # fmt: skip
+def test_what_is_done(asked: Object, now: float, wanted: str | None) -> None:
+    assert plan(asked, now) == wanted
+
+
+async def test_a_request_is_approved_and_signed(client: Client, running: Any, eventually: Any) -> None:
+    async def sign(pem: bytes, seconds: float) -> bytes:
+        assert x509.load_pem_x509_csr(pem).is_signature_valid
+        return b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+    async with running(csr.CONTROLLER, config=ControllerConfig(signer=sign)):
+        body = request()
+        body["metadata"] = {"name": "node-csr"}
+        del body["status"]
+        # The API writes down who really asks: an administrator's request for a node stays unanswered, so approve it.
+        made = await client.create(body)
+        status = {"conditions": [{"type": "Approved", "status": "True", "reason": "Admin", "message": "by hand"}]}
+        await client.update({**made, "status": status}, "approval")
+
+        async def signed() -> Any:
+            return get(await client.get("CertificateSigningRequest", "node-csr"), ".status.certificate")
+
+        # Who asked is not what refusal() allows: the signer says so instead of signing.
+        async def failed() -> bool:
+            seen = await client.get("CertificateSigningRequest", "node-csr")
+            return condition_of(seen, "Failed") is not None or bool(await signed())
+
+        await eventually(failed)
