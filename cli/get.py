@@ -9,7 +9,7 @@ import click
 
 from cli.access import Cluster, all_namespaces_option, cluster_command, selector_option
 from cli.output import check_format, output_option, print_objects, print_table, table_rows
-from cli.resources import Target, complete_words, targets
+from cli.resources import Target, complete_words, shown, targets
 from procorch.objects import NotFound, Object
 
 
@@ -90,7 +90,7 @@ class TableView:
 
     async def show(self, query: Query, wanted: list[Target], *, several: bool) -> int:
         """One table a kind. The number of named objects that are not there."""
-        missing = shown = 0
+        missing = printed = 0
         groups: dict[str, list[Target]] = {}
         for target in wanted:
             groups.setdefault(target.kind.name, []).append(target)
@@ -105,15 +105,15 @@ class TableView:
                     missing += 1
                     click.echo(f"Error from server (NotFound): {error.message}", err=True)
             if len(groups) > 1:
-                prefix = f"{rows[0].kind.singular}{'.' + rows[0].kind.group if rows[0].kind.group else ''}/"
+                prefix = shown(rows[0].kind, "")
                 name = headings.index("NAME") if "NAME" in headings else 0
                 cells = [[*row[:name], prefix + row[name], *row[name + 1 :]] for row in cells]
             if cells:
-                if shown:
+                if printed:
                     click.echo()
                 print_table(headings, cells, no_headers=self.no_headers)
-                shown += 1
-        if not shown and not missing:
+                printed += 1
+        if not printed and not missing:
             where = (
                 ""
                 if query.cluster.all_namespaces or not wanted[0].kind.namespaced

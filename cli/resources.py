@@ -22,7 +22,7 @@ def kind_named(word: str) -> Kind:
     """By kind, plural, singular, short name or `plural.group`, in any case. Raises a one-line error."""
     wanted = word.lower()
     for kind in KINDS:
-        names = {kind.name.lower(), kind.plural, kind.singular, *kind.short_names}
+        names = {kind.plural, singular(kind), *kind.short_names}
         if wanted in names or wanted in (f"{kind.plural}.{kind.group}", f"{kind.plural}.{kind.version}.{kind.group}"):
             return kind
     raise click.ClickException(f'the server does not have a resource type "{word}": see `procorch api-resources`')
@@ -61,11 +61,15 @@ def one_object(words: Sequence[str]) -> Target:
 
 def complete_words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Shell completion of the first word: resource types."""
-    words = {name for kind in KINDS for name in (kind.plural, kind.singular, *kind.short_names)}
+    words = {name for kind in KINDS for name in (kind.plural, singular(kind), *kind.short_names)}
     return sorted(word for word in words if word.startswith(incomplete))
+
+
+def singular(kind: Kind) -> str:
+    return kind.singular or kind.name.lower()
 
 
 def shown(kind: Kind, name: str) -> str:
     """`replicaset.apps/web`, as kubectl names an object."""
     group = f".{kind.group}" if kind.group else ""
-    return f"{kind.singular}{group}/{name}"
+    return f"{singular(kind)}{group}/{name}"

@@ -13,7 +13,6 @@ import asyncio
 import ipaddress
 import logging
 import socket
-import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from pathlib import Path
 import store
 from procorch import controllers, kubeconfig, pki
 from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
-from procorch.api.http import serve
+from procorch.api.http import serve, server_context
 from procorch.client import Client
 from procorch.clock import Clock, system_clock
 from procorch.objects import AlreadyExists, Conflict, NotFound, Object
@@ -72,7 +71,8 @@ async def run(config: MasterConfig, *, ready: Callable[[], object], clock: Clock
         await api.start()
         stack.push_async_callback(api.close)
         await ensure_basics(_client(api, "system:apiserver"), config, clock)
-        server = await serve(api, config.host, config.port, _tls(directory))
+        tls = server_context(directory / "apiserver.crt", directory / "apiserver.key", authority.pem)
+        server = await serve(api, config.host, config.port, tls)
         stack.push_async_callback(server.close)
         ready()
         async with asyncio.TaskGroup() as tasks:
@@ -104,16 +104,6 @@ def _names(config: MasterConfig) -> list[str]:
     service = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
     here = ["localhost", "127.0.0.1", socket.gethostname()]
     return [*here, config.advertise, first, *service, *config.names]
-
-
-def _tls(directory: Path) -> ssl.SSLContext:
-    """A client certificate is asked for, and checked against the cluster's CA if there is one."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(directory / "apiserver.crt", directory / "apiserver.key")
-    context.load_verify_locations(directory / "ca.crt")
-    context.verify_mode = ssl.CERT_OPTIONAL
-    return context
 
 
 def _signer(authority: pki.Authority, clock: Clock) -> controllers.Signer:
