@@ -160,8 +160,11 @@ async def reconcile(key: str, context: Context) -> float | None:
 
 def _hear(heard: dict[str, Heard], name: str, node: Object, lease: Object | None, now: float) -> Heard:
     renewed = str(get(lease, ".spec.renewTime", "")) if lease else ""
-    posted = str((condition_of(node, "Ready") or {}).get("lastHeartbeatTime", ""))
+    ready = condition_of(node, "Ready") or {}
+    posted = f"{ready.get('status', '')} {ready.get('lastHeartbeatTime', '')}"
     last = heard.get(name)
+    if last is not None and ready.get("status") == "Unknown":
+        last.mark = (last.mark[0], posted)  # that is our own word, not the node's
     if last is None or last.mark != (renewed, posted):
         last = heard[name] = Heard(now, (renewed, posted))
     return last
