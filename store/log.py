@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 from store import history
 from store.batch import Batch, Pending
 from store.compaction import Compaction
-from store.dialects import Dialect, dialect_of
+from store.courtesy import Courtesy
+from store.dialects import Dialect, Session, dialect_of
 from store.errors import Conflict, LogError, Unavailable, Unknown
 from store.history import History
 from store.present import Present
@@ -102,6 +103,7 @@ class Log:
         self._reserving = False
         self._waiting: deque[Pending] = deque()
         self._flight: Batch | None = None
+        self._courtesy = Courtesy(self._loop)
         self._called = False  # `_begin` is on its way
         self._scrubbing = False
         self._closed = False
@@ -261,12 +263,12 @@ class Log:
         self._issued = batch.last
         reserve = batch.last + self._block if batch.last + self._block // 2 > self._reserved else 0
         self._flight = batch
-        self._writer.submit(
-            lambda session: session.commit(batch.rows, batch.forget, reserve), partial(self._finish, batch, reserve)
-        )
+        self._courtesy.begin()
+        self._writer.submit(partial(_commit, batch, reserve, self._courtesy), partial(self._finish, batch, reserve))
 
     def _finish(self, batch: Batch, reserve: int, _: object, error: LogError | None) -> None:
         self._flight = None
+        self._courtesy.end()
         events: list[Event] = []
         if error is None:
             events = batch.events
@@ -353,6 +355,14 @@ class Log:
         if revision > self.revision:
             raise ValueError(f"revision {revision} is in the future, the newest is {self.revision}")
         return revision == self.revision
+
+
+def _commit(batch: Batch, reserve: int, courtesy: Courtesy, session: Session) -> None:
+    """What the writer's thread does for a batch."""
+    try:
+        session.commit(batch.rows, batch.forget, reserve)
+    finally:
+        courtesy.landed()
 
 
 def _report(task: asyncio.Task[None]) -> None:

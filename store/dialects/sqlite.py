@@ -17,10 +17,12 @@ from store.dialects.ownership import own
 from store.dialects.sqlite_session import SET, SqliteSession
 from store.errors import LogError, StorageFull, Unavailable, Unknown, Unusable
 
-CHECKPOINT_PAGES = 1_000
-"""WAL pages (4 MiB) after which another connection copies them into the database, while the writer goes on."""
+CHECKPOINT_BYTES = 16 << 20
+"""Written, about, after which another connection copies the WAL into the database while the writer goes on."""
 CHECKPOINT_PAGES_WRITER = 16_384
 """WAL pages (64 MiB) after which the writer does it itself: under steady load only it can begin the WAL anew."""
+CACHE_KIB = 32_768
+"""Of the writing connection: the end of every branch of the index that recent keys fall on."""
 _RUINED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -59,11 +61,15 @@ class Sqlite:
     def session(self) -> SqliteSession:
         connection = self.connect()
         connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES_WRITER}")
-        wal = Path(f"{self.path}-wal")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        since = 0
 
-        def written() -> None:
-            """Asks for a checkpoint by the file's size: cheaper than asking SQLite."""
-            if wal.stat().st_size > CHECKPOINT_PAGES * 4096:
+        def written(amount: int) -> None:
+            """Asks for a checkpoint now and then: Python's sqlite3 has no hook that counts the WAL's pages."""
+            nonlocal since
+            since += amount
+            if since > CHECKPOINT_BYTES:
+                since = 0
                 self._wanted.set()
 
         return SqliteSession(connection, written)

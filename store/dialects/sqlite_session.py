@@ -11,6 +11,7 @@ from sqlalchemy.dialects import sqlite as words
 
 from store import schema
 
+PAGE = 4096
 CHUNKS = (64, 32, 16, 8, 4, 2, 1)
 """Rows of one INSERT. Any batch is a few of these; each step of SQLite costs a hand-over of Python's lock."""
 SET = "INSERT INTO state (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -38,8 +39,8 @@ def _insertions() -> dict[int, str]:
 class SqliteSession:
     """See dialects.Session. Errors are sqlite3's; those of a COMMIT carry `committing`."""
 
-    def __init__(self, connection: sqlite3.Connection, written: Callable[[], None]) -> None:
-        """written: called after a commit, whose pages lie in the WAL now."""
+    def __init__(self, connection: sqlite3.Connection, written: Callable[[int], None]) -> None:
+        """written: called after a commit with about how many bytes of the WAL it took."""
         self._connection = connection
         self._written = written
         self._insert = _insertions()
@@ -55,7 +56,7 @@ class SqliteSession:
                 self._run("erasure", key_=key)
             if reserved:
                 execute(SET, ("reserved", reserved))
-        self._written()
+        self._written(PAGE + sum(PAGE + len(row[2] or b"") for row in rows))
 
     def remember(self, **numbers: int) -> None:
         with self._transaction() as execute:
@@ -69,7 +70,7 @@ class SqliteSession:
             self._run("superseded", from_=start, to_=reached)
             self._run("tombstones", from_=start, to_=reached)
             execute(SET, ("swept", reached))
-        self._written()
+        self._written(count * PAGE)
         return int(reached)
 
     def used(self) -> int:
