@@ -30,6 +30,7 @@ NEWROUTE, DELROUTE, GETROUTE = 24, 25, 26
 
 UP = 0x1  # IFF_UP
 OPERATIONAL = 6  # IF_OPER_UP
+STATIC = 4  # a route's rtm_protocol: made by an administrator
 OUR_PROTOCOL = 0x70  # who made a route: an unassigned value of rtm_protocol, so that ours are known again
 
 _LINK = struct.Struct("=BxHiII")
@@ -40,6 +41,7 @@ _KIND, _DATA = 1, 2
 _PEER = 1  # VETH_INFO_PEER
 _HAIRPIN = 4  # IFLA_BRPORT_MODE
 _AF_BRIDGE = 7
+_AF_SPEC, _ADDRESS_MODE = 26, 8
 _RTN_UNICAST, _RTN_UNREACHABLE = 1, 7
 _SCOPE_UNIVERSE, _SCOPE_LINK = 0, 253
 _RT_DST, _RT_OIF, _RT_GATEWAY, _RT_PRIORITY, _RT_PREFSRC = 1, 4, 5, 6, 7
@@ -68,6 +70,7 @@ class Route:
     device: int = 0
     unreachable: bool = False
     source: str = ""
+    protocol: int = OUR_PROTOCOL
 
 
 def change_link(name: str = "", *, index: int = 0, up: bool = False, master: int = 0, mtu: int = 0) -> Message:
@@ -117,6 +120,12 @@ def hairpin(index: int) -> Message:
     return Message(SETLINK, body, what=f"hairpin on link {index}")
 
 
+def without_ipv6(index: int) -> Message:
+    """No IPv6 address of its own making: else every wire floods its bridge with neighbour and router solicitations."""
+    mode = nested(_AF_SPEC, nested(socket.AF_INET6, attribute(_ADDRESS_MODE, b"\1")))
+    return Message(NEWLINK, _LINK.pack(socket.AF_UNSPEC, 0, index, 0, 0) + mode, what=f"no IPv6 on link {index}")
+
+
 def delete_link(name: str) -> Message:
     body = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + attribute(_NAME, name)
     return Message(DELLINK, body, what=f"delete link {name}")
@@ -143,7 +152,7 @@ def _route(route: Route) -> bytes:
     destination = ipaddress.IPv4Network(route.destination)
     scope = _SCOPE_UNIVERSE if route.gateway or route.unreachable else _SCOPE_LINK
     kind = _RTN_UNREACHABLE if route.unreachable else _RTN_UNICAST
-    body = _ROUTE.pack(socket.AF_INET, destination.prefixlen, 0, 0, _TABLE_MAIN, OUR_PROTOCOL, scope, kind, 0)
+    body = _ROUTE.pack(socket.AF_INET, destination.prefixlen, 0, 0, _TABLE_MAIN, route.protocol, scope, kind, 0)
     if destination.prefixlen:
         body += attribute(_RT_DST, destination.network_address.packed)
     if route.gateway:

@@ -342,7 +342,7 @@ class Lab:
                 assert link is not None
                 netlink.send(
                     links.add_address(link.index, host.address, self.network.prefixlen),
-                    links.add_route(links.Route("0.0.0.0/0", self.gateway)),
+                    links.add_route(links.Route("0.0.0.0/0", self.gateway, protocol=links.STATIC)),
                 )
 
         def wait() -> None:
