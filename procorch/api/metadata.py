@@ -17,6 +17,8 @@ from procorch.objects import BadRequest, Conflict, Object
 
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
 
+_PARTS = {"status": "status", "approval": "status", "finalize": "spec"}  # subresource → the field it is about
+
 
 def begin(kind: Kind, obj: Object, namespace: str | None, now: float, random: Random) -> None:
     """Gives a new object its identity. now: seconds since the epoch. Raises BadRequest."""
@@ -67,7 +69,7 @@ def succeed(kind: Kind, obj: Object, old: Object, subresource: str) -> None:
         else:
             metadata.pop(name, None)
     metadata["resourceVersion"] = before["resourceVersion"]
-    if subresource:
+    if subresource in _PARTS:
         _keep_all_but(obj, old, subresource)
 
 
@@ -91,7 +93,7 @@ def desired(obj: Object) -> Object:
 
 def _keep_all_but(obj: Object, old: Object, subresource: str) -> None:
     """A write to a subresource changes that part alone; of the metadata what an agent may say of itself."""
-    part = {"status": "status", "approval": "status", "finalize": "spec"}[subresource]
+    part = _PARTS[subresource]
     new = obj.get(part)
     for name in [name for name in obj if name not in ("apiVersion", "kind", "metadata")]:
         del obj[name]
@@ -103,8 +105,6 @@ def _keep_all_but(obj: Object, old: Object, subresource: str) -> None:
         obj.pop(part, None)
     else:
         obj[part] = new
-    for name in ("ownerReferences",):
-        if name in old["metadata"]:
-            obj["metadata"][name] = old["metadata"][name]
-        else:
-            obj["metadata"].pop(name, None)
+    obj["metadata"].pop("ownerReferences", None)
+    if "ownerReferences" in old["metadata"]:
+        obj["metadata"]["ownerReferences"] = old["metadata"]["ownerReferences"]

@@ -1,0 +1,212 @@
+"""The sockets: limits, TLS, time-outs, compression; and that a bad request gets a clear answer."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+import ssl
+
+import orjson
+import pytest
+
+from procorch.api import http
+from procorch.transport import Unreachable
+
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+@pytest.fixture
+async def admin(served):
+    transport = served.transport("kubernetes-admin", "system:masters")
+    yield transport
+    await transport.close()
+
+
+async def test_no_credential_is_401_except_for_health_and_the_ca(served):
+    transport = served.transport()
+
+    for path, status in (("/api", 401), (CONFIG_MAPS, 401), ("/metrics", 401), ("/livez", 200), ("/readyz", 200)):
+        assert (await transport.send("GET", path)).status == status, path
+    assert (await transport.send("GET", "/cacerts")).body == served.credentials.ca.pem
+    await transport.close()
+
+
+async def test_a_certificate_of_another_ca_does_not_get_in(served, tmp_path):
+    import time
+
+    from procorch import pki
+
+    other = pki.Authority.open(tmp_path / "other", time.time()).issue_client("x", ["system:masters"], time.time())
+    (tmp_path / "c").write_bytes(other.certificate)
+    (tmp_path / "k").write_bytes(other.key)
+    context = served.context()
+    context.load_cert_chain(tmp_path / "c", tmp_path / "k")
+    transport = http_transport(served, context)
+
+    with pytest.raises(Unreachable):
+        await transport.send("GET", "/api")
+    await transport.close()
+
+
+def http_transport(served, context):
+    from procorch.transport import HttpTransport
+
+    return HttpTransport(served.url, context)
+
+
+async def test_a_body_over_3_mib_is_413_whether_its_length_is_said_or_not(served, admin):
+    big = b"x" * (http.BODY_LIMIT + 1)
+
+    answer = await admin.send("POST", CONFIG_MAPS, headers={"Content-Type": "application/json"}, body=big)
+    assert answer.status == 413 and orjson.loads(answer.body)["reason"] == "RequestEntityTooLarge"
+
+    reader, writer = await connect(served)
+    writer.write(b"POST %b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" % CONFIG_MAPS.encode())
+    chunk = b"%x\r\n%b\r\n" % (1 << 20, b"x" * (1 << 20))
+    for _ in range(4):
+        writer.write(chunk)
+    assert b" 413 " in await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+
+
+async def connect(served):
+    context = served.context("kubernetes-admin", "system:masters")
+    return await asyncio.open_connection("127.0.0.1", served.listener.port, ssl=context, limit=1 << 22)
+
+
+async def test_a_large_list_is_compressed_for_those_who_ask(served, admin):
+    for number in range(40):
+        about = {"name": f"c{number}", "namespace": "default"}
+        await served.client.create(
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": {"x": "y" * 10_000}}
+        )
+    reader, writer = await connect(served)
+    writer.write(b"GET %b HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n" % CONFIG_MAPS.encode())
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).decode().lower()
+    length = int(head.split("content-length: ")[1].split("\r\n")[0])
+    body = await reader.readexactly(length)
+    writer.close()
+
+    assert "content-encoding: gzip" in head and len(orjson.loads(gzip.decompress(body))["items"]) == 40
+
+
+async def test_a_connection_that_says_nothing_is_closed(served, monkeypatch):
+    monkeypatch.setattr(http, "HEADER_SECONDS", 0.1)
+    reader, writer = await connect(served)
+    writer.write(b"GET /api HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+
+
+async def test_a_body_that_never_comes_is_504(served, monkeypatch):
+    monkeypatch.setattr(http, "BODY_SECONDS", 0.1)
+    reader, writer = await connect(served)
+    writer.write(b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc" % CONFIG_MAPS.encode())
+
+    assert b" 504 " in await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        pytest.param("GET", "/api/v1/namespaces/default/pods/none", 404, id="no such object"),
+        pytest.param("GET", "/api/v1/colours", 404, id="no such resource"),
+        pytest.param("GET", "/nothing", 404, id="no such path"),
+        pytest.param("GET", "/api/v1/namespaces/default/pods/none/colour", 404, id="no such subresource"),
+        pytest.param("PUT", CONFIG_MAPS, 405, id="a verb that the collection does not have"),
+        pytest.param("OPTIONS", CONFIG_MAPS, 405, id="a method of nobody"),
+        pytest.param("DELETE", "/api/v1/namespaces", 405, id="all namespaces at once"),
+        pytest.param("GET", "/api/v1/namespaces/default/pods/%ff", 400, id="a path that is no UTF-8"),
+        pytest.param("GET", "/api/v1/namespaces/default/pods/a%2fstatus", 404, id="a slash stays in its segment"),
+        pytest.param("GET", "/api/v1/namespaces/default/pods/%2e%2e", 400, id="no way upwards"),
+        pytest.param("GET", "/openapi/v3/none", 404, id="no such schema"),
+    ],
+)
+async def test_what_leads_nowhere_says_so_as_a_status(admin, method, path, status):
+    answer = await admin.send(method, path)
+
+    found = orjson.loads(answer.body)
+    assert (answer.status, found["kind"], found["code"]) == (status, "Status", status)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        pytest.param(b"{", 400, id="no JSON"),
+        pytest.param(b"[]", 400, id="no object"),
+        pytest.param(b'{"kind":"Pod","apiVersion":"v1"}', 400, id="another kind"),
+        pytest.param(b'{"kind":"ConfigMap","apiVersion":"v2"}', 400, id="another version"),
+        pytest.param(b'{"kind":"ConfigMap","apiVersion":"v1","metadata":7}', 400, id="metadata that is none"),
+        pytest.param(b'{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"A"}}', 422, id="a bad name"),
+        pytest.param(b'{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"},"data":{"x":1}}', 400,
+                     id="a wrong type"),
+        pytest.param(b'{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"},"data":{"x":NaN}}', 400, id="NaN"),
+        pytest.param(b'{"a":' * 100_000, 400, id="a hundred thousand levels"),
+        pytest.param(b"\xff\xfe", 400, id="no text at all"),
+        pytest.param(b"", 400, id="nothing"),
+    ],
+)  # fmt: skip
+async def test_a_bad_body_changes_nothing_and_costs_one_line(served, admin, caplog, body, status):
+    before = served.api.log.revision
+    with caplog.at_level(logging.INFO):
+        answer = await admin.send("POST", CONFIG_MAPS, headers={"Content-Type": "application/json"}, body=body)
+
+    assert answer.status == status, answer.body
+    assert served.api.log.revision == before
+    assert [record.message for record in caplog.records] == ["request refused"]
+
+
+async def test_unknown_fields_are_refused_warned_of_or_ignored_as_asked(served):
+    from procorch.client import Client
+    from procorch.objects import BadRequest
+
+    warnings: list[str] = []
+    transport = served.transport("kubernetes-admin", "system:masters")
+    client = Client(transport, on_warning=warnings.append)
+    obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default"}, "datum": {}}
+
+    with pytest.raises(BadRequest, match='strict decoding error: unknown field "datum"'):
+        await client.create(obj, query={"fieldValidation": "Strict"})
+    await client.create(obj, query={"fieldValidation": "Ignore"})
+    assert warnings == []
+    made = await client.update(obj, query={"fieldValidation": "Warn"})
+    assert warnings == ['unknown field "datum"'] and "datum" not in made
+    await transport.close()
+
+
+async def test_answers_come_as_yaml_to_those_who_ask(admin):
+    answer = await admin.send("GET", "/api/v1/namespaces/default", headers={"Accept": "application/yaml"})
+
+    assert answer.headers["content-type"] == "application/yaml" and b"\nkind: Namespace\n" in answer.body
+
+
+async def test_an_accept_that_cannot_be_served_is_406(admin):
+    assert (await admin.send("GET", "/api/v1/namespaces", headers={"Accept": "image/png"})).status == 406
+
+
+async def test_tls_below_1_2_is_refused(served):
+    context = served.context()
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    try:
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    except ValueError:
+        pytest.skip("this OpenSSL cannot even try")
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await asyncio.open_connection("127.0.0.1", served.listener.port, ssl=context)
+
+
+async def test_metrics_count_requests(served, admin):
+    await admin.send("GET", "/api/v1/namespaces")
+    text = (await admin.send("GET", "/metrics")).body.decode()
+
+    assert 'apiserver_request_total{verb="LIST",group="",resource="namespaces",code="200"} 1' in text
+    assert f"procorch_store_revision {served.api.log.revision}" in text
+
+
+async def test_health_tells_its_checks_when_asked(admin):
+    answer = await admin.send("GET", "/readyz", query={"verbose": ""})
+
+    assert b"[+]store ok" in answer.body and b"readyz check passed" in answer.body

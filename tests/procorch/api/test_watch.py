@@ -1,0 +1,210 @@
+"""Watches over a real socket: ordered, unique, gapless, resumable."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, asynccontextmanager
+
+import orjson
+import pytest
+
+from procorch.api.scope import Scope
+from procorch.api.table import view_of
+from procorch.api.watch import BACKLOG
+from procorch.client import Client, lines_of
+from procorch.kinds import KINDS
+from procorch.objects import Expired
+
+
+@pytest.fixture
+async def remote(served):
+    transport = served.transport("kubernetes-admin", "system:masters")
+    yield Client(transport)
+    await transport.close()
+
+
+def config_map(name, labels=None, **data):
+    about = {"name": name, "namespace": "default", "labels": labels or {}}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": data}
+
+
+@asynccontextmanager
+async def watching(client, **query):
+    """Begins a watch of ConfigMaps; an async function that gives the next n events as (type, name, version)."""
+    path, query = "/api/v1/namespaces/default/configmaps", {"watch": "true", **query}
+    async with client.transport.stream("GET", path, query=query, headers={"Accept": "application/json"}) as answer:
+        assert answer.status == 200
+        async with aclosing(lines_of(answer.chunks)) as lines:
+
+            async def take(count):
+                found = []
+                async with asyncio.timeout(10):
+                    for _ in range(count):
+                        event = orjson.loads(await anext(lines))
+                        about = event["object"].get("metadata", {})
+                        found.append((event["type"], about.get("name"), about.get("resourceVersion")))
+                return found
+
+            yield take
+
+
+def short(events):
+    return [(event, name) for event, name, _ in events]
+
+
+async def test_a_watch_without_a_version_begins_with_what_is_there(remote):
+    await remote.create(config_map("a"))
+
+    async with watching(remote) as take:
+        assert short(await take(1)) == [("ADDED", "a")]
+        await remote.patch("ConfigMap", "default/a", {"data": {"x": "1"}})
+        await remote.delete("ConfigMap", "default/a")
+        assert short(await take(2)) == [("MODIFIED", "a"), ("DELETED", "a")]
+
+
+async def test_a_watch_goes_on_after_a_list_without_gap_or_repetition(remote):
+    await remote.create(config_map("a"))
+    listed = await remote.items("ConfigMap", "default")
+    for number in range(20):
+        await remote.create(config_map(f"b{number:02}"))
+
+    async with watching(remote, resourceVersion=listed.resource_version) as take:
+        await remote.create(config_map("c"))
+        seen = await take(21)
+
+    assert [name for _, name, _ in seen] == [*(f"b{number:02}" for number in range(20)), "c"]
+    revisions = [int(revision) for _, _, revision in seen]
+    assert revisions == sorted(set(revisions))
+
+
+async def test_a_watch_from_before_the_window_is_read_from_the_log(served, remote):
+    made = await remote.create(config_map("a"))
+    await remote.patch("ConfigMap", "default/a", {"data": {"x": "1"}})
+    await remote.delete("ConfigMap", "default/a")
+    shelf = next(shelf for shelf in served.api.cache.shelves() if shelf.kind.name == "ConfigMap")
+    shelf.window.clear()
+    shelf.window_after = shelf.changed
+
+    async with watching(remote, resourceVersion=made["metadata"]["resourceVersion"]) as take:
+        await remote.create(config_map("b"))
+        seen = await take(3)
+
+    assert short(seen) == [("MODIFIED", "a"), ("DELETED", "a"), ("ADDED", "b")]
+
+
+async def test_a_watch_from_a_compacted_revision_is_an_error_event_with_410(served, remote):
+    made = await remote.create(config_map("a"))
+    for number in range(5):
+        await remote.patch("ConfigMap", "default/a", {"data": {"x": str(number)}})
+    shelf = next(shelf for shelf in served.api.cache.shelves() if shelf.kind.name == "ConfigMap")
+    shelf.window.clear()
+    shelf.window_after = shelf.changed
+    await served.api.log.compact(served.api.log.revision)
+
+    with pytest.raises(Expired, match="too old resource version"):
+        async with aclosing(
+            remote.watch("ConfigMap", "default", resource_version=made["metadata"]["resourceVersion"])
+        ) as events:
+            await anext(events)
+
+
+async def test_with_a_selector_objects_are_added_and_deleted_as_they_begin_and_cease_to_match(remote):
+    await remote.create(config_map("a", {"app": "x"}))
+    await remote.create(config_map("b", {"app": "y"}))
+
+    async with watching(remote, labelSelector="app=x") as take:
+        await remote.patch("ConfigMap", "default/b", {"metadata": {"labels": {"app": "x"}}})
+        await remote.patch("ConfigMap", "default/a", {"metadata": {"labels": {"app": "y"}}})
+        await remote.patch("ConfigMap", "default/b", {"data": {"k": "v"}})
+        await remote.delete("ConfigMap", "default/b")
+        seen = await take(5)
+
+    assert short(seen) == [("ADDED", "a"), ("ADDED", "b"), ("DELETED", "a"), ("MODIFIED", "b"), ("DELETED", "b")]
+
+
+async def test_a_watch_by_name_sees_that_object_only(remote):
+    async with watching(remote, fieldSelector="metadata.name=b") as take:
+        await remote.create(config_map("a"))
+        await remote.create(config_map("b"))
+        assert short(await take(1)) == [("ADDED", "b")]
+
+
+async def test_send_initial_events_ends_with_a_bookmark_that_says_so(remote):
+    await remote.create(config_map("a"))
+    query = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+
+    async with aclosing(remote.watch("ConfigMap", "default", bookmarks=True, query=query)) as events:
+        first, second = await anext(events), await anext(events)
+
+    assert first[0] == "ADDED"
+    assert second[0] == "BOOKMARK"
+    assert second[1]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+    assert int(second[1]["metadata"]["resourceVersion"]) >= int(first[1]["metadata"]["resourceVersion"])
+
+
+async def test_bookmarks_come_to_those_who_asked(served, remote):
+    async with watching(remote, allowWatchBookmarks="true") as take, watching(remote) as other:
+        await asyncio.wait_for(_until(lambda: len(served.api.listing.watches) == 2), 5)
+        served.api.listing.bookmark()
+        made = await remote.create(config_map("a"))
+
+        assert (await take(1))[0][0] == "BOOKMARK"
+        assert await other(1) == [("ADDED", "a", made["metadata"]["resourceVersion"])]
+
+
+async def test_a_watch_ends_when_its_time_is_up(remote):
+    async with asyncio.timeout(5), aclosing(remote.watch("ConfigMap", "default", timeout=1)) as events:
+        assert [event async for event in events] == []
+
+
+async def test_table_watch_events_carry_rows(remote):
+    await remote.create(config_map("a", x="1"))
+
+    async with aclosing(remote.watch("ConfigMap", "default", as_table=True)) as events:
+        event, table = await anext(events)
+
+    assert event == "ADDED" and table["kind"] == "Table"
+    assert table["rows"][0]["cells"][0] == "a" and table["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
+
+
+async def test_a_watcher_that_does_not_read_is_dropped_and_others_go_on(served, remote):
+    transport = served.transport("kubernetes-admin", "system:masters")
+    path, query = "/api/v1/namespaces/default/configmaps", {"watch": "true"}
+    async with transport.stream("GET", path, query=query, headers={"Accept": "application/json"}) as answer:
+        big = "x" * (1 << 20)
+        async with watching(remote) as take:
+            await asyncio.wait_for(_until(lambda: len(served.api.listing.watches) == 2), 5)
+            for number in range(2 * BACKLOG // len(big)):
+                await served.client.create(config_map(f"c{number}", x=big))
+                await take(1)
+
+            assert len(served.api.listing.watches) == 1
+        with pytest.raises(ConnectionError):  # what was sent, and then a cut
+            async for _ in lines_of(answer.chunks):
+                pass
+    await transport.close()
+
+
+async def test_a_client_that_leaves_is_forgotten(served, remote):
+    async with watching(remote) as take:
+        await remote.create(config_map("a"))
+        await take(1)
+
+    await asyncio.wait_for(_until(lambda: not served.api.listing.watches), 5)
+
+
+async def test_all_watchers_are_given_the_same_bytes(served):
+    kind = KINDS["ConfigMap"]
+    given: list[bytes] = []
+    for _ in range(3):
+        scope, view = Scope(kind, None, None, None, None), view_of(kind, "", "", lambda: 0)
+        response = await served.api.listing.watch(scope, view, {})
+        response.stream.sink = given.append
+    await served.client.create(config_map("a"))
+
+    assert len(given) == 3 and given[0] is given[1] is given[2]
+
+
+async def _until(condition):
+    while not condition():
+        await asyncio.sleep(0.005)
