@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .sandbox import Sandbox as Sandbox
     from .spec import Capabilities as Capabilities
     from .spec import Limits as Limits
     from .spec import Mount as Mount
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     from .spec import SandboxSpec as SandboxSpec
     from .spec import User as User
     from .supervise import Runtime as Runtime
-    from .supervise import Sandbox as Sandbox
 
-_HOME = {"Runtime": "supervise", "Sandbox": "supervise"}
+_HOME = {"Runtime": "supervise", "Sandbox": "sandbox"}
 __all__ = [
     "Capabilities",
     "Limits",

@@ -179,7 +179,7 @@ class Version1:
     def create(self, path: str, limits: Limits, *, leaf: bool = False) -> None:
         try:
             for root in self._roots:
-                os.makedirs(f"{root}/{path}", exist_ok=True)
+                Path(root, path).mkdir(parents=True, exist_ok=True)
             if limits.cpu_request_millis is not None:
                 self._controller("cpu", path).shares = shares(limits.cpu_request_millis)
             if limits.cpu_limit_millis is not None:

@@ -28,6 +28,7 @@ class Channel:
         self._last = 0
         self._unsent = b""
         self.open = True
+        self._why = "the sandbox's pause has gone"
         self.on_event: Callable[[Message], None] = lambda message: None
         self.on_end: Callable[[], None] = lambda: None
         self._loop.add_reader(sock.fileno(), self._read)
@@ -49,9 +50,10 @@ class Channel:
     async def ask(self, message: Message) -> Message:
         """The answer to one question; raises RuntimeFailed with the pause's words, or if it has gone."""
         if not self.open:
-            raise RuntimeFailed(f"{message['do']}: the sandbox's pause has gone")
+            raise RuntimeFailed(f"{message['do']}: {self._why}")
         self._last = number = self._last + 1
-        future = self._waiting[number] = self._loop.create_future()
+        future: asyncio.Future[Message] = self._loop.create_future()
+        self._waiting[number] = future
         try:
             self._send(pack(message | {"id": number}))
             answer = await future
@@ -91,7 +93,9 @@ class Channel:
             data, messages = b"", []
         for message in messages:
             future = self._waiting.get(message.get("id", 0))
-            if future is None:
+            if message.get("event") == "failed":
+                self._why = f"the sandbox's pause ended: {message['error']}"
+            elif future is None:
                 self.on_event(message)
             elif not future.done():
                 future.set_result(message)
@@ -108,7 +112,7 @@ class Channel:
         self._sock.close()
         for future in self._waiting.values():
             if not future.done():
-                future.set_result({"error": "the sandbox's pause has gone"})
+                future.set_result({"error": self._why})
 
 
 class Zygote:
@@ -118,7 +122,7 @@ class Zygote:
         self._sock = sock
         self._process = process
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._waiting: deque[asyncio.Future[dict[str, Any]]] = deque()
         self.alive = True
         sock.setblocking(False)
         self._loop.add_reader(sock.fileno(), self._read)
@@ -154,25 +158,28 @@ class Zygote:
         return zygote
 
     async def _answer(self) -> dict[str, Any]:
-        future = self._loop.create_future()
+        future: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._waiting.append(future)
-        answer: dict[str, Any] = await future
+        answer = await future
         if "error" in answer:
             raise RuntimeFailed(f"zygote: {answer['error']}")
         return answer
 
     async def fork(self, directory: Path, *, host_network: bool, host_ipc: bool) -> tuple[int, Channel]:
-        """A new pause: its pid and the connection to it."""
+        """A new pause: its pid and the connection to it. Its socket will be in `directory`, also if that is renamed."""
         if not self.alive:
             raise RuntimeFailed("zygote: it has ended")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        request = {"directory": str(directory), "host_network": host_network, "host_ipc": host_ipc}
-        with theirs:
-            try:
-                socket.send_fds(self._sock, [json.dumps(request).encode()], [theirs.fileno()])
-            except OSError as error:
-                ours.close()
-                raise RuntimeFailed(f"zygote: {error}") from error
+        request = {"host_network": host_network, "host_ipc": host_ipc}
+        place = os.open(directory, os.O_PATH | os.O_CLOEXEC)
+        try:
+            socket.send_fds(self._sock, [json.dumps(request).encode()], [theirs.fileno(), place])
+        except OSError as error:
+            ours.close()
+            raise RuntimeFailed(f"zygote: {error}") from error
+        finally:
+            theirs.close()
+            os.close(place)
         try:
             answer = await self._answer()
         except BaseException:

@@ -1,3 +1,5 @@
+# pathlib would be loaded into, and carried by, every pause.
+# ruff: noqa: PTH104, PTH110
 """Output becomes log lines: what a process writes, cut at line ends and stamped, in the form that CRI readers know.
 
     2026-11-23T19:00:00.123456789Z stdout F text

@@ -1,3 +1,5 @@
+# pathlib would be loaded into, and carried by, every pause.
+# ruff: noqa: PTH103, PTH104
 """The pause: init and supervisor of one sandbox, a small process that outlives the agent that asked for it.
 
 It is pid 1 of a pid namespace in which each of its processes has another one: whoever kills the pause has the kernel
@@ -10,8 +12,9 @@ One loop over epoll; every fd has one handler; a handler reads once and never wa
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import fcntl
+import functools
 import json
 import os
 import select
@@ -64,10 +67,10 @@ class Running:
 
 
 class Pause:
-    """directory: where the control socket lies; connection: the agent that asked for this pause."""
+    """directory: an fd of where the control socket is to lie; connection: the agent that asked for this pause."""
 
-    def __init__(self, connection: socket.socket, directory: str) -> None:
-        self.directory = directory
+    def __init__(self, connection: socket.socket, directory: int) -> None:
+        self.directory = ""  # its path, known when it is assigned
         self.assigned = False
         self.states: dict[str, Message] = {}
         self.running: dict[str, Running] = {}
@@ -75,9 +78,9 @@ class Pause:
         self.tmpfs: set[str] = set()
         self.connections: set[Connection] = set()
         self.epoll = select.epoll()
-        self.handlers: dict[int, Callable[[], None]] = {}
+        self.handlers: dict[int, Callable[[], object]] = {}
         self.own_pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        self._listen()
+        self._listen(directory)
         self._connected(Connection(connection))
 
     # --- the loop ---------------------------------------------------------------------------------------------------
@@ -92,7 +95,7 @@ class Pause:
             if deadlines:
                 self._end_overdue()
 
-    def _watch(self, fd: int, handler: Callable[[], None]) -> None:
+    def _watch(self, fd: int, handler: Callable[[], object]) -> None:
         self.handlers[fd] = handler
         self.epoll.register(fd, select.EPOLLIN)
 
@@ -101,18 +104,15 @@ class Pause:
             self.epoll.unregister(fd)
         os.close(fd)
 
-    def _listen(self) -> None:
+    def _listen(self, directory: int) -> None:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-        fd = os.open(self.directory, syscalls.O_PATH | os.O_CLOEXEC)
-        listener.bind(f"/proc/self/fd/{fd}/control")  # a socket's own path may have 108 bytes only
-        os.close(fd)
+        listener.bind(f"/proc/self/fd/{directory}/control")  # a socket's own path may have 108 bytes only
+        os.close(directory)
         listener.listen(8)
 
         def accept() -> None:
-            try:
+            with contextlib.suppress(OSError):  # the caller has gone again
                 self._connected(Connection(listener.accept()[0]))
-            except OSError:
-                pass  # the caller has gone again
 
         self._watch(listener.fileno(), accept)
 
@@ -253,7 +253,7 @@ class Pause:
         one.streams, one.told, one.stdin = {out[0]: "stdout", err[0]: "stderr"}, told[0], stdin[1]
         for fd in one.streams:
             os.set_blocking(fd, False)
-            self._watch(fd, lambda fd=fd: self._output(one, fd))  # type: ignore[misc]
+            self._watch(fd, functools.partial(self._output, one, fd))
         os.set_blocking(one.told, False)
         self._watch(one.told, lambda: self._told(one))
         self._watch(pidfd, lambda: self._ended(one))
@@ -388,7 +388,7 @@ def bring_up_loopback() -> None:
         fcntl.ioctl(sock, 0x8914, struct.pack("16sh14x", b"lo", 1))
 
 
-def main(connection: socket.socket, directory: str, host_network: bool) -> None:
+def main(connection: socket.socket, directory: int, host_network: bool) -> None:
     """What the forked child of the zygote becomes. Never returns."""
     try:
         os.setsid()
@@ -399,8 +399,8 @@ def main(connection: socket.socket, directory: str, host_network: bool) -> None:
             bring_up_loopback()
         syscalls.set_title("procorch:pause (warm)")
         Pause(connection, directory).run()
-    except OSError as error:
-        if error.errno != errno.EPIPE:
-            os.write(2, f"procorch:pause {directory}: {error}\n".encode())
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            connection.send(pack({"event": "failed", "error": str(error)}))
     finally:
         os._exit(1)

@@ -107,5 +107,3 @@ def exec_steps(spec: ProcessSpec, pidfd: int, tasks: list[str]) -> list[Step]:
     """The same door for a command in a running process's namespaces; pidfd: a number that the pause fills in."""
     steps: list[Step] = [["join_tasks", tasks], ["oom_score", spec.oom_score_adj], ["enter", pidfd]]
     return steps + becoming(spec.user, capability_mask(spec.capabilities), spec)
-
-

@@ -1,3 +1,5 @@
+# pathlib would be loaded into, and carried by, every pause.
+# ruff: noqa: PTH101, PTH103, PTH113, PTH116
 """The steps that a cloned child carries out until it is the program: a list made beforehand, nothing decided here.
 
 `carry_out` runs in the child of a raw clone. Each step is a row `[name, arguments...]` of plain values (plan.py makes
@@ -194,14 +196,18 @@ class Child:
         try:
             os.chdir(cwd)
         except OSError as error:
-            raise NotStarted(f'chdir to cwd ("{cwd}"): {os.strerror(error.errno).lower()}') from error
+            raise NotStarted(f'chdir to cwd ("{cwd}"): {_words(error)}') from error
 
     def execute(self, argv: Sequence[str], env: dict[str, str]) -> None:
         program = find_program(argv[0], env.get("PATH", ""))
         try:
             os.execve(program, list(argv), env)
         except OSError as error:
-            raise NotStarted(f'exec: "{argv[0]}": {os.strerror(error.errno).lower()}') from error
+            raise NotStarted(f'exec: "{argv[0]}": {_words(error)}') from error
+
+
+def _words(error: OSError) -> str:
+    return os.strerror(error.errno or 0).lower()
 
 
 def _write(path: str, text: str) -> None:
@@ -242,7 +248,7 @@ def find_program(name: str, path: str) -> str:
         try:
             mode = os.stat(name).st_mode
         except OSError as error:
-            raise NotStarted(f'exec: "{name}": stat {name}: {os.strerror(error.errno).lower()}') from error
+            raise NotStarted(f'exec: "{name}": stat {name}: {_words(error)}') from error
         if stat.S_ISDIR(mode):
             raise NotStarted(f'exec: "{name}": is a directory')
         if not os.access(name, os.X_OK):

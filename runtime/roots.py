@@ -1,3 +1,5 @@
+# pathlib would be loaded into, and carried by, every pause.
+# ruff: noqa: PTH101, PTH102, PTH112, PTH116, PTH207
 """What becomes `/`: the machine's own tree with its secrets masked, or a directory; both under a private layer.
 
 The mask is one more overlay layer on top of the machine's tree: a whiteout (a character device 0:0) makes a file
@@ -34,7 +36,7 @@ def overlay_data(lower: str, directory: str, mask: str = "") -> str:
 
 
 def _mirror(mask: str, path: str) -> str:
-    """The mask's own `path`, made with its parents; owner and mode as on the machine, since the topmost layer's show."""
+    """The mask's own `path`, made with its parents; owner and mode as on the machine: the topmost layer's are seen."""
     here = mask
     walked = ""
     for step in path.strip("/").split("/"):

@@ -82,6 +82,10 @@ class Sandbox:
         return not self._dead.is_set()
 
     @property
+    def groups(self) -> Groups:
+        return self._around.groups
+
+    @property
     def netns(self) -> str:
         return f"/proc/{self.pid}/ns/net"
 
@@ -174,7 +178,7 @@ class Sandbox:
         """
         if spec.name in self._processes:
             raise RuntimeFailed(f"{spec.name}: there is a process of this name already")
-        groups, group = self._around.groups, self._group(spec.name)
+        groups, group = self.groups, self._group(spec.name)
         steps = process_steps(spec, str(self.directory), self._around.mask, groups.tasks_files(group))
         groups.create(group, spec.limits, leaf=True)
         shared = [mount for mount in spec.mounts if mount.type == "tmpfs" and mount.source is not None]
@@ -218,7 +222,7 @@ class Sandbox:
             name, tuple(argv), env=env or {}, cwd=cwd, user=user or User(), no_new_privs=no_new_privs,
             capabilities=capabilities or Capabilities(),
         )  # fmt: skip
-        groups, group = self._around.groups, self._group(name)
+        groups, group = self.groups, self._group(name)
         message = {
             "do": "run",
             "name": name,
@@ -234,15 +238,15 @@ class Sandbox:
         return Ran(**{field: ran[field] for field in Ran.__slots__})
 
     async def signal(self, name: str, signum: int) -> None:
-        """To the program itself, as its pid namespace's init: what it does not handle, and is not SIGKILL, it ignores."""
+        """To the program itself. It is its pid namespace's init: what it does not handle it ignores, but SIGKILL."""
         await self._ask({"do": "signal", "name": name, "signum": int(signum)})
 
     async def kill(self, name: str) -> None:
         """End the program and everything it started. Returns when it is signalled; `wait` tells when it is over."""
         with contextlib.suppress(RuntimeFailed):  # not running: only what may be left in its group matters
             await self.signal(name, signal.SIGKILL)  # the kernel ends a pid namespace with its init
-        if self._around.groups.processes(self._group(name)):
-            await self._around.groups.kill(self._group(name))
+        if self.groups.processes(self._group(name)):
+            await self.groups.kill(self._group(name))
 
     async def wait(self, name: str) -> ProcessState:
         """The process's state once it has ended; raises KeyError for a name that is not known."""
@@ -260,7 +264,7 @@ class Sandbox:
         if name in self._processes:
             await self.kill(name)
             await self.wait(name)
-        await self._around.groups.remove(self._group(name))
+        await self.groups.remove(self._group(name))
         layer = self.directory / "layers" / name
         if self.alive:
             await self._ask({"do": "forget", "name": name})
@@ -275,9 +279,9 @@ class Sandbox:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             await self._dead.wait()
-        if self._around.groups.processes(self.cgroup):
-            await self._around.groups.kill(self.cgroup)
-        await self._around.groups.remove(self.cgroup)
+        if self.groups.processes(self.cgroup):
+            await self.groups.kill(self.cgroup)
+        await self.groups.remove(self.cgroup)
         await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
         if self.directory.exists():
             raise RuntimeFailed(f"sandbox {self.id}: {self.directory} cannot be removed")

@@ -1,10 +1,10 @@
 """The runtime of one machine: makes sandboxes, keeps a few pauses warm, and finds everything again after a restart.
 
-    <directory>/lock              held while a runtime uses the directory
-    <directory>/mask/             where the zygote, in its own mount namespace, has the mask of the machine's secrets
-    <directory>/pool/<n>/         a warm pause's, until it is given away: renamed to
-    <directory>/sandboxes/<id>/   sandbox.json (spec and pause's identity), control (the pause's socket),
-                                  processes.json (written by the pause), shm/, tmpfs/, layers/<process>/
+<directory>/lock              held while a runtime uses the directory
+<directory>/mask/             where the zygote, in its own mount namespace, has the mask of the machine's secrets
+<directory>/pool/<n>/         a warm pause's, until it is given away: renamed to
+<directory>/sandboxes/<id>/   sandbox.json (spec and pause's identity), control (the pause's socket),
+                              processes.json (written by the pause), shm/, tmpfs/, layers/<process>/
 """
 
 from __future__ import annotations
@@ -100,6 +100,11 @@ class Runtime:
         await self._ready_zygote()
         await self._refill()
 
+    @property
+    def groups(self) -> cgroups.Groups:
+        """The cgroups of this machine; a sandbox's are named by Sandbox.cgroup."""
+        return self._around.groups
+
     def _take_lock(self) -> None:
         self._lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -165,8 +170,8 @@ class Runtime:
                 if self._zygote is not None:
                     await self._zygote.close()
                     logger.warning("zygote ended, started again", extra={"pid": self._zygote.pid})
-                tasks = self._around.groups.tasks_files(f"{self.cgroup}/pauses")
-                if directory := self._around.groups.directory(f"{self.cgroup}/pauses"):
+                tasks = self.groups.tasks_files(f"{self.cgroup}/pauses")
+                if directory := self.groups.directory(f"{self.cgroup}/pauses"):
                     tasks = [f"{directory}/cgroup.procs"]
                 self._zygote = await Zygote.start(Path(self._around.mask), self._hidden, tasks)
             return self._zygote
@@ -250,7 +255,7 @@ class Runtime:
         sandbox.attach(pause.pidfd, pause.channel)
         self._sandboxes[spec.id] = sandbox
         try:
-            self._around.groups.create(group, spec.limits)
+            self.groups.create(group, spec.limits)
             assigned = {"name": spec.id, "hostname": spec.hostname, "host_ipc": spec.host_ipc}
             more = {"sysctls": dict(spec.sysctls), "layers_in_memory": self._in_memory}
             await sandbox.assign(assigned | more)
@@ -264,7 +269,7 @@ class Runtime:
         for sandbox in list(self._sandboxes.values()):
             await sandbox.remove()
         await self.close()
-        await self._around.groups.remove(self.cgroup)
+        await self.groups.remove(self.cgroup)
         await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
 
     def _changed(self, sandbox_id: str) -> None:

@@ -1,3 +1,4 @@
+# pathlib would be loaded into, and carried by, every pause.
 """The zygote: a small process with a single thread that forks every pause, so that nobody forks the agent.
 
 Started by exec with a bare interpreter and an empty environment. Its mount namespace is its own and follows the
@@ -5,7 +6,7 @@ machine's (MS_SLAVE): what is mounted here or below never appears on the machine
 pauses go on.
 
     agent ──SEQPACKET──▶ zygote ──clone──▶ pause
-             {"directory", "flags"} + one end of the pause's connection ──▶ {"pid"}
+             {"host_network", "host_ipc"}, with one end of the pause's connection and its open directory ──▶ {"pid"}
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from . import pause, syscalls
 SHARED = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS
 
 
-def fork(request: dict[str, object], connection: socket.socket, ours: socket.socket) -> int:
-    """One pause; its pid. host_network and host_ipc leave it in the machine's namespaces."""
+def fork(request: dict[str, object], connection: socket.socket, directory: int, ours: socket.socket) -> int:
+    """One pause; its pid. directory: an fd. host_network and host_ipc leave it in the machine's namespaces."""
     flags = SHARED
     flags |= 0 if request["host_network"] else syscalls.CLONE_NEWNET
     flags |= 0 if request["host_ipc"] else syscalls.CLONE_NEWIPC
     pid, pidfd = syscalls.clone(flags)
     if pid == 0:
         ours.close()
-        pause.main(connection, str(request["directory"]), bool(request["host_network"]))
+        pause.main(connection, directory, bool(request["host_network"]))
     os.close(pidfd)
     return pid
 
@@ -42,9 +43,11 @@ def serve(ours: socket.socket) -> None:
             return
         try:
             with socket.socket(fileno=fds[0]) as connection:
-                answer = {"pid": fork(json.loads(data), connection, ours)}
+                answer: dict[str, object] = {"pid": fork(json.loads(data), connection, fds[1], ours)}
         except (OSError, ValueError) as error:
-            answer = {"error": str(error)}  # type: ignore[dict-item]
+            answer = {"error": str(error)}
+        finally:
+            os.close(fds[1])
         ours.send(json.dumps(answer).encode())
 
 
@@ -83,7 +86,4 @@ def main(argument: str) -> None:
     gc.freeze()
     gc.disable()
     ours.send(b"{}")
-    try:
-        serve(ours)
-    except KeyboardInterrupt:
-        pass
+    serve(ours)
