@@ -32,12 +32,23 @@ _port_name = re.compile("[-a-z0-9]+")
 
 def _length(text: str, limit: int) -> list[str]:
     """Kubernetes counts bytes and says characters."""
-    return [f"must be no more than {limit} characters"] if len(text.encode(errors="surrogatepass")) > limit else []
+    if len(text) * 4 <= limit or len(text.encode(errors="surrogatepass")) <= limit:
+        return []
+    return [f"must be no more than {limit} characters"]
 
 
 def _regex(message: str, pattern: str, *examples: str) -> str:
     shown = " or ".join(f"'{example}', " for example in examples)
     return f"{message} (e.g. {shown}regex used for validation is '{pattern}')"
+
+
+_KEY_HELP = _regex(
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+    _KEY,
+    "MyName",
+    "my.name",
+    "123-abc",
+)
 
 
 def dns_label(name: str) -> list[str]:
@@ -98,18 +109,12 @@ def path_segment(name: str) -> list[str]:
 
 def label_key(key: str) -> list[str]:
     """`[prefix/]name`: keys of labels and annotations, finalizers, condition types, resources."""
+    if len(key) <= 63 and _key.fullmatch(key):
+        return []
     parts = key.split("/")
-    explained = _regex(
-        "must consist of alphanumeric characters, '-', '_' or '.', "
-        "and must start and end with an alphanumeric character",
-        _KEY,
-        "MyName",
-        "my.name",
-        "123-abc",
-    )
     if len(parts) > 2:
         return [
-            f"a valid label key {explained} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+            f"a valid label key {_KEY_HELP} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
         ]
     problems: list[str] = []
     name = parts[-1]
@@ -122,7 +127,7 @@ def label_key(key: str) -> list[str]:
         problems.append("name part must be non-empty")
     problems += [f"name part {message}" for message in _length(name, 63)]
     if not _key.fullmatch(name):
-        problems.append(f"name part {explained}")
+        problems.append(f"name part {_KEY_HELP}")
     return problems
 
 

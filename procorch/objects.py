@@ -145,13 +145,11 @@ def _shown(value: object) -> str:
         return f'"{value.translate(_GO_TABLE)}"'
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    text = json.dumps(value, default=str, separators=(",", ":"), sort_keys=_sortable(value), ensure_ascii=False)
+    try:
+        text = json.dumps(value, default=str, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    except TypeError:  # YAML's keys need not all be text
+        text = str(value)
     return text.translate(_HTML_TABLE)
-
-
-def _sortable(value: object) -> bool:
-    """Only maps are sorted as Go does; keys that are not all text (YAML gives such) stay as they are."""
-    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
 
 
 @dataclass

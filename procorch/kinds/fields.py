@@ -99,7 +99,7 @@ def _drop(obj: object, path: tuple[str, ...]) -> None:
 
 def same(left: object, right: object) -> bool:
     """Equal as Kubernetes' semantic comparison sees it: missing, null, empty map and empty list are one."""
-    return _core(left) == _core(right)
+    return left == right or _core(left) == _core(right)
 
 
 def _core(value: object) -> object:

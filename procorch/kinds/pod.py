@@ -74,6 +74,8 @@ def _tolerates(toleration: Fields, key: str) -> bool:
 
 def validate(pod: Object, old: Object | None) -> Iterator[Cause]:
     spec = part(pod, "spec")
+    if old is not None and spec == old.get("spec"):
+        return  # the status alone changes, all day long
     yield from validate_spec(spec, "spec", in_pod=True)
     for group in ("containers", "initContainers"):
         for index, container in enumerate(rows(spec.get(group))):

@@ -23,6 +23,8 @@ def default(replica_set: Object) -> None:
 def validate(replica_set: Object, old: Object | None) -> Iterator[Cause]:
     yield from validate_counts(replica_set)
     spec = part(replica_set, "spec")
+    if old is not None and spec == old.get("spec"):
+        return
     selector = spec.get("selector")
     parsed: LabelSelector | None = None
     if not isinstance(selector, dict):

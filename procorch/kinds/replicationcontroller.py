@@ -59,6 +59,8 @@ def validate_counts(obj: Object) -> Iterator[Cause]:
 def validate(controller: Object, old: Object | None) -> Iterator[Cause]:
     yield from validate_counts(controller)
     spec = part(controller, "spec")
+    if old is not None and spec == old.get("spec"):
+        return
     selector = labels(spec.get("selector"))
     if not selector:
         yield Cause.required("spec.selector")

@@ -44,8 +44,8 @@ def validate_containers(spec: Fields, path: str) -> Iterator[Cause]:
         yield from _container(container, volumes, where)
         yield from _unique_name(container, names, where)
         yield from validate_probes(container, grace, where)
-        if container.get("restartPolicy") is not None:
-            yield from _one_of(container, "restartPolicy", ("Always", "OnFailure", "Never"), where)
+        if container.get("restartPolicy") is not None:  # rules of its own for a container are not built
+            yield Cause.forbidden(f"{where}.restartPolicy", "may not be set for non-init containers")
     yield from _host_ports((container for _, container in regular), f"{path}.containers")
     for where, container in indexed(spec.get("initContainers"), f"{path}.initContainers"):
         yield from _container(container, volumes, where)
@@ -67,7 +67,7 @@ def _init_container(container: Fields, grace: int | None, path: str) -> Iterator
         yield from validate_probes(container, grace, path)
         return
     if container.get("restartPolicy") is not None:
-        yield from _one_of(container, "restartPolicy", ("Always", "OnFailure", "Never"), path)
+        yield from _one_of(container, "restartPolicy", ("Always",), path)
     for field in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
         if container.get(field) is not None:
             yield Cause.forbidden(f"{path}.{field}", "may not be set for init containers without restartPolicy=Always")
