@@ -124,8 +124,7 @@ class Sqlite:
                 raise Unusable(f"{self.path}: this file system cannot hold SQLite's write-ahead log")
             if not tables:
                 _create(connection)
-            # What an erased value left in the WAL of a killed process goes now; so do doubtful commits.
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._empty_journal(connection)
         except sqlite3.Error as error:
             connection.close()
             raise self._refusal(error) from error
@@ -133,6 +132,15 @@ class Sqlite:
             connection.close()
             raise
         return connection
+
+    def _empty_journal(self, connection: sqlite3.Connection) -> None:
+        """What an erased value left in the WAL of a killed process goes now. On a full disk it stays until there
+        is room: the data can still be read."""
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.Error as error:
+            if not isinstance(self.failure(error), StorageFull):
+                raise
 
     def _refusal(self, error: sqlite3.Error) -> LogError:
         failure = self.failure(error)

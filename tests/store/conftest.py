@@ -19,4 +19,3 @@ async def log() -> AsyncIterator[Log]:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "log.db"
-
