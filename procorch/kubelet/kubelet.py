@@ -1,0 +1,198 @@
+"""The kubelet: the pods bound to this node, one worker each; what an earlier kubelet left is taken over or cleared.
+
+informer (spec.nodeName = this node) ──▶ worker a pod ◀── runtime.on_change, sources, images
+checkpoints on disk ───────────────────────▶│   pods of which the API told an earlier agent
+sandboxes found by the runtime ────────────▶│   whose pod exists no more: torn down
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from procorch.client import Client
+from procorch.clock import Clock
+from procorch.events import EventRecorder
+from procorch.informer import Informer
+from procorch.kubelet import logs
+from procorch.kubelet.launch import log_path
+from procorch.kubelet.pod_files import Dns
+from procorch.kubelet.pod_worker import PodWorker
+from procorch.kubelet.record import PodDirectory
+from procorch.kubelet.sources import Sources
+from procorch.kubelet.surroundings import Network, Surroundings
+from procorch.link import Stream
+from procorch.objects import Object, key_of, uid_of
+from runtime import Runtime, RuntimeFailed
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class KubeletConfig:
+    """directory: for pods. cluster_ca: PEM, given to pods. allocatable: the node's resource list."""
+
+    node_name: str
+    node_ip: str
+    directory: Path
+    cluster_ca: bytes
+    allocatable: Mapping[str, str]
+    memory_capacity: int
+    dns: Dns = Dns()
+
+
+class Kubelet:
+    """services: the variables of Services for (namespace, enableServiceLinks). images: Image objects by name."""
+
+    def __init__(
+        self,
+        config: KubeletConfig,
+        client: Client,
+        clock: Clock,
+        runtime: Runtime,
+        network: Network,
+        events: EventRecorder,
+        *,
+        images: Mapping[str, Object],
+        services: Callable[[str, bool], Mapping[str, str]],
+    ) -> None:
+        self.config = config
+        self._client = client
+        self._clock = clock
+        self._runtime = runtime
+        self._network = network
+        self._events = events
+        self._images = images
+        self._services = services
+        self._workers: dict[str, PodWorker] = {}
+        self._pods = Informer(client, "Pod", field_selector=f"spec.nodeName={config.node_name}")
+
+    @property
+    def workers(self) -> Mapping[str, PodWorker]:
+        """By pod uid."""
+        return self._workers
+
+    async def run(self) -> None:
+        """Until cancelled; then every pod is left as it is."""
+        config = self.config
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            sources = Sources(self._client, self._clock, tasks, self._source_changed, config.cluster_ca)
+            self._around = Surroundings(
+                node_name=config.node_name,
+                node_ip=config.node_ip,
+                directory=config.directory,
+                client=self._client,
+                clock=self._clock,
+                runtime=self._runtime,
+                network=self._network,
+                events=self._events,
+                sources=sources,
+                images=self._images,
+                services=self._services,
+                allocatable=config.allocatable,
+                memory_capacity=config.memory_capacity,
+                dns=config.dns,
+            )
+            self._runtime.on_change = self._sandbox_changed
+            self._take_over()
+            self._pods.add_handler(self._pod_changed)
+            tasks.create_task(self._pods.run(), name="informer:Pod")
+            await self._pods.synced()
+            self._around.synced.set()
+            await self._clear_orphans()
+
+    def images_changed(self) -> None:
+        """An Image object is new, changed or gone."""
+        for worker in self._workers.values():
+            worker.images_changed()
+
+    # Pods
+
+    def _take_over(self) -> None:
+        """The pods that an earlier agent knew: they go on although the API may be away."""
+        self.config.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in sorted(self.config.directory.iterdir()):
+            directory = PodDirectory(self.config.directory, path.name)
+            if (found := directory.load()) is not None:
+                pod, record = found
+                self._add(pod, PodWorker(pod, self._around, directory, record, ended=self._forget))
+
+    def _pod_changed(self, type_: str, old: Object | None, new: Object | None) -> None:
+        if new is None:
+            assert old is not None
+            if (worker := self._workers.get(uid_of(old))) is not None:
+                worker.remove()
+        elif (worker := self._workers.get(uid_of(new))) is not None:
+            worker.update(new)
+        else:
+            directory = PodDirectory(self.config.directory, uid_of(new))
+            self._add(new, PodWorker(new, self._around, directory, ended=self._forget))
+
+    def _add(self, pod: Object, worker: PodWorker) -> None:
+        self._workers[worker.uid] = worker
+        self._tasks.create_task(worker.run(), name=f"pod:{key_of(pod)}")
+
+    def _forget(self, uid: str) -> None:
+        self._workers.pop(uid, None)
+
+    async def _clear_orphans(self) -> None:
+        """What the API does not have any more, now that it has told what it has."""
+        known = {uid_of(pod) for pod in self._pods.lister.values()}
+        for uid, worker in self._workers.items():
+            if uid not in known:
+                worker.remove()
+        for sandbox in list(self._runtime.sandboxes.values()):
+            if sandbox.labels.get("uid") not in self._workers:
+                logger.warning("orphan sandbox removed", extra={"sandbox": sandbox.id})
+                try:
+                    await sandbox.remove()
+                except RuntimeFailed as error:
+                    logger.error("orphan sandbox stays", extra={"sandbox": sandbox.id, "error": str(error)})
+                    continue
+                await self._network.detach(sandbox.id)
+
+    def _sandbox_changed(self, sandbox_id: str) -> None:
+        sandbox = self._runtime.sandboxes.get(sandbox_id)
+        if sandbox is not None and (worker := self._workers.get(sandbox.labels.get("uid", ""))) is not None:
+            worker.wake()
+
+    def _source_changed(self, uid: str) -> None:
+        if (worker := self._workers.get(uid)) is not None:
+            worker.source_changed()
+
+    # Logs
+
+    async def serve_log(self, namespace: str, name: str, container: str, query: Mapping[str, str], out: Stream) -> None:
+        """/containerLogs/{namespace}/{pod}/{container} on the node's link."""
+        key = f"{namespace}/{name}"
+        worker = next((one for one in self._workers.values() if key_of(one.pod) == key), None)
+        if worker is None:
+            await _refuse(out, 404, f'pod "{name}" not found on node {self.config.node_name}')
+            return
+        try:
+            options = logs.LogOptions.parse(query, self._clock())
+        except ValueError as error:
+            await _refuse(out, 400, str(error))
+            return
+        record = worker.record.containers.get(container)
+        attempt = None if record is None else record.last if options.previous else record.current
+        if attempt is None:
+            what = "previous terminated container" if options.previous else "container"
+            await _refuse(out, 400, f'{what} "{container}" in pod "{name}" not found')
+            return
+        path = log_path(self.config.directory / worker.uid, container, attempt.number)
+        if not path.exists():
+            await _refuse(out, 404, f'the log of container "{container}" in pod "{name}" is gone')
+            return
+        await out.respond({"status": 200, "headers": {"Content-Type": "text/plain"}})
+        async for piece in logs.read(path, options, lambda: attempt.running):
+            await out.write(piece)
+
+
+async def _refuse(out: Stream, status: int, message: str) -> None:
+    await out.respond({"status": status, "headers": {"Content-Type": "text/plain"}})
+    await out.write(message.encode())

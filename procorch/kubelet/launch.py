@@ -1,0 +1,185 @@
+"""A container of a pod becomes one ProcessSpec for the runtime; the pod becomes one SandboxSpec."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from procorch.kinds.podspec.resources import qos_class
+from procorch.kubelet import security
+from procorch.kubelet.environment import ConfigProblem, Facts, Find, command_line, environment, expand, limits_of
+from procorch.kubelet.images import Resolved
+from procorch.kubelet.plan import all_containers, init_containers, is_sidecar
+from procorch.kubelet.record import Launch, process_name
+from procorch.kubelet.volumes import Made, mounts_of
+from procorch.objects import Object, get
+from procorch.quantity import byte_count
+from runtime import Limits, Mount, ProcessSpec, Root, SandboxSpec
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+MESSAGE_PATH = "/dev/termination-log"
+MESSAGE_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a pod's containers have in common once it has a sandbox.
+
+    files: mounts of /etc/hosts and the like. services: variables of Services. directory: the pod's own.
+    """
+
+    volumes: Mapping[str, Made]
+    files: Sequence[Mount]
+    facts: Facts
+    services: Mapping[str, str]
+    hostname: str
+    directory: Path
+    memory_capacity: int
+    pids_limit: int | None = None
+
+
+def sandbox_spec(pod: Object, sandbox_id: str, hostname: str, attempt: int, pids: int | None) -> SandboxSpec:
+    """The pod's place: cgroup level by QoS class, limits as the sum of the containers' where all have them."""
+    metadata = pod["metadata"]
+    qos = qos_class(pod)
+    sysctls = {row["name"]: row["value"] for row in get(pod, ".spec.securityContext.sysctls", [])}
+    return SandboxSpec(
+        sandbox_id,
+        hostname=hostname,
+        labels={
+            "namespace": metadata["namespace"],
+            "name": metadata["name"],
+            "uid": metadata["uid"],
+            "attempt": str(attempt),
+        },
+        host_network=bool(get(pod, ".spec.hostNetwork")),
+        host_ipc=bool(get(pod, ".spec.hostIPC")),
+        cgroup_parent="" if qos == "Guaranteed" else qos.lower(),
+        limits=replace(pod_limits(pod), pids=pids),
+        sysctls=sysctls,
+    )
+
+
+def pod_limits(pod: Object) -> Limits:
+    """Source of the sum: Kubernetes' "effective" requests: init containers run alone, sidecars beside the others."""
+    requests: list[int] = []
+    totals: list[list[int | None]] = [[], []]
+    alone: list[tuple[int | None, int | None, int | None]] = []
+    for container in all_containers(pod):
+        one = limits_of(container)
+        if container in init_containers(pod) and not is_sidecar(container):
+            alone.append(one)
+            continue
+        requests.append(one[0] or 0)
+        totals[0].append(one[1])
+        totals[1].append(one[2])
+    sums = [None if None in rows else sum(row for row in rows if row is not None) for rows in totals]
+    for one in alone:
+        requests = [max(sum(requests), one[0] or 0)]
+        for index, value in enumerate(one[1:]):
+            total = sums[index]
+            sums[index] = None if value is None or total is None else max(total, value)
+    return Limits(sum(requests) or 2, sums[0], sums[1])
+
+
+async def process_spec(
+    pod: Object, container: Mapping[str, Any], number: int, image: Resolved, find: Find, prepared: Prepared
+) -> ProcessSpec:
+    """Raises ConfigProblem, and what `find` raises when the API cannot be asked."""
+    user = security.user(pod, container, image)
+    env = await environment(pod, container, find, prepared.facts, prepared.services, image.env)
+    env = {"PATH": PATH, "HOSTNAME": prepared.hostname} | env
+    argv = command_line(container, image.entrypoint, image.args, env)
+    if not argv:
+        raise ConfigProblem("no command specified")
+    mounts = [*prepared.files, *mounts_of(container, prepared.volumes, env), *_message_mount(container, prepared)]
+    cpu_request, cpu_limit, memory = limits_of(container)
+    requested = get(container, "resources.requests", {}).get("memory", "0")
+    return ProcessSpec(
+        process_name(container["name"], number),
+        tuple(argv),
+        env=env,
+        cwd=expand(container.get("workingDir") or "", env) or image.working_dir or "/",
+        user=user,
+        root=_root(image.root, container),
+        mounts=tuple(_outermost(mounts)),
+        limits=Limits(cpu_request or 2, cpu_limit, memory, prepared.pids_limit),
+        log_path=log_path(prepared.directory, container["name"], number),
+        capabilities=security.capabilities(container),
+        no_new_privs=security.no_new_privs(container),
+        stdin=bool(container.get("stdin")),
+        oom_score_adj=security.oom_score_adjust(qos_class(pod), byte_count(requested), prepared.memory_capacity),
+    )
+
+
+def launch_of(spec: ProcessSpec) -> Launch:
+    """What is remembered of it."""
+    user = spec.user
+    return Launch(list(spec.argv), dict(spec.env), spec.cwd, user.uid, user.gid, list(user.groups))
+
+
+def log_path(directory: Path, container: str, number: int) -> Path:
+    """Where an attempt's output goes."""
+    return directory / "logs" / container / f"{number}.log"
+
+
+def message_path(directory: Path, container: str) -> Path:
+    """The file behind the container's terminationMessagePath."""
+    return directory / "messages" / container
+
+
+def read_message(directory: Path, container: Mapping[str, Any], number: int, failed: bool) -> str:
+    """What an ended attempt has to say: its message file, or the end of its log where it asks for that."""
+    try:
+        with message_path(directory, container["name"]).open("rb") as file:
+            text = file.read(MESSAGE_BYTES).decode(errors="replace")
+    except OSError:
+        text = ""
+    if text or not failed or container.get("terminationMessagePolicy") != "FallbackToLogsOnError":
+        return text
+    try:
+        with log_path(directory, container["name"], number).open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - 8192, 0))
+            lines = file.read().splitlines()
+    except OSError:
+        return ""
+    told = b"\n".join(line.split(b" ", 3)[-1] for line in lines[-80:])
+    return told[-2048:].decode(errors="replace")
+
+
+def clear_message(directory: Path, container: str) -> None:
+    """Before a new attempt: what the last one said is in its record."""
+    path = message_path(directory, container)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+    path.chmod(0o666)
+
+
+def _message_mount(container: Mapping[str, Any], prepared: Prepared) -> list[Mount]:
+    target = container.get("terminationMessagePath") or MESSAGE_PATH
+    return [Mount(target, message_path(prepared.directory, container["name"]))]
+
+
+def _root(root: Root, container: Mapping[str, Any]) -> Root:
+    return replace(root, read_only=True) if security.read_only_root(container) else root
+
+
+def _outermost(mounts: list[Mount]) -> list[Mount]:
+    """The outer before the inner; of two at one place the later wins, as when a pod brings its own /etc/hosts."""
+    last = {mount.target.rstrip("/") or "/": mount for mount in mounts}
+    return sorted(last.values(), key=lambda mount: mount.target.rstrip("/").count("/"))
+
+
+__all__ = [
+    "Prepared",
+    "clear_message",
+    "launch_of",
+    "log_path",
+    "pod_limits",
+    "process_spec",
+    "read_message",
+    "sandbox_spec",
+]

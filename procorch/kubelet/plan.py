@@ -1,0 +1,297 @@
+"""What is to be done about a pod, given how it stands: a pure function, the heart of the kubelet.
+
+    deleted, gone, past its deadline, finished ──▶ Stop … Kill … Teardown
+    no pause                                   ──▶ StartPause
+    dead pause                                 ──▶ RemovePause, StartPause; every container runs again
+    else: init containers one after the other, then all others; what has ended is started again after its back-off
+
+Calling it twice asks for no more than calling it once. Source of the order: Kubernetes' computePodActions and the
+documentation of the pod lifecycle, init containers and sidecars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from procorch.objects import Object, get, is_deleting
+
+BACKOFF_FIRST = 10.0
+BACKOFF_MOST = 300.0
+BACKOFF_FORGOTTEN = 600.0  # a container that ran this long begins anew
+DEFAULT_GRACE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class StartPause:
+    """Make the sandbox: the pause, its network and its cgroups."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePause:
+    """Clear away a sandbox whose pause is dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start the container's next attempt, in `after` seconds (its back-off) or at once."""
+
+    name: str
+    after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Run the preStop hook and send SIGTERM; a later plan kills after `grace` seconds."""
+
+    name: str
+    grace: float
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """SIGKILL to everything in the container's cgroup."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The pod as a whole has failed; its containers are stopped."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Teardown:
+    """Nothing runs any more: take down the sandbox and all that was made for the pod."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Look again in so many seconds."""
+
+    after: float
+
+
+Action = StartPause | RemovePause | Start | Stop | Kill | Fail | Teardown | Wake
+
+
+class Pause(Enum):
+    """How the sandbox stands."""
+
+    ABSENT = "absent"
+    ALIVE = "alive"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenContainer:
+    """How a container's newest attempt stands. Times: seconds since the epoch.
+
+    current: the attempt belongs to the sandbox that is there now. ready_to_pass: it runs and has passed its startup
+    probe. backoff: seconds that must pass after finished_at. stopped_at: when SIGTERM was sent.
+    unhealthy: why a liveness or startup probe wants it ended.
+    """
+
+    running: bool = False
+    current: bool = True
+    started: bool = False
+    finished_at: float | None = None
+    exit_code: int | None = None
+    backoff: float = 0.0
+    stopped_at: float | None = None
+    unhealthy: str = ""
+    unhealthy_grace: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How the pod stands on this node.
+
+    containers: name → the newest attempt, for those that were ever tried. removed: the API has no such pod any more.
+    failed: a reason was decided already (DeadlineExceeded …). torn_down: nothing of it is left on the machine.
+    """
+
+    pause: Pause = Pause.ABSENT
+    containers: Mapping[str, SeenContainer] = field(default_factory=dict)
+    started_at: float | None = None
+    removed: bool = False
+    failed: bool = False
+    torn_down: bool = False
+
+
+def plan(pod: Object, seen: Seen, now: float) -> list[Action]:
+    """The actions to take now, in order; Start with `after` and Wake say when to look again."""
+    if is_deleting(pod) or seen.removed or seen.failed or is_finished(pod, seen):
+        return _end(pod, seen, now)
+    left = _time_left(pod, seen, now)
+    if left is not None and left <= 0:
+        message = "Pod was active on the node longer than the specified deadline"
+        return [Fail("DeadlineExceeded", message), *_end(pod, seen, now)]
+    wake: list[Action] = [] if left is None else [Wake(left)]
+    if seen.pause is Pause.ABSENT:
+        return [StartPause(), *wake]
+    if seen.pause is Pause.DEAD:
+        return [RemovePause(), StartPause(), *wake]
+    return [*_run(pod, seen, now), *wake]
+
+
+def is_finished(pod: Object, seen: Seen) -> bool:
+    """Whether no container of the pod will ever be started again, so that its outcome is known."""
+    policy = restart_policy(pod)
+    if policy == "Always":
+        return False
+    for container in init_containers(pod):
+        one = seen.containers.get(container["name"])
+        if policy == "Never" and not is_sidecar(container) and one is not None and one.exit_code:
+            return True
+    for container in containers(pod):
+        one = seen.containers.get(container["name"])
+        if one is None or one.running or one.finished_at is None:
+            return False
+        if policy == "OnFailure" and one.exit_code != 0:
+            return False
+    return True
+
+
+def next_backoff(backoff: float, since: float | None, finished_at: float) -> float:
+    """The back-off that a container has from its next start on.
+
+    backoff: the one that it has now, set when it was last started at `since`; finished_at: when that attempt ended.
+    """
+    if since is None or finished_at - since > BACKOFF_FORGOTTEN or backoff <= 0:
+        return BACKOFF_FIRST
+    return min(backoff * 2, BACKOFF_MOST)
+
+
+def restart_policy(pod: Object) -> str:
+    return str(get(pod, ".spec.restartPolicy", "Always"))
+
+
+def containers(pod: Object) -> list[dict[str, Any]]:
+    return pod["spec"].get("containers") or []
+
+
+def init_containers(pod: Object) -> list[dict[str, Any]]:
+    return pod["spec"].get("initContainers") or []
+
+
+def all_containers(pod: Object) -> list[dict[str, Any]]:
+    """The init containers and then the others, in the order in which they start."""
+    return [*init_containers(pod), *containers(pod)]
+
+
+def is_sidecar(container: Mapping[str, Any]) -> bool:
+    """An init container that goes on running beside the others."""
+    return container.get("restartPolicy") == "Always"
+
+
+def grace_of(pod: Object) -> float:
+    """Seconds between SIGTERM and SIGKILL: as the deletion says, else as the pod does."""
+    grace = get(pod, ".metadata.deletionGracePeriodSeconds") if is_deleting(pod) else None
+    if grace is None:
+        grace = get(pod, ".spec.terminationGracePeriodSeconds", DEFAULT_GRACE)
+    return float(max(grace, 0))
+
+
+def _time_left(pod: Object, seen: Seen, now: float) -> float | None:
+    deadline = get(pod, ".spec.activeDeadlineSeconds")
+    if deadline is None or seen.started_at is None:
+        return None
+    return float(seen.started_at + deadline - now)
+
+
+def _end(pod: Object, seen: Seen, now: float) -> list[Action]:
+    """Ends what runs: containers together, then sidecars in reverse order; then the sandbox."""
+    grace = grace_of(pod)
+    running = [name for name in _names(containers(pod)) if _is_running(seen, name)]
+    plain = [container for container in init_containers(pod) if not is_sidecar(container)]
+    running += [name for name in _names(plain) if _is_running(seen, name)]
+    if not running:
+        sidecars = [name for name in _names(init_containers(pod)) if _is_running(seen, name)]
+        running = sidecars[-1:]
+    if running and seen.pause is Pause.ALIVE:
+        began = [one.stopped_at for one in seen.containers.values() if one.stopped_at is not None]
+        return [action for name in running for action in _stop(name, seen.containers[name], grace, now, began)]
+    return [] if seen.torn_down else [Teardown()]
+
+
+def _stop(name: str, one: SeenContainer, grace: float, now: float, began: list[float]) -> list[Action]:
+    """began: when others were stopped; the grace is the pod's and begins with the first."""
+    if one.stopped_at is None and (grace > 0 or not began):
+        left = grace if not began else max(min(began) + grace - now, 0)
+        if left > 0:
+            return [Stop(name, left), Wake(left)]
+        return [Kill(name)]
+    left = (min(began) if began else now) + grace - now
+    return [Wake(left)] if left > 0 else [Kill(name)]
+
+
+def _run(pod: Object, seen: Seen, now: float) -> list[Action]:
+    actions: list[Action] = []
+    begun = any(_is_current(seen, name) for name in _names(containers(pod)))
+    for container in init_containers(pod):
+        name = container["name"]
+        one = seen.containers.get(name)
+        if is_sidecar(container):
+            actions += _keep(pod, name, one, "Always", now)
+            if not begun and not (one is not None and one.current and one.running and one.started):
+                return actions
+        elif begun:
+            continue
+        elif one is None or not one.current:
+            return [*actions, Start(name, _wait(one, now))]
+        elif one.running:
+            return [*actions, *_end_unhealthy(pod, name, one, now)]
+        elif one.exit_code != 0:
+            return [*actions, Start(name, _wait(one, now))]
+    for container in containers(pod):
+        name = container["name"]
+        actions += _keep(pod, name, seen.containers.get(name), restart_policy(pod), now)
+    return actions
+
+
+def _keep(pod: Object, name: str, one: SeenContainer | None, policy: str, now: float) -> list[Action]:
+    """What keeps one container running."""
+    if one is None:
+        return [Start(name)]
+    if one.running and one.current:
+        return _end_unhealthy(pod, name, one, now)
+    finished_well = one.exit_code == 0 and one.finished_at is not None
+    if policy == "Never" or (policy == "OnFailure" and finished_well):
+        # Of a sandbox before this one: then it was not this container that failed, but what it had done is done.
+        return []
+    return [Start(name, _wait(one, now))]
+
+
+def _end_unhealthy(pod: Object, name: str, one: SeenContainer, now: float) -> list[Action]:
+    if not one.unhealthy:
+        return []
+    grace = one.unhealthy_grace if one.unhealthy_grace is not None else grace_of(pod)
+    if one.stopped_at is None:
+        return [Stop(name, grace, one.unhealthy), Wake(grace)]
+    left = one.stopped_at + grace - now
+    return [Wake(left)] if left > 0 else [Kill(name)]
+
+
+def _wait(one: SeenContainer | None, now: float) -> float:
+    if one is None or one.finished_at is None:
+        return 0.0
+    return max(one.finished_at + one.backoff - now, 0.0)
+
+
+def _names(rows: list[dict[str, Any]]) -> list[str]:
+    return [row["name"] for row in rows]
+
+
+def _is_running(seen: Seen, name: str) -> bool:
+    return (one := seen.containers.get(name)) is not None and one.running and one.current
+
+
+def _is_current(seen: Seen, name: str) -> bool:
+    return (one := seen.containers.get(name)) is not None and one.current

@@ -1,0 +1,288 @@
+"""What the plan asks for, done: each method carries out one action, tells events, and leaves the outcome in the record.
+
+A step that cannot be done now (a volume, an image, a bad configuration) leaves a waiting reason and a time for the
+next try; nothing here raises for what the pod's owner can put right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from procorch.client import Unreachable
+from procorch.kubelet import images, pod_files
+from procorch.kubelet.environment import ConfigProblem, Facts
+from procorch.kubelet.launch import (
+    Prepared,
+    clear_message,
+    launch_of,
+    log_path,
+    process_spec,
+    read_message,
+    sandbox_spec,
+)
+from procorch.kubelet.plan import Pause, all_containers
+from procorch.kubelet.record import Attempt, PodRecord, process_name
+from procorch.kubelet.retries import Retries
+from procorch.kubelet.service_account import with_service_account
+from procorch.kubelet.sources import PodSource
+from procorch.kubelet.surroundings import Surroundings
+from procorch.kubelet.volumes import Made, VolumeProblem, make_all, remove_all
+from procorch.objects import ApiError, Object, get, key_of, uid_of
+from runtime import RuntimeFailed, Sandbox
+
+logger = logging.getLogger(__name__)
+
+
+class PodActions:
+    """directory: the pod's own. retries: when to try again what failed."""
+
+    def __init__(self, around: Surroundings, record: PodRecord, directory: Path) -> None:
+        self._around = around
+        self._record = record
+        self._directory = directory
+        self._volumes: dict[str, Made] | None = None
+        self._mounted: Object | None = None  # the pod with its ServiceAccount's volume
+        self.retries = Retries()
+
+    # Looking
+
+    def sandboxes(self, uid: str) -> list[Sandbox]:
+        """All of this pod's, the newest last."""
+        found = [one for one in self._around.runtime.sandboxes.values() if one.labels.get("uid") == uid]
+        return sorted(found, key=lambda one: int(one.labels.get("attempt") or 0))
+
+    @property
+    def sandbox(self) -> Sandbox | None:
+        return self._around.runtime.sandboxes.get(self._record.sandbox)
+
+    # The pause
+
+    async def start_pause(self, pod: Object) -> None:
+        """Volumes first: what a pod cannot mount, it does not need a network for."""
+        record, around = self._record, self._around
+        if record.started_at is None:
+            record.started_at = around.clock()
+        if not self.retries.may("pod", around.clock()) or not await self.make_volumes(pod):
+            return
+        uid, number = uid_of(pod), record.sandboxes
+        sandbox_id = f"pod{uid}" if not number else f"pod{uid}.{number}"
+        hostname = pod_files.hostname_of(pod, around.node_name)
+        try:
+            sandbox = await around.runtime.create(sandbox_spec(pod, sandbox_id, hostname, number, None))
+            record.sandboxes = number + 1
+            record.sandbox = sandbox_id
+            try:
+                await self.attach(pod, sandbox)
+            except BaseException:
+                with contextlib.suppress(RuntimeFailed):
+                    await asyncio.shield(sandbox.remove())
+                raise
+        except (RuntimeFailed, OSError, ConnectionError) as error:
+            message = f"Failed to create pod sandbox: {error}"
+            around.events.event(pod, "Warning", "FailedCreatePodSandBox", message)
+            self.retries.failed("pod", around.clock())
+            return
+        record.pause = Pause.ALIVE
+        self.retries.worked("pod")
+
+    async def attach(self, pod: Object, sandbox: Sandbox) -> None:
+        """Its address: the node's where it is on the node's network."""
+        if get(pod, ".spec.hostNetwork"):
+            self._record.address = self._around.node_ip
+        else:
+            self._record.address = await self._around.network.attach(sandbox.id, sandbox.pid)
+
+    async def remove_pause(self, pod: Object) -> None:
+        self._around.events.event(
+            pod, "Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created."
+        )
+        await self._remove_sandboxes(pod)
+
+    async def teardown(self, pod: Object) -> None:
+        """The sandbox, its address and the volumes; logs and the record stay until the pod is off the API."""
+        await self._remove_sandboxes(pod)
+        await remove_all(self._directory / "volumes")
+        self._record.torn_down = True
+        logger.info("pod torn down", extra={"pod": key_of(pod)})
+
+    async def _remove_sandboxes(self, pod: Object) -> None:
+        uid = uid_of(pod)
+        for sandbox in self.sandboxes(uid):
+            await sandbox.remove()
+        for owner in self._around.network.attached():
+            if owner == f"pod{uid}" or owner.startswith(f"pod{uid}."):
+                await self._around.network.detach(owner)
+        self._record.pause = Pause.ABSENT
+
+    # Volumes
+
+    async def make_volumes(self, pod: Object) -> bool:
+        """Whether all are there, and as fresh as the API's objects."""
+        around, source = self._around, self._source(pod)
+        try:
+            self._mounted = await with_service_account(pod, source.find)
+            self._volumes = await make_all(self._mounted, self._directory / "volumes", source)
+        except (VolumeProblem, ApiError, Unreachable) as error:
+            around.events.event(pod, "Warning", "FailedMount", str(error))
+            self.retries.failed("pod", around.clock())
+            return False
+        again = [made.again for made in self._volumes.values() if made.again is not None]
+        self.retries.refresh_at = min(again, default=None)
+        return True
+
+    @property
+    def has_volumes(self) -> bool:
+        return self._volumes is not None
+
+    def _source(self, pod: Object) -> PodSource:
+        address = (self._record.address,) if self._record.address else ()
+        facts = Facts(address, (self._around.node_ip,), self._around.allocatable)
+        return self._around.sources.of(pod, facts)
+
+    # Containers
+
+    async def start(self, pod: Object, name: str) -> None:
+        """One attempt, if everything for it is there."""
+        sandbox = self.sandbox
+        if sandbox is None or not self.retries.may(name, self._around.clock()):
+            if self.retries.is_image(name):
+                self._image_waits(pod, name)
+            return
+        if not self.has_volumes and not await self.make_volumes(pod):
+            return
+        assert self._mounted is not None
+        container = next(one for one in all_containers(self._mounted) if one["name"] == name)
+        record = self._record.of(name)
+        try:
+            image = images.resolve(container.get("image") or "", self._around.images.values())
+        except images.ImageProblem as problem:
+            self._image_failed(pod, name, container, problem)
+            return
+        number = record.current.number + 1 if record.current is not None else 0
+        try:
+            spec = await process_spec(
+                self._mounted, container, number, image, self._source(pod).find, self._prepared(pod)
+            )
+        except (ConfigProblem, images.ImageProblem, Unreachable, ApiError, ValueError) as error:
+            self._cannot(pod, name, "CreateContainerConfigError", str(error))
+            return
+        await self._clear_old(sandbox, name, number)
+        attempt = Attempt(
+            number, sandbox.id, container.get("image") or "", image.image_id, started_at=self._around.clock()
+        )
+        try:
+            state = await sandbox.start(spec)
+        except (RuntimeFailed, OSError) as error:
+            self._cannot(pod, name, "CreateContainerError", str(error))
+            return
+        record.launch = launch_of(spec)
+        record.begin(attempt)
+        self.retries.worked(name)
+        self._event(pod, name, "Normal", "Created", f"Created container: {name}")
+        if state.error:
+            self._event(pod, name, "Warning", "Failed", f"Error: {state.error}")
+        else:
+            self._event(pod, name, "Normal", "Started", f"Started container {name}")
+
+    def waits(self, pod: Object, name: str) -> None:
+        """It is in its back-off."""
+        record = self._record.of(name)
+        wait = duration(record.backoff)
+        metadata = pod["metadata"]
+        where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+        message = f"back-off {wait} restarting failed container={name} pod={where}"
+        if record.waiting != ("CrashLoopBackOff", message):
+            record.waiting = ("CrashLoopBackOff", message)
+            self._event(pod, name, "Warning", "BackOff", f"Back-off restarting failed container {name} in pod {where}")
+
+    async def signal(self, name: str) -> None:
+        """SIGTERM to the newest attempt."""
+        attempt, sandbox = self._record.of(name).current, self.sandbox
+        if attempt is not None and sandbox is not None and attempt.running:
+            with contextlib.suppress(RuntimeFailed):  # it has ended meanwhile
+                await sandbox.signal(process_name(name, attempt.number), signal.SIGTERM)
+
+    async def kill(self, name: str) -> None:
+        attempt, sandbox = self._record.of(name).current, self.sandbox
+        if attempt is not None and sandbox is not None:
+            process = process_name(name, attempt.number)
+            await sandbox.kill(process)
+            with contextlib.suppress(KeyError):
+                await sandbox.wait(process)
+
+    def ended(self, pod: Object, name: str, attempt: Attempt) -> None:
+        """An attempt was seen to have ended: what it left to say."""
+        container = next((one for one in all_containers(pod) if one["name"] == name), None)
+        if container is not None and not attempt.message:
+            attempt.message = read_message(self._directory, container, attempt.number, bool(attempt.exit_code))
+        logger.info("container ended", extra={"pod": key_of(pod), "container": name, "code": attempt.exit_code})
+
+    async def _clear_old(self, sandbox: Sandbox, name: str, number: int) -> None:
+        """The names, layers and logs of attempts that nobody asks for: the one before stays for `logs --previous`."""
+        for process in sandbox.processes():
+            if process.rpartition(".")[0] == name:
+                await sandbox.forget(process)
+        log = log_path(self._directory, name, number)
+        log.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        log_path(self._directory, name, number - 2).unlink(missing_ok=True)
+        clear_message(self._directory, name)
+
+    def _prepared(self, pod: Object) -> Prepared:
+        around, address = self._around, self._record.address
+        files = pod_files.write(
+            pod, self._directory / "etc", around.node_name, [address] if address else [], around.dns
+        )
+        links = get(pod, ".spec.enableServiceLinks")
+        return Prepared(
+            volumes=self._volumes or {},
+            files=files,
+            facts=self._source(pod).facts,
+            services=around.services(pod["metadata"]["namespace"], links is not False),
+            hostname=pod_files.hostname_of(pod, around.node_name),
+            directory=self._directory,
+            memory_capacity=around.memory_capacity,
+            pids_limit=around.pids_limit,
+        )
+
+    def _image_failed(self, pod: Object, name: str, container: Mapping[str, Any], problem: images.ImageProblem) -> None:
+        image = container.get("image") or ""
+        record = self._record.of(name)
+        record.waiting = (problem.reason, str(problem))
+        self.retries.failed(name, self._around.clock(), image=image, note=f"{problem.reason}: {problem}")
+        self._event(pod, name, "Warning", "Failed", f'Failed to pull image "{image}": {problem}')
+        self._event(pod, name, "Warning", "Failed", f"Error: {problem.reason}")
+
+    def _image_waits(self, pod: Object, name: str) -> None:
+        retry = self.retries.of(name)
+        message = f'Back-off pulling image "{retry.image}": {retry.note}'
+        record = self._record.of(name)
+        if record.waiting != ("ImagePullBackOff", message):
+            record.waiting = ("ImagePullBackOff", message)
+            self._event(pod, name, "Normal", "BackOff", f'Back-off pulling image "{retry.image}"')
+            self._event(pod, name, "Warning", "Failed", "Error: ImagePullBackOff")
+
+    def _cannot(self, pod: Object, name: str, reason: str, message: str) -> None:
+        self._record.of(name).waiting = (reason, message)
+        self.retries.failed(name, self._around.clock())
+        self._event(pod, name, "Warning", "Failed", f"Error: {message}")
+
+    def _event(self, pod: Object, name: str, type_: str, reason: str, message: str) -> None:
+        self._around.events.event(pod, type_, reason, message, field_path=f"spec.containers{{{name}}}")
+
+
+def duration(seconds: float) -> str:
+    """As Go prints it: 10s, 1m20s, 5m0s."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
+
+
+async def remove_directory(directory: Path) -> None:
+    """The pod is off the API: its logs and its record go too."""
+    await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)

@@ -1,0 +1,261 @@
+"""One worker a pod: look, plan, act, report; again when the pod changes, a process ends, or time is up.
+
+         ┌──────────── wake: pod changed, process ended, source changed, time ◀───────────┐
+         ▼                                                                                │
+    look (runtime ▶ record) ──▶ plan (pure) ──▶ act (runtime, network, volumes) ──▶ record on disk
+                                                                                          │
+                                                              reporter ──▶ status to the API
+
+The worker of one pod never waits for another, nor for the API while its containers run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from procorch.clock import Backoff
+from procorch.kubelet.plan import (
+    Action,
+    Fail,
+    Kill,
+    Pause,
+    RemovePause,
+    Start,
+    StartPause,
+    Stop,
+    Teardown,
+    Wake,
+    all_containers,
+    plan,
+)
+from procorch.kubelet.pod_actions import PodActions, remove_directory
+from procorch.kubelet.pod_health import PodHealth
+from procorch.kubelet.record import PodDirectory, PodRecord
+from procorch.kubelet.reporter import Reporter
+from procorch.kubelet.surroundings import Surroundings
+from procorch.objects import Object, get, is_deleting, key_of, uid_of
+
+logger = logging.getLogger(__name__)
+
+MOST_TURNS = 50  # plans in one step: each one asks for less than the one before
+LONGEST_SLEEP = 300.0
+
+
+class PodWorker:
+    """pod: as the API told it; record: of an earlier agent, where there is one. ended: called when all is over."""
+
+    def __init__(
+        self,
+        pod: Object,
+        around: Surroundings,
+        directory: PodDirectory,
+        record: PodRecord | None = None,
+        *,
+        ended: Callable[[str], None] = lambda uid: None,
+    ) -> None:
+        self.pod = pod
+        self.uid = uid_of(pod)
+        self.record = record or PodRecord()
+        self._around = around
+        self._directory = directory
+        self._ended = ended
+        self._removed = False
+        self._wake = asyncio.Event()
+        self._stale = False  # an object that volumes are made of has changed
+        self._actions = PodActions(around, self.record, directory.path)
+        self._reporter = Reporter(around, lambda: self.pod, self.record, self.remove)
+        self._health: PodHealth | None = None
+        self._noticed: set[tuple[str, int]] = set()  # ended attempts whose end was dealt with
+
+    # What others tell
+
+    def update(self, pod: Object) -> None:
+        """The API has it like this now."""
+        old, self.pod = self.pod, pod
+        self._reporter.changed()
+        if _asked(old) != _asked(pod):
+            self._directory.save_pod(pod)
+            self._wake.set()
+
+    def remove(self) -> None:
+        """The API has no such pod any more."""
+        self._removed = True
+        self._wake.set()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def source_changed(self) -> None:
+        """An object that it refers to is not what it was."""
+        self._stale = True
+        self._actions.retries.now(images=False)
+        self._wake.set()
+
+    def images_changed(self) -> None:
+        self._actions.retries.now(images=True)
+        self._wake.set()
+
+    # The loop
+
+    async def run(self) -> None:
+        """Until the pod is gone from the API and from the machine. Cancelled, it leaves everything running."""
+        self._directory.save_pod(self.pod)
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            self._health = PodHealth(self._around, self.record, tasks, self._health_changed)
+            reporting = tasks.create_task(self._reporter.run(), name=f"report:{key_of(self.pod)}")
+            try:
+                await self._loop()
+            finally:
+                reporting.cancel()
+                self._health.close()
+        self._around.sources.release(self.uid)
+        await remove_directory(self._directory.path)
+        self._ended(self.uid)
+
+    async def _loop(self) -> None:
+        backoff = Backoff(first=0.5, most=30.0)
+        self._find()
+        while True:
+            self._wake.clear()
+            try:
+                after = await self._step()
+                backoff.reset()
+            except Exception:  # one of the three loops that must not die
+                logger.exception("pod not brought about", extra={"pod": key_of(self.pod)})
+                after = backoff.next()
+            self._reporter.changed()
+            if self._removed and self.record.torn_down:
+                return
+            try:
+                async with asyncio.timeout(min(after, LONGEST_SLEEP)):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    def _find(self) -> None:
+        """A sandbox that an earlier agent made, whatever it wrote down."""
+        found = self._actions.sandboxes(self.uid)
+        if found:
+            newest = found[-1]
+            self.record.sandbox = newest.id
+            self.record.sandboxes = max(self.record.sandboxes, int(newest.labels.get("attempt") or 0) + 1)
+        elif _is_over(self.pod):
+            self.record.torn_down = True
+
+    async def _step(self) -> float:
+        """Seconds until the next look."""
+        actions: list[Action] = []
+        for _ in range(MOST_TURNS):
+            self._look()
+            seen = self.record.seen(removed=self._removed)
+            if _is_over(self.pod) and not seen.failed:
+                seen = replace(seen, failed=True)
+            now = self._around.clock()
+            actions = plan(self.pod, seen, now)
+            if not await self._act(actions):
+                break
+        self._look()
+        if self.record.pause is Pause.ALIVE and not is_deleting(self.pod) and not self._removed:
+            await self._refresh()
+        self._directory.save(self.record)
+        return self._sleep(actions)
+
+    def _look(self) -> None:
+        """The machine's word into the record."""
+        record, sandbox = self.record, self._actions.sandbox
+        record.pause = Pause.ABSENT if sandbox is None else Pause.ALIVE if sandbox.alive else Pause.DEAD
+        record.take_in({} if sandbox is None else sandbox.processes(), self._around.clock())
+        for name, one in record.containers.items():
+            attempt = one.current
+            if attempt is not None and not attempt.running and (name, attempt.number) not in self._noticed:
+                self._noticed.add((name, attempt.number))
+                self._noticed.discard((name, attempt.number - 1))
+                self._actions.ended(self.pod, name, attempt)
+                one.reset_health()
+        if self._health is not None:
+            self._health.follow(self.pod, sandbox if record.pause is Pause.ALIVE else None)
+
+    async def _act(self, actions: list[Action]) -> bool:
+        """Whether anything was done, so that another plan is due."""
+        acted = False
+        for action in actions:
+            match action:
+                case StartPause():
+                    await self._actions.start_pause(self.pod)
+                    acted = acted or self.record.pause is Pause.ALIVE
+                case RemovePause():
+                    await self._actions.remove_pause(self.pod)
+                case Start(name, after):
+                    if after > 0:
+                        self._actions.waits(self.pod, name)
+                        continue
+                    before = self.record.of(name).current
+                    await self._actions.start(self.pod, name)
+                    acted = acted or self.record.of(name).current is not before
+                case Stop(name, grace, why):
+                    self._stop(name, grace, why)
+                    acted = True
+                case Kill(name):
+                    await self._actions.kill(name)
+                    acted = True
+                case Fail(reason, message):
+                    self.record.reason, self.record.message = reason, message
+                    self._around.events.event(self.pod, "Normal", reason, message)
+                case Teardown():
+                    await self._actions.teardown(self.pod)
+                    acted = True
+                case Wake():
+                    pass
+        return acted
+
+    def _stop(self, name: str, grace: float, why: str) -> None:
+        """preStop and SIGTERM, in the background: other containers are stopped meanwhile."""
+        one = self.record.of(name)
+        one.stopped_at = self._around.clock()
+        one.ready = False
+        path = f"spec.containers{{{name}}}"
+        self._around.events.event(self.pod, "Normal", "Killing", why or f"Stopping container {name}", field_path=path)
+        self._tasks.create_task(self._hook_and_signal(name, grace), name=f"stop:{name}")
+
+    async def _hook_and_signal(self, name: str, grace: float) -> None:
+        attempt = self.record.of(name).current
+        container = next(one for one in all_containers(self.pod) if one["name"] == name)
+        if self._health is not None and attempt is not None:
+            await self._health.before_end(self.pod, container, attempt, grace)
+        if self.record.of(name).current is attempt:
+            await self._actions.signal(name)
+
+    async def _refresh(self) -> None:
+        """Volumes made of the API's objects follow these while the pod runs."""
+        at, now = self._actions.retries.refresh_at, self._around.clock()
+        due = self._stale or not self._actions.has_volumes or (at is not None and at <= now)
+        if due and self._around.synced.is_set() and self._actions.retries.may("pod", now):
+            self._stale = False
+            if await self._actions.make_volumes(self.pod):
+                self._actions.retries.worked("pod")
+
+    def _health_changed(self) -> None:
+        self._wake.set()
+
+    def _sleep(self, actions: list[Action]) -> float:
+        times = [action.after for action in actions if isinstance(action, Start | Wake) and action.after > 0]
+        retry = self._actions.retries.next(self._around.clock())
+        if retry is not None:
+            times.append(retry)
+        return max(min(times, default=LONGEST_SLEEP), 0.001)
+
+
+def _asked(pod: Object) -> tuple[Any, ...]:
+    """What of a pod its worker acts on."""
+    metadata: Mapping[str, Any] = pod["metadata"]
+    names = ("deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations")
+    return (pod["spec"], *(metadata.get(name) for name in names), get(pod, ".status.phase") in ("Succeeded", "Failed"))
+
+
+def _is_over(pod: Object) -> bool:
+    return get(pod, ".status.phase") in ("Succeeded", "Failed")

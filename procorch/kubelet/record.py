@@ -1,0 +1,259 @@
+"""What the kubelet remembers of a pod, in memory and on disk, so that neither its own end nor the master's matters.
+
+    <directory>/<uid>/pod.json       the pod as the API last told it
+    <directory>/<uid>/record.json    this record: the attempts of each container, address, what was decided
+    <directory>/<uid>/volumes/<type>/<name>, etc/, logs/<container>/<attempt>.log
+
+How processes stand is read from the machine and taken in here (`take_in`); the record adds what the machine cannot
+know any more: attempts of a sandbox that is gone, back-offs, decisions. The directory is the owner's alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+
+from procorch.kubelet.plan import BACKOFF_FORGOTTEN, Pause, Seen, SeenContainer, next_backoff
+from procorch.objects import Object
+from runtime import ProcessState
+
+PAUSE_GONE = "The sandbox of the pod ended, and the container with it"
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One run of a container. Times: seconds since the epoch. sandbox: the id of the one it ran in."""
+
+    number: int
+    sandbox: str
+    image: str = ""
+    image_id: str = ""
+    pid: int = 0
+    started_at: float | None = None
+    finished_at: float | None = None
+    exit_code: int | None = None
+    signal: int = 0
+    oom_killed: bool = False
+    error: str = ""
+    message: str = ""  # what the container left in its termination message file
+    reason: str = ""
+
+    @property
+    def running(self) -> bool:
+        return self.finished_at is None
+
+
+@dataclass(slots=True)
+class Launch:
+    """What a container was last started with: for commands run beside it, and for starts without the API."""
+
+    argv: list[str] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    cwd: str = "/"
+    uid: int = 0
+    gid: int = 0
+    groups: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ContainerRecord:
+    """current: the newest attempt; last: the one before it. backoff: seconds, set at `backoff_since`."""
+
+    current: Attempt | None = None
+    last: Attempt | None = None
+    backoff: float = 0.0
+    backoff_since: float | None = None
+    launch: Launch | None = None
+    started: bool = False
+    ready: bool = False
+    # Not kept on disk: it is found out again.
+    waiting: tuple[str, str] | None = None
+    stopped_at: float | None = None
+    unhealthy: str = ""
+    unhealthy_grace: float | None = None
+
+    def begin(self, attempt: Attempt) -> None:
+        """A new attempt takes the place of the newest."""
+        if self.current is not None:
+            if self.current.finished_at is not None:
+                finished = self.current.finished_at
+                self.backoff = next_backoff(self.backoff, self.backoff_since, finished)
+                self.backoff_since = attempt.started_at
+            self.last = self.current
+        self.current = attempt
+        self.waiting = None
+        self.reset_health()
+
+    def reset_health(self) -> None:
+        """A process that is new has not shown yet how it is."""
+        self.stopped_at = None
+        self.started = self.ready = False
+        self.unhealthy = ""
+        self.unhealthy_grace = None
+
+
+_MEMORY_ONLY = {"waiting", "stopped_at", "unhealthy", "unhealthy_grace"}
+
+
+@dataclass(slots=True)
+class PodRecord:
+    """All of it. sandbox: the id of the newest sandbox; sandboxes: how many there were."""
+
+    started_at: float | None = None
+    sandbox: str = ""
+    sandboxes: int = 0
+    address: str = ""
+    reason: str = ""  # why the pod as a whole has failed
+    message: str = ""
+    torn_down: bool = False
+    containers: dict[str, ContainerRecord] = field(default_factory=dict)
+    pause: Pause = Pause.ABSENT
+
+    def of(self, name: str) -> ContainerRecord:
+        return self.containers.setdefault(name, ContainerRecord())
+
+    def seen(self, *, removed: bool) -> Seen:
+        """As `plan` wants it."""
+        rows = {}
+        for name, record in self.containers.items():
+            if (one := record.current) is None:
+                continue
+            rows[name] = SeenContainer(
+                running=one.running,
+                current=one.sandbox == self.sandbox and self.pause is Pause.ALIVE,
+                started=record.started,
+                finished_at=one.finished_at,
+                exit_code=one.exit_code,
+                backoff=0.0 if one.finished_at is None else self._backoff(record, one.finished_at),
+                stopped_at=record.stopped_at,
+                unhealthy=record.unhealthy,
+                unhealthy_grace=record.unhealthy_grace,
+            )
+        return Seen(
+            pause=self.pause,
+            containers=rows,
+            started_at=self.started_at,
+            removed=removed,
+            failed=bool(self.reason),
+            torn_down=self.torn_down,
+        )
+
+    @staticmethod
+    def _backoff(record: ContainerRecord, finished_at: float) -> float:
+        """The wait after the newest attempt: none after the first, and none after a long good run."""
+        since = record.backoff_since
+        if since is None or finished_at - since > BACKOFF_FORGOTTEN:
+            return 0.0
+        return record.backoff
+
+    def take_in(self, states: Mapping[str, ProcessState], now: float) -> None:
+        """How the processes of the present sandbox stand, by their runtime names (`container.attempt`).
+
+        What ran in a sandbox that is not alive has ended with it.
+        """
+        for state in states.values():
+            name, _, number = state.name.rpartition(".")
+            if not number.isdecimal():
+                continue
+            record = self.of(name)
+            current = record.current
+            if current is None or int(number) > current.number:
+                # Started by an agent that was killed before it could write this down.
+                current = Attempt(int(number), self.sandbox, started_at=state.started_at)
+                record.begin(current)
+            for one in (record.current, record.last):
+                if one is not None and one.number == int(number) and one.sandbox == self.sandbox:
+                    _take_in(one, state)
+        for name, record in self.containers.items():
+            one = record.current
+            if one is None or not one.running:
+                continue
+            if one.sandbox != self.sandbox or self.pause is not Pause.ALIVE or f"{name}.{one.number}" not in states:
+                one.finished_at, one.exit_code, one.signal = now, 137, 9
+                one.message = PAUSE_GONE
+                record.reset_health()
+
+
+def _take_in(one: Attempt, state: ProcessState) -> None:
+    for name in ("pid", "started_at", "finished_at", "exit_code", "signal", "oom_killed", "error"):
+        value = getattr(state, name)
+        if value or name not in ("pid", "started_at"):
+            setattr(one, name, value)
+
+
+def process_name(container: str, number: int) -> str:
+    """The runtime's name for one attempt; container names have no dots."""
+    return f"{container}.{number}"
+
+
+class PodDirectory:
+    """The files of one pod. base: of all pods."""
+
+    def __init__(self, base: Path, uid: str) -> None:
+        self.path = base / uid
+        self._written = b""
+
+    def load(self) -> tuple[Object, PodRecord] | None:
+        """What an earlier agent knew; None where it is not readable."""
+        try:
+            pod = orjson.loads((self.path / "pod.json").read_bytes())
+        except (OSError, orjson.JSONDecodeError):
+            return None
+        try:
+            record = _record(orjson.loads((self.path / "record.json").read_bytes()))
+        except (OSError, orjson.JSONDecodeError, TypeError, KeyError):
+            record = PodRecord()
+        return pod, record
+
+    def save_pod(self, pod: Object) -> None:
+        self._write("pod.json", orjson.dumps(pod))
+
+    def save(self, record: PodRecord) -> None:
+        """Writes where something has changed."""
+        row = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in ("containers", "pause")}
+        row["containers"] = {
+            name: {key: value for key, value in asdict(one).items() if key not in _MEMORY_ONLY}
+            for name, one in record.containers.items()
+        }
+        data = orjson.dumps(row)
+        if data != self._written:
+            self._write("record.json", data)
+            self._written = data
+
+    def _write(self, name: str, data: bytes) -> None:
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = self.path / f".{name}"
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        fresh.replace(self.path / name)
+
+
+Made = TypeVar("Made")
+
+
+def _known(kind: type[Made], row: Mapping[str, Any] | None) -> Made | None:
+    """A dataclass from JSON; what an agent of another version wrote beside is left out."""
+    if row is None:
+        return None
+    names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in row.items() if name in names})
+
+
+def _record(row: dict[str, Any]) -> PodRecord:
+    containers = row.pop("containers", {})
+    record = _known(PodRecord, row)
+    assert record is not None
+    for name, one in containers.items():
+        made = _known(ContainerRecord, one)
+        assert made is not None
+        made.current = _known(Attempt, one.get("current"))
+        made.last = _known(Attempt, one.get("last"))
+        made.launch = _known(Launch, one.get("launch"))
+        record.containers[name] = made
+    return record

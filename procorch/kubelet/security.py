@@ -1,0 +1,72 @@
+"""Who a container's processes are and what they may: a securityContext becomes numbers and names for the runtime.
+
+Where this differs from Kubernetes: no_new_privs is on unless allowPrivilegeEscalation is true in so many words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from procorch.kubelet.environment import ConfigProblem
+from procorch.kubelet.images import Resolved, user_of
+from procorch.objects import Object, get
+from runtime import Capabilities, User
+
+_QOS_ADJUST = {"Guaranteed": -997, "BestEffort": 1000}
+
+
+def user(pod: Object, container: Mapping[str, Any], image: Resolved) -> User:
+    """runAsUser, runAsGroup, supplementalGroups and fsGroup over the image's user. Raises ConfigProblem."""
+    pod_context, own = get(pod, ".spec.securityContext", {}), container.get("securityContext") or {}
+
+    def chosen(name: str) -> Any:
+        return own.get(name) if own.get(name) is not None else pod_context.get(name)
+
+    from_image = user_of(image.user)
+    uid, gid = chosen("runAsUser"), chosen("runAsGroup")
+    if uid is None:
+        uid, image_gid = from_image or (0, 0)
+        gid = image_gid if gid is None else gid
+    if chosen("runAsNonRoot") and uid == 0:
+        where = f'(pod: "{pod["metadata"]["name"]}_{pod["metadata"]["namespace"]}({pod["metadata"]["uid"]})", '
+        where += f"container: {container['name']})"
+        if chosen("runAsUser") is None and from_image is None:
+            raise ConfigProblem(f"container has runAsNonRoot and image will run as root {where}")
+        raise ConfigProblem(f"container's runAsUser breaks non-root policy {where}")
+    groups = [int(group) for group in pod_context.get("supplementalGroups") or []]
+    if pod_context.get("fsGroup") is not None:
+        groups.append(int(pod_context["fsGroup"]))
+    return User(int(uid), int(gid or 0), tuple(dict.fromkeys(groups)))
+
+
+def capabilities(container: Mapping[str, Any]) -> Capabilities:
+    """Raises ConfigProblem for what is not supported."""
+    own = container.get("securityContext") or {}
+    if own.get("privileged"):
+        raise ConfigProblem("securityContext.privileged: not supported")
+    rows = own.get("capabilities") or {}
+    return Capabilities(add=_names(rows.get("add")), drop=_names(rows.get("drop")))
+
+
+def no_new_privs(container: Mapping[str, Any]) -> bool:
+    return get(container, ".securityContext.allowPrivilegeEscalation") is not True
+
+
+def read_only_root(container: Mapping[str, Any]) -> bool:
+    return bool(get(container, ".securityContext.readOnlyRootFilesystem"))
+
+
+def oom_score_adjust(qos: str, memory_request: int, capacity: int) -> int:
+    """How readily the kernel ends the container when the node has no memory: -1000 … 1000.
+
+    Source: pkg/kubelet/qos/policy.go.
+    """
+    if qos in _QOS_ADJUST:
+        return _QOS_ADJUST[qos]
+    score = 1000 - 1000 * memory_request // max(capacity, 1)
+    return min(max(score, 2), 999)
+
+
+def _names(rows: Any) -> tuple[str, ...]:
+    return tuple(str(name).upper().removeprefix("CAP_") for name in rows or ())

@@ -1,0 +1,54 @@
+"""What every pod worker of a node works with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from procorch.client import Client
+from procorch.clock import Clock
+from procorch.events import EventRecorder
+from procorch.kubelet.pod_files import Dns
+from procorch.kubelet.sources import Sources
+from procorch.objects import Object
+from runtime import Runtime
+
+
+class Network(Protocol):
+    """What a pod worker needs of network.NodeNetwork."""
+
+    async def attach(self, owner_id: str, pid: int) -> str: ...
+
+    async def detach(self, owner_id: str) -> None: ...
+
+    def attached(self) -> dict[str, str]: ...
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """One node's parts.
+
+    directory: of all pods. services: the variables of Services for (namespace, enableServiceLinks).
+    images: the cluster's Image objects by name. allocatable: the node's resource list. synced: set once the API has
+    told which pods are here: until then nothing is reported.
+    """
+
+    node_name: str
+    node_ip: str
+    directory: Path
+    client: Client
+    clock: Clock
+    runtime: Runtime
+    network: Network
+    events: EventRecorder
+    sources: Sources
+    images: Mapping[str, Object]
+    services: Callable[[str, bool], Mapping[str, str]]
+    allocatable: Mapping[str, str]
+    memory_capacity: int
+    dns: Dns = Dns()
+    pids_limit: int | None = None
+    synced: asyncio.Event = field(default_factory=asyncio.Event)

@@ -1,0 +1,37 @@
+"""emptyDir: a directory that begins empty and lives as long as the pod; on disk or in memory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from procorch.kubelet.volumes.volume import Made, Source, Volume, VolumeProblem, fs_group
+from procorch.objects import Object
+from procorch.quantity import byte_count
+from runtime import Mount
+
+
+async def materialize(volume: dict[str, Any], pod: Object, directory: Path, source: Source) -> Made:
+    own = volume.get("emptyDir") or {}
+    group = fs_group(pod)
+    medium = own.get("medium") or ""
+    if medium == "Memory":
+        options = ["mode=2777" if group is not None else "mode=777"]
+        if group is not None:
+            options.append(f"gid={group}")
+        limit = own.get("sizeLimit")
+        if limit is not None and byte_count(limit) > 0:
+            options.append(f"size={byte_count(limit)}")
+        return Made(Mount("", Path(f"volume-{volume['name']}"), "tmpfs", options=tuple(options)))
+    if medium:
+        raise VolumeProblem(f"emptyDir.medium: {medium}: not supported")
+    if not directory.exists():
+        directory.mkdir(parents=True)
+        if group is not None:
+            os.chown(directory, -1, group)
+        directory.chmod(0o2777 if group is not None else 0o777)
+    return Made(Mount("", directory))
+
+
+VOLUME = Volume("emptyDir", materialize, "kubernetes.io/empty-dir")
