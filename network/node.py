@@ -63,23 +63,24 @@ class NodeNetwork:
         self._netlink: Netlink | None = None
         self._home = self._thread.submit(netns.current).result()
 
-    async def _do(self, function: Callable[[], Result]) -> Result:
+    async def call(self, function: Callable[[], Result]) -> Result:
+        """Call what talks to the kernel in the network's own thread, which is in the node's namespace."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
     async def start(self) -> None:
         """Make what is not there, adopt what is; pods that are attached notice nothing."""
-        await self._do(self._start)
+        await self.call(self._start)
 
     async def attach(self, owner_id: str, pid: int) -> str:
         """Give the network namespace of process `pid` its eth0 and return its address. The same again for one owner.
 
         Raises ipam.Exhausted, FileNotFoundError when the process is gone, or NetlinkError.
         """
-        return await self._do(lambda: self._attach(owner_id, pid))
+        return await self.call(lambda: self._attach(owner_id, pid))
 
     async def detach(self, owner_id: str) -> None:
         """Take the owner's address back. The wire goes with the pod's namespace."""
-        await self._do(lambda: self._book().release(owner_id))
+        await self.call(lambda: self._book().release(owner_id))
 
     def attached(self) -> dict[str, str]:
         """Who is attached, and at which address."""
@@ -90,11 +91,11 @@ class NodeNetwork:
 
         Raises NetlinkError after all were tried: a node that is not on this network segment cannot be routed to.
         """
-        await self._do(lambda: self._sync_routes(nodes))
+        await self.call(lambda: self._sync_routes(nodes))
 
     async def reset(self) -> None:
         """Remove everything: wires, bridge, routes, rules, the journal; forwarding as it was. Pods lose their eth0."""
-        await self._do(self._reset)
+        await self.call(self._reset)
 
     async def close(self) -> None:
         """Let go of threads and sockets; the network stays."""
@@ -106,7 +107,7 @@ class NodeNetwork:
                 self._addresses.close()
             self._netlink = self._addresses = None
 
-        await self._do(close)
+        await self.call(close)
         self._thread.shutdown()
         os.close(self._home)
 

@@ -38,11 +38,11 @@ class ServicePort:
 
     @property
     def key(self) -> Key:
-        """What makes two rows the same service port, whatever their backends."""
-        return (self.protocol, self.address or "", self.port, self.node_port or 0)
+        """What makes two rows the same service port, whatever their backends: protocol, address (or ""), port."""
+        return (self.protocol, self.address or "", self.port if self.address else self.node_port or 0)
 
 
-Key = tuple[str, str, int, int]
+Key = tuple[str, str, int]
 
 
 class Mode(Protocol):

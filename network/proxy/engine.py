@@ -1,0 +1,103 @@
+"""An epoll of its own under asyncio's loop: the loop hears of it once a batch, whatever number of sockets moved.
+
+asyncio pays per callback; here it pays per batch, by one `add_reader` on the epoll's descriptor, on asyncio's own loop
+and on uvloop alike. Sockets are registered once, edge-triggered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import select
+import socket
+from collections import deque
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+READ, WRITE, HANGUP = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP
+BROKEN = select.EPOLLERR | select.EPOLLHUP
+EDGE = select.EPOLLET
+_BATCH = 256
+
+Handler = Callable[[int], None]
+"""Called with the events of its socket. It must not raise for what a peer does."""
+
+
+class Engine:
+    """Who waits for which socket. To be made and used in the loop's thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Handler] = {}
+        self._closing: list[socket.socket] = []
+        self._again: deque[Callable[[], None]] = deque()
+        self._awake = False
+        loop.add_reader(self._epoll.fileno(), self._wake)
+
+    def add(self, one: socket.socket, events: int, handler: Handler) -> None:
+        fd = one.fileno()
+        self._handlers[fd] = handler
+        self._epoll.register(fd, events)
+
+    def drop(self, one: socket.socket) -> None:
+        """Close a socket. Its number is free only after the batch, so that no event meets the wrong handler."""
+        fd = one.fileno()
+        if fd >= 0 and self._handlers.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+        self._closing.append(one)
+        self._soon()
+
+    def pause(self, one: socket.socket, seconds: float, events: int) -> None:
+        """Do not listen to a socket for a while."""
+        self._epoll.modify(one.fileno(), 0)
+
+        def resume() -> None:
+            if one.fileno() in self._handlers:
+                self._epoll.modify(one.fileno(), events)
+
+        self.loop.call_later(seconds, resume)
+
+    def again(self, function: Callable[[], None]) -> None:
+        """Call `function` in a later batch: who has more to do lets the others have their turn first."""
+        self._again.append(function)
+        self._soon()
+
+    def _soon(self) -> None:
+        if not self._awake:
+            self._awake = True
+            self.loop.call_soon(self._wake)
+
+    def _wake(self) -> None:
+        self._awake = True
+        for _ in range(len(self._again)):
+            self._call(self._again.popleft())
+        for fd, events in self._epoll.poll(0, _BATCH):
+            handler = self._handlers.get(fd)
+            if handler is not None:
+                try:
+                    handler(events)
+                except Exception:
+                    logger.exception("a connection's handler failed")
+        for one in self._closing:
+            one.close()
+        self._closing.clear()
+        self._awake = False
+        if self._again:
+            self._soon()
+
+    def _call(self, function: Callable[[], None]) -> None:
+        try:
+            function()
+        except Exception:
+            logger.exception("a connection's handler failed")
+
+    def close(self) -> None:
+        if not self._epoll.closed:
+            self.loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
+        for one in self._closing:
+            one.close()
+        self._closing.clear()
+        self._handlers.clear()
