@@ -1,0 +1,61 @@
+"""What is not built is refused by its name, and asking for nothing of it is fine."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from procorch.objects import Object
+
+POD: Object = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "hello", "namespace": "default"},
+    "spec": {"containers": [{"name": "web", "image": "nginx"}]},
+}
+
+
+def pod(container: dict[str, Any] | None = None, **spec: Any) -> Object:
+    made = copy.deepcopy(POD)
+    made["spec"]["containers"][0].update(container or {})
+    made["spec"].update(spec)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("hostPID", True),
+        ("hostIPC", True),
+        ("shareProcessNamespace", True),
+        ("hostUsers", False),
+        ("runtimeClassName", "gvisor"),
+        ("resources", {"limits": {"cpu": "1"}}),
+    ],
+)
+def test_what_is_not_built_is_refused_by_its_name(enter, field: str, value: object) -> None:  # type: ignore[no-untyped-def]
+    _, problems = enter(pod(**{field: value}))
+
+    assert problems == [f"spec.{field}: Forbidden: not supported"]
+
+
+def test_asking_for_nothing_that_is_not_built_is_fine(enter) -> None:  # type: ignore[no-untyped-def]
+    quiet = {"hostPID": False, "hostIPC": False, "shareProcessNamespace": False, "hostUsers": True}
+
+    assert enter(pod({"securityContext": {"privileged": False}}, **quiet))[1] == []
+
+
+def test_a_container_that_asks_for_what_is_not_built(enter) -> None:  # type: ignore[no-untyped-def]
+    _, problems = enter(pod({"securityContext": {"privileged": True}, "volumeDevices": [{"name": "a"}]}))
+
+    assert problems == [
+        "spec.containers[0].volumeDevices: Forbidden: not supported",
+        "spec.containers[0].securityContext.privileged: Forbidden: not supported",
+    ]
+
+
+def test_a_windows_pod_finds_no_node_here(enter) -> None:  # type: ignore[no-untyped-def]
+    assert enter(pod(os={"name": "linux"}))[1] == []
+    assert enter(pod(os={"name": "windows"}))[1] == ["spec.os.name: Forbidden: not supported: nodes run Linux"]

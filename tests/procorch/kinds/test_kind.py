@@ -1,0 +1,148 @@
+"""No kind raises on an object of odd types: the structural check, and not a traceback, tells the client."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from procorch.kinds import KINDS, Column, Kind
+from procorch.kinds.metadata import validate_metadata
+from procorch.objects import Object
+
+SPEC: Object = {
+    "containers": [
+        {
+            "name": "a",
+            "image": "b",
+            "env": [{"name": "x", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+            "envFrom": [{"configMapRef": {"name": "c"}}],
+            "ports": [{"containerPort": 1, "name": "p"}],
+            "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": 1}},
+            "livenessProbe": {"httpGet": {"port": 1, "httpHeaders": [{"name": "a"}]}},
+            "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},
+            "volumeMounts": [{"name": "v", "mountPath": "/v"}],
+            "securityContext": {"capabilities": {"add": ["A"]}, "allowPrivilegeEscalation": False},
+        }
+    ],
+    "initContainers": [{"name": "i", "image": "b", "restartPolicy": "Always"}],
+    "volumes": [
+        {"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}, {"secret": {"name": "s"}}]}},
+        {"name": "w", "downwardAPI": {"items": [{"path": "p", "resourceFieldRef": {"resource": "limits.cpu"}}]}},
+    ],
+    "tolerations": [{"key": "a", "operator": "Exists"}],
+    "affinity": {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}]
+            }
+        },
+        "podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "podAffinityTerm": {}}]},
+    },
+    "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "a", "labelSelector": {"matchLabels": {"a": "b"}}}],
+    "dnsConfig": {"nameservers": ["10.0.0.1"], "searches": ["a"], "options": [{"name": "b"}]},
+    "schedulingGates": [{"name": "g"}],
+    "securityContext": {"sysctls": [{"name": "a.b", "value": "1"}], "supplementalGroups": [1]},
+}
+TEMPLATE = {"metadata": {"labels": {"a": "b"}}, "spec": SPEC}
+RICH: dict[str, Object] = {
+    "Pod": {
+        "spec": SPEC,
+        "status": {"podIP": "10.0.0.1", "containerStatuses": [{"state": {"waiting": {"reason": "a"}}}]},
+    },
+    "ReplicationController": {"spec": {"selector": {"a": "b"}, "template": TEMPLATE}, "status": {"replicas": 1}},
+    "ReplicaSet": {
+        "spec": {"selector": {"matchExpressions": [{"key": "a", "operator": "Exists"}]}, "template": TEMPLATE}
+    },
+    "Service": {
+        "spec": {
+            "ports": [{"port": 1, "targetPort": "a", "nodePort": 2}],
+            "clusterIPs": ["None"],
+            "externalIPs": ["1.1.1.1"],
+        },
+        "status": {"loadBalancer": {"ingress": [{"ip": "1.1.1.1"}]}},
+    },
+    "Node": {
+        "spec": {"taints": [{"key": "a", "effect": "NoSchedule"}], "podCIDRs": ["10.0.0.0/8"]},
+        "status": {
+            "capacity": {"cpu": 1},
+            "addresses": [{"type": "InternalIP", "address": "a"}],
+            "images": [{"names": ["a"]}],
+        },
+    },
+    "Endpoints": {"subsets": [{"addresses": [{"ip": "10.0.0.1"}], "ports": [{"port": 1}]}]},
+    "EndpointSlice": {"addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"]}], "ports": [{"port": 1}]},
+    "ConfigMap": {"data": {"a": "b"}, "binaryData": {"c": "ZA=="}, "immutable": True},
+    "Secret": {"data": {"a": "Yg=="}, "stringData": {"c": "d"}, "type": "kubernetes.io/dockercfg"},
+    "ServiceAccount": {"imagePullSecrets": [{"name": "a"}], "secrets": [{"name": "b"}]},
+    "Namespace": {"spec": {"finalizers": ["kubernetes"]}},
+    "Event": {
+        "involvedObject": {"namespace": "n", "name": "a"},
+        "eventTime": "x",
+        "series": {"count": 1},
+        "source": {},
+    },
+    "Lease": {"spec": {"leaseDurationSeconds": 1, "leaseTransitions": 1}},
+    "CertificateSigningRequest": {"spec": {"request": "YQ==", "usages": ["any"], "signerName": "a.b/c"}, "status": {}},
+    "Image": {"spec": {"patterns": ["a"], "root": "host", "env": [{"name": "a"}], "user": "1:1"}},
+}
+ODD = st.sampled_from(
+    [None, True, 0, -1, 10**30, 1.5, "", "x", "\x00é", [], [None], [[]], ["a", 1], {}, {"a": None}, {"": []}]
+)
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path] * bool(path) + [found for step, one in steps for found in _paths(one, (*path, step))]
+
+
+@pytest.mark.parametrize("kind", list(KINDS), ids=lambda kind: kind.name)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_odd_types_do_not_raise(kind: Kind, data: st.DataObject) -> None:
+    good = {
+        "apiVersion": kind.api_version,
+        "kind": kind.name,
+        "metadata": {"name": "a", "namespace": "n", "labels": {"a": "b"}},
+        **RICH[kind.name],
+    }
+    obj = copy.deepcopy(good)
+    for path in data.draw(st.lists(st.sampled_from(_paths(good)), min_size=1, max_size=3)):
+        if path not in _paths(obj):
+            continue
+        here: Any = obj
+        for step in path[:-1]:
+            here = here[step]
+        here[path[-1]] = copy.deepcopy(data.draw(ODD))
+
+    kind.default(obj)
+    kind.admit(obj)
+    for old in (None, good):
+        kind.prepare(obj, old)
+        validate_metadata(kind, obj, old)
+        list(kind.validate(obj, old))
+    list(kind.validate(good, obj))
+    kind.heartbeat(good, obj)
+    if kind.grace is not None:
+        kind.grace(obj)
+    for column in kind.columns:
+        column.cell(obj, 0.0)
+    for field in kind.fields or ():
+        kind.field_text(obj, field)
+
+
+def test_urls_and_keys() -> None:
+    kind = KINDS["ReplicaSet"]
+
+    assert kind.path("n", "web", "scale") == "/apis/apps/v1/namespaces/n/replicasets/web/scale"
+    assert kind.store_key("n", "web") == "/registry/apps/replicasets/n/web"
+    assert KINDS["Node"].path("n", "a") == "/api/v1/nodes/a"
+
+
+def test_a_number_that_is_missing_shows_as_nought_and_other_values_as_nothing() -> None:
+    assert Column("A", ".spec.a", "integer").cell({}, 0.0) == 0
+    assert Column("A", ".spec.a").cell({}, 0.0) == ""
+    assert Column("A", ".spec.a").cell({"spec": {"a": 5}}, 0.0) == "5"
