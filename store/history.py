@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from store.dialects import Dialect
-from store.errors import Compacted
+from store.errors import Compacted, Unavailable
 from store.rows import Event, Row, following
 from store.schema import changes, newest_at, state
 
@@ -22,10 +22,13 @@ class History:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._engine = dialect.engine()
+        self._closed = False
         self._threads = ThreadPoolExecutor(4, "store-reader")
 
     async def read(self, question: Callable[[Connection], T]) -> T:
         """Asks in a thread. Raises the dialect's LogError for the database's errors."""
+        if self._closed:
+            raise Unavailable("the log is closed")
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, question)
 
     def _ask(self, question: Callable[[Connection], T]) -> T:
@@ -35,9 +38,10 @@ class History:
         except SQLAlchemyError as error:
             raise self._dialect.failure(error) from error
 
-    def close(self) -> None:
-        """Waits for reads under way."""
-        self._threads.shutdown()
+    async def close(self) -> None:
+        """Waits for reads under way; later ones are refused."""
+        self._closed = True
+        await asyncio.to_thread(self._threads.shutdown)
         self._engine.dispose()
 
 

@@ -58,7 +58,7 @@ class Log:
         try:
             known, (last, moment), rows = await past.read(_everything)
         except BaseException:
-            await asyncio.to_thread(past.close)
+            await past.close()
             await asyncio.to_thread(dialect.close)
             raise
         log = cls(dialect, past, clock, max(last, known.get("reserved", 0)), moment, rows, reserved)
@@ -236,8 +236,9 @@ class Log:
         issued = self._issued
         with contextlib.suppress(LogError):  # then the next life skips what was set aside
             await self._writer.perform(lambda session: session.remember(reserved=issued))
-        for part in (self._writer.stop, self._past.close, self._dialect.close):
-            await asyncio.to_thread(part)
+        await self._writer.stop()
+        await self._past.close()
+        await asyncio.to_thread(self._dialect.close)
 
     # --- the way of an append: _waiting → _begin → the writer's thread → _finish
 

@@ -90,15 +90,19 @@ def sweep_end() -> Select[Any]:
 
 
 def newest_at(revision: int, *keys: ColumnElement[bool]) -> Select[Any]:
-    """The live row, as of a revision, of every key for which the conditions on `changes` hold."""
-    found = (
-        select(func.max(changes.c.revision).label("revision"))
-        .where(changes.c.revision <= revision, *keys)
-        .group_by(changes.c.key)
-        .subquery()
+    """The live row, as of a revision, of every key for which the conditions on `changes` hold.
+
+    Written so that the index gives the rows in order of the keys and a LIMIT ends the scan.
+    """
+    later = changes.alias("later")
+    last = (
+        select(func.max(later.c.revision))
+        .where(later.c.key == changes.c.key, later.c.revision <= revision)
+        .correlate(changes)
+        .scalar_subquery()
     )
     columns = (changes.c.key, changes.c.value, changes.c.revision, changes.c.created)
-    return select(*columns).join(found, found.c.revision == changes.c.revision).where(changes.c.value.is_not(None))
+    return select(*columns).where(*keys, changes.c.revision == last, changes.c.value.is_not(None))
 
 
 class Text(NamedTuple):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from store.dialects import Dialect, Session
-from store.errors import LogError
+from store.errors import LogError, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +28,17 @@ class Writer:
         self._dialect = dialect
         self._loop = loop
         self._jobs: queue.SimpleQueue[tuple[Job, Done] | None] = queue.SimpleQueue()
+        self._stopped = False
+        self._trouble = ""  # of the last job: told once when it comes and once when it is over
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
     def submit(self, job: Job, done: Done) -> None:
         """done(result, error): called on the loop; one of the two is None."""
-        self._jobs.put((job, done))
+        if self._stopped:
+            self._loop.call_soon(done, None, Unavailable("the log is closed"))
+        else:
+            self._jobs.put((job, done))
 
     async def perform(self, job: Job) -> Any:
         """Runs a job and returns what it does, or raises its LogError."""
@@ -50,10 +55,11 @@ class Writer:
         self.submit(job, done)
         return await answer
 
-    def stop(self) -> None:
-        """Waits for the jobs before it; call it from another thread than the loop's."""
+    async def stop(self) -> None:
+        """Ends the thread after the jobs that are there; later ones are refused."""
+        self._stopped = True
         self._jobs.put(None)
-        self._thread.join()
+        await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
         session: Session | None = None
@@ -67,12 +73,20 @@ class Writer:
             except Exception as problem:  # whatever it was, its callers must get an answer and the thread must go on
                 error = self._dialect.failure(problem)
                 error.__cause__ = problem
-                logger.warning("store: a write failed", extra={"error": str(error)})
                 _drop(session)
                 session = None
+            self._tell(str(error or ""))
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
                 self._loop.call_soon_threadsafe(done, result, error)
         _drop(session)
+
+    def _tell(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            if trouble:
+                logger.warning("store: writes fail", extra={"error": trouble})
+            else:
+                logger.warning("store: writes succeed again")
 
 
 def _drop(session: Session | None) -> None:

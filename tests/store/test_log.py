@@ -259,8 +259,11 @@ async def test_a_closed_log_finishes_what_waits_and_takes_no_more(path: Path):
     await log.close()
 
     assert len(await appends) == 600
+    for late in (log.append(Write("/late", b"x")), log.at("/0", 1), log.compact(1), log.forget("/0")):
+        with pytest.raises(Unavailable):
+            await late
     with pytest.raises(Unavailable):
-        await log.append(Write("/late", b"x"))
+        log.note(Write("/late", b"x"))
 
 
 async def test_a_caller_that_gave_up_before_its_turn_has_changed_nothing(log: Log):

@@ -1,0 +1,51 @@
+import asyncio
+
+from store import Conflict, Row, Unavailable, Write
+from store.batch import BYTES, WRITES, Batch, Pending
+
+THERE = {"/a": Row("/a", b"old", 3, 1)}
+
+
+def batch() -> Batch:
+    return Batch(10, 5_000, THERE.get)
+
+
+def pending(*writes: Write) -> Pending:
+    return Pending(writes, asyncio.get_running_loop().create_future())
+
+
+async def test_a_conflict_with_what_is_durable_is_answered_at_once():
+    made, late = batch(), pending(Write("/a", b"new", 2))
+    made.admit(late)
+
+    assert isinstance(late.answer.exception(), Conflict)
+    assert (made.rows, made.refused, made.last) == ([], [], 10)
+
+
+async def test_a_conflict_with_the_batch_waits_for_the_batch():
+    made, first, second = batch(), pending(Write("/a", b"1", 3)), pending(Write("/a", b"2", 3))
+    made.admit(first)
+    made.admit(second)
+    waits = not second.answer.done()
+    made.answer(Unavailable("locked"))
+
+    assert waits
+    assert isinstance(first.answer.exception(), Unavailable)
+    assert isinstance(second.answer.exception(), Unavailable)
+
+
+async def test_rows_events_and_what_keys_will_hold_agree():
+    made = batch()
+    made.admit(pending(Write("/a", b"1"), Write("/b", b"1"), Write("/b", None)))
+
+    assert made.rows == [(11, "/a", b"1", 1, 5_000), (12, "/b", b"1", 12, 5_000), (13, "/b", None, 12, 5_000)]
+    assert [event.previous for event in made.events] == [THERE["/a"], None, Row("/b", b"1", 12, 12)]
+    assert made.staged == {"/a": Row("/a", b"1", 11, 1), "/b": None}
+
+
+async def test_a_batch_is_full_by_writes_or_by_bytes():
+    many, large = batch(), batch()
+    many.admit(pending(*(Write("/x", b"") for _ in range(WRITES))))
+    large.admit(pending(Write("/x", bytes(BYTES))))
+
+    assert many.is_full and large.is_full and not batch().is_full
