@@ -1,0 +1,369 @@
+"""What the API speaks, for its clients: OpenAPI v2 whole, and v3 one document a group version.
+
+kubectl reads it to explain fields, to merge patches, and to learn from the patch operations' parameters whether the
+server checks fields itself (`fieldValidation`). The documents are made of the field tables, when they are first asked
+for; descriptions are not in the tables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+
+from procorch.api import openapi_binary
+from procorch.api.request import JSON, Request, Response
+from procorch.kinds import schema
+from procorch.kinds.kind import Kind
+from procorch.kinds.schema import Definition, Field, Type
+from procorch.objects import Object
+
+VERSION = "v1.37.0"
+V2_BINARY = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+_META = "io.k8s.apimachinery.pkg.apis.meta.v1."
+_INFO = {"title": "Kubernetes", "version": VERSION}
+_WRITE_OPTIONS = ("dryRun", "fieldManager", "fieldValidation", "pretty")
+_PATCH_TYPES = ("application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json",
+                "application/strategic-merge-patch+json")  # fmt: skip
+#: definitions that operations use beside the kinds' own
+_GENERAL = (_META + "DeleteOptions", _META + "Status", _META + "WatchEvent", _META + "APIResourceList",
+            _META + "APIGroup")  # fmt: skip
+#: what a subresource takes and gives, where it is not the kind itself
+_SUBRESOURCES = {
+    "scale": ("autoscaling", "v1", "Scale"),
+    "binding": ("", "v1", "Binding"),
+    "eviction": ("policy", "v1", "Eviction"),
+    "token": ("authentication.k8s.io", "v1", "TokenRequest"),
+}
+_SCALARS: dict[str, tuple[str, str]] = {
+    "string": ("string", ""),
+    "bool": ("boolean", ""),
+    "int32": ("integer", "int32"),
+    "int64": ("integer", "int64"),
+    "uint32": ("integer", "int64"),
+    "double": ("number", "double"),
+    "bytes": ("string", "byte"),
+}
+#: types that have a definition of their own in the documents, though the field tables know them as scalars
+_NAMED = {
+    "time": _META + "Time",
+    "microtime": _META + "MicroTime",
+    "duration": _META + "Duration",
+    "fields": _META + "FieldsV1",
+    "raw": "io.k8s.apimachinery.pkg.runtime.RawExtension",
+    "intstr": "io.k8s.apimachinery.pkg.util.intstr.IntOrString",
+    "quantity": "io.k8s.apimachinery.pkg.api.resource.Quantity",
+}
+_FORMS: dict[str, Object] = {
+    _NAMED["time"]: {"type": "string", "format": "date-time"},
+    _NAMED["microtime"]: {"type": "string", "format": "date-time"},
+    _NAMED["duration"]: {"type": "string"},
+    _NAMED["fields"]: {"type": "object"},
+    _NAMED["raw"]: {"type": "object"},
+}
+_EITHER = {
+    _NAMED["intstr"]: ({"type": "string", "format": "int-or-string"},
+                       {"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}),
+    _NAMED["quantity"]: ({"type": "string"}, {"oneOf": [{"type": "string"}, {"type": "number"}]}),
+}  # fmt: skip
+
+
+def etag(document: bytes) -> str:
+    """A strong ETag for the bytes, quotes included."""
+    return f'"{hashlib.sha512(document).hexdigest()[:64].upper()}"'
+
+
+class OpenAPI:
+    """The documents for these kinds; each is made once, when it is first asked for."""
+
+    def __init__(self, kinds: Iterable[Kind]) -> None:
+        self._kinds = tuple(kinds)
+        self._v3: dict[str, bytes] = {}
+        self._tags: dict[int, str] = {}
+
+    def v2(self) -> bytes:
+        """Swagger 2.0, as JSON."""
+        return self._v2_json
+
+    def v2_proto(self) -> bytes:
+        """The same as gnostic's protobuf message (kubectl before 1.21, and client-go's OpenAPISchema)."""
+        return self._v2_binary
+
+    def v3_index(self) -> bytes:
+        """Where the documents are; their URLs change with their contents."""
+        return self._index
+
+    def v3(self, group_version: str) -> bytes | None:
+        """The document of `v1` or `apps/v1`."""
+        if group_version not in self._v3:
+            kinds = [kind for kind in self._kinds if kind.api_version == group_version]
+            if not kinds:
+                return None
+            self._v3[group_version] = orjson.dumps(_v3_document(kinds))
+        return self._v3[group_version]
+
+    def answer(self, request: Request) -> Response:
+        """GET /openapi/v2, /openapi/v3 and below."""
+        accept = request.headers.get("accept", "")
+        path = unquote(request.path).rstrip("/")
+        if path == "/openapi/v2":
+            binary = "com.github.proto-openapi" in accept.partition(",")[0]
+            document, media = (self.v2_proto(), V2_BINARY) if binary else (self.v2(), JSON)
+        elif path == "/openapi/v3":
+            document, media = self.v3_index(), JSON
+        else:
+            prefix, _, version = path.removeprefix("/openapi/v3/").partition("/")
+            found = self.v3(version) if prefix in ("api", "apis") else None
+            if found is None:
+                return Response(404, {"Content-Type": "text/plain; charset=utf-8"}, b"404 page not found\n")
+            document, media = found, JSON
+        tag = self._tags.setdefault(id(document), etag(document))  # each document lives as long as this object
+        headers = {"ETag": tag, "Vary": "Accept", "Content-Type": media}
+        if "hash" in request.query:
+            headers["Cache-Control"] = "public, immutable"
+        if tag in request.headers.get("if-none-match", ""):
+            return Response(304, headers)
+        return Response(200, headers, document)
+
+    @cached_property
+    def _v2_json(self) -> bytes:
+        return orjson.dumps(_v2_document(self._kinds))
+
+    @cached_property
+    def _v2_binary(self) -> bytes:
+        return openapi_binary.encode(_v2_document(self._kinds))
+
+    @cached_property
+    def _index(self) -> bytes:
+        paths = {}
+        for version in dict.fromkeys(kind.api_version for kind in self._kinds):
+            digest = etag(self.v3(version) or b"").strip('"')
+            where = f"{'apis' if '/' in version else 'api'}/{version}"
+            paths[where] = {"serverRelativeURL": f"/openapi/v3/{where}?hash={digest}"}
+        return orjson.dumps({"paths": paths})
+
+
+# --- schemas ---------------------------------------------------------------------------------------------------------
+
+
+def _definitions_of(kinds: Iterable[Kind]) -> Iterator[str]:
+    for kind in kinds:
+        for name in (kind.name, f"{kind.name}List"):
+            try:
+                yield schema.name_of(kind.group, kind.version, name)
+            except KeyError:
+                continue
+        for subresource in kind.subresources:
+            if subresource in _SUBRESOURCES:
+                yield schema.name_of(*_SUBRESOURCES[subresource])
+
+
+def _reachable(roots: Iterable[str]) -> list[str]:
+    """The names of all definitions that these lead to."""
+    found: dict[str, None] = {}
+    todo = list(roots)
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        found[name] = None
+        if name in _FORMS or name in _EITHER:
+            continue
+        for one in schema.definition(name).fields.values():
+            type_ = one.type
+            while type_.of is not None:
+                type_ = type_.of
+            if target := type_.name or _NAMED.get(type_.form):
+                todo.append(target)
+    return sorted(found)
+
+
+def _schema_of(type_: Type, refer: Callable[[str], Object]) -> Object:
+    if type_.form == "list" and type_.of is not None:
+        return {"type": "array", "items": _schema_of(type_.of, refer)}
+    if type_.form == "map" and type_.of is not None:
+        return {"type": "object", "additionalProperties": _schema_of(type_.of, refer)}
+    if name := type_.name or _NAMED.get(type_.form, ""):
+        return refer(name)
+    if type_.form not in _SCALARS:
+        return {}
+    kind, form = _SCALARS[type_.form]
+    return {"type": kind, "format": form} if form else {"type": kind}
+
+
+def _property(one: Field, refer: Callable[[str], Object], *, wrap: bool) -> Object:
+    """wrap: OpenAPI 3.0 lets nothing stand beside a $ref, so it goes into an allOf."""
+    result = _schema_of(one.type, refer)
+    beside: Object = {}
+    if one.enum:
+        beside["enum"] = list(one.enum)
+    if one.default is not None:
+        beside["default"] = one.default
+    if one.format:
+        beside["format"] = one.format
+    if one.list_type:
+        beside["x-kubernetes-list-type"] = one.list_type
+    if one.list_map_keys:
+        beside["x-kubernetes-list-map-keys"] = list(one.list_map_keys)
+    if one.map_type:
+        beside["x-kubernetes-map-type"] = one.map_type
+    if one.patch_strategy:
+        beside["x-kubernetes-patch-strategy"] = ",".join(one.patch_strategy)
+    if one.merge_key:
+        beside["x-kubernetes-patch-merge-key"] = one.merge_key
+    if beside and wrap and "$ref" in result:
+        result = {"allOf": [result]}
+    return {**result, **beside}
+
+
+def _definition(it: Definition, refer: Callable[[str], Object], served: set[tuple[str, str]], *, wrap: bool) -> Object:
+    result: Object = {
+        "type": "object",
+        "properties": {name: _property(one, refer, wrap=wrap) for name, one in it.fields.items()},
+    }
+    required = [name for name, one in it.fields.items() if one.required]
+    if required:
+        result["required"] = required
+    if it.map_type:
+        result["x-kubernetes-map-type"] = it.map_type
+    if it.unions:
+        result["x-kubernetes-unions"] = it.unions
+    kinds = [it.kind] if it.kind else []
+    if it.name in (_META + "DeleteOptions", _META + "WatchEvent"):
+        kinds = [(group, version, it.name.rpartition(".")[2]) for group, version in sorted(served)]
+    elif it.name == _META + "Status":
+        kinds = [("", "v1", "Status")]
+    if kinds:
+        rows = [{"group": group, "version": version, "kind": kind} for group, version, kind in kinds]
+        result["x-kubernetes-group-version-kind"] = rows
+    return result
+
+
+def _schemas(kinds: Iterable[Kind], prefix: str, *, third: bool) -> Object:
+    """Every schema these kinds need, by name."""
+    kinds = tuple(kinds)
+    served = {(kind.group, kind.version) for kind in kinds} | {("", "v1")}
+
+    def refer(name: str) -> Object:
+        return {"$ref": prefix + name}
+
+    result: Object = {}
+    for name in _reachable((*_definitions_of(kinds), *_GENERAL)):
+        if name in _FORMS:
+            result[name] = _FORMS[name]
+        elif name in _EITHER:
+            result[name] = _EITHER[name][third]
+        else:
+            result[name] = _definition(schema.definition(name), refer, served, wrap=third)
+    return result
+
+
+# --- operations ------------------------------------------------------------------------------------------------------
+
+
+def _gvk(group: str, version: str, kind: str) -> Object:
+    return {"group": group, "version": version, "kind": kind}
+
+
+def _operations(kind: Kind) -> Iterator[tuple[str, list[tuple[str, str, tuple[str, str, str]]]]]:
+    """Path templates, each with rows of HTTP method, action, and the kind that is meant."""
+    own = (kind.group, kind.version, kind.name)
+    items = kind.path("{namespace}" if kind.namespaced else None)
+    one = f"{items}/{{name}}"
+    on_items = {"list": ("get", "list"), "create": ("post", "post"), "deletecollection": ("delete", "deletecollection")}
+    on_one = {"get": ("get", "get"), "update": ("put", "put"), "patch": ("patch", "patch"),
+              "delete": ("delete", "delete")}  # fmt: skip
+    yield items, [(*row, own) for verb, row in on_items.items() if verb in kind.verbs]
+    yield one, [(*row, own) for verb, row in on_one.items() if verb in kind.verbs]
+    if kind.namespaced and "list" in kind.verbs:
+        yield kind.path(), [("get", "list", own)]
+    for name in kind.subresources:
+        meant = _SUBRESOURCES.get(name, own)
+        if name in ("binding", "eviction", "token"):
+            yield f"{one}/{name}", [("post", "post", meant)]
+        elif name == "log":
+            yield f"{one}/{name}", [("get", "get", own)]
+        else:
+            yield f"{one}/{name}", [("get", "get", meant), ("put", "put", meant), ("patch", "patch", meant)]
+
+
+def _parameter(name: str, place: str, *, third: bool, type_: str = "string") -> Object:
+    required = {"required": True} if place == "path" else {}
+    typed: Object = {"schema": {"type": type_, "uniqueItems": True}} if third else {"type": type_, "uniqueItems": True}
+    return {"name": name, "in": place, **required, **typed}
+
+
+def _path_parameters(path: str, *, third: bool) -> list[Object]:
+    return [_parameter(step[1:-1], "path", third=third) for step in path.split("/") if step.startswith("{")]
+
+
+def _query_of(method: str, action: str) -> tuple[str, ...]:
+    if method in ("post", "put"):
+        return _WRITE_OPTIONS
+    if method == "patch":
+        return (*_WRITE_OPTIONS, "force")
+    if action in ("list", "deletecollection"):
+        return ("continue", "fieldSelector", "labelSelector", "limit", "pretty", "resourceVersion", "watch")
+    return ("pretty",)
+
+
+def _operation_id(path: str, action: str) -> str:
+    return action + "".join(step.strip("{}").title().replace(".", "").replace("-", "") for step in path.split("/"))
+
+
+def _operation(kind: Kind, path: str, row: tuple[str, str, tuple[str, str, str]], *, third: bool) -> Object:
+    method, action, meant = row
+    parameters = [_parameter(name, "query", third=third) for name in _query_of(method, action)]
+    result: Object = {
+        "operationId": _operation_id(path, action),
+        "tags": [f"{kind.group.partition('.')[0] or 'core'}_{kind.version}"],
+        "x-kubernetes-action": action,
+        "x-kubernetes-group-version-kind": _gvk(*meant),
+        "parameters": parameters,
+        "responses": {"200": {"description": "OK"}, "401": {"description": "Unauthorized"}},
+    }
+    name = schema.name_of(*meant) if method in ("post", "put") else _META + "Patch"
+    if method in ("post", "put", "patch"):
+        types = _PATCH_TYPES if method == "patch" else ("*/*",)
+        inner = {"type": "object"} if method == "patch" else {
+            "$ref": ("#/components/schemas/" if third else "#/definitions/") + name
+        }  # fmt: skip
+        if third:
+            result["requestBody"] = {"content": {media: {"schema": inner} for media in types}, "required": True}
+        else:
+            result["consumes"] = list(types)
+            result["parameters"] = [{"name": "body", "in": "body", "required": True, "schema": inner}, *parameters]
+    return result
+
+
+def _paths(kinds: Iterable[Kind], *, third: bool) -> Object:
+    result: Object = {}
+    for kind in kinds:
+        for path, rows in _operations(kind):
+            item: Object = {row[0]: _operation(kind, path, row, third=third) for row in rows}
+            if parameters := _path_parameters(path, third=third):
+                item["parameters"] = parameters
+            result.setdefault(path, {}).update(item)
+    return result
+
+
+def _v2_document(kinds: tuple[Kind, ...]) -> Object:
+    return {
+        "swagger": "2.0",
+        "info": _INFO,
+        "paths": _paths(kinds, third=False),
+        "definitions": _schemas(kinds, "#/definitions/", third=False),
+    }
+
+
+def _v3_document(kinds: list[Kind]) -> Any:
+    return {
+        "openapi": "3.0.0",
+        "info": _INFO,
+        "paths": _paths(kinds, third=True),
+        "components": {"schemas": _schemas(kinds, "#/components/schemas/", third=True)},
+    }
