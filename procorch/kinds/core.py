@@ -61,7 +61,7 @@ def validate_service_account(account: Object, old: Object | None) -> Iterator[Ca
 
 SERVICE_ACCOUNT = Kind(
     "ServiceAccount", "serviceaccounts",
-    short_names=("sa",),
+    short_names=("sa",), subresources=("token",),
     validate=validate_service_account,
     columns=(NAME, Column("Secrets", lambda obj, now: len(rows(obj.get("secrets"))), "integer"), AGE),
 )  # fmt: skip

@@ -166,7 +166,8 @@ def _slice_ports(slice_: Object, now: float) -> str:
     ports = rows(slice_.get("ports"))
     if not ports:
         return "<unset>"
-    return _more([str(port["port"]) if port.get("port") is not None else "*" for port in ports])
+    shown = [next(one for one in (port.get("port"), port.get("name"), "*") if one is not None) for port in ports]
+    return _more([str(one) for one in shown]) or "<unset>"
 
 
 def _slice_addresses(slice_: Object, now: float) -> str:

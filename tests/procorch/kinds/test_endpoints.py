@@ -122,6 +122,6 @@ def test_a_slices_columns_are_kubectls() -> None:
     seen = slice_({"addresses": ["10.0.0.1"]}, {"addresses": ["10.0.0.2"]}, ports=[{"port": 80}, {"name": "a"}])
 
     assert [column.cell(seen, 0.0) for column in columns] == [
-        "web-1", "IPv4", "80,*", "10.0.0.1,10.0.0.2", "<unknown>",
+        "web-1", "IPv4", "80,a", "10.0.0.1,10.0.0.2", "<unknown>",
     ]  # fmt: skip
     assert [column.cell(slice_(), 0.0) for column in columns][2:4] == ["<unset>", "<unset>"]
