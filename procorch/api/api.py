@@ -249,8 +249,8 @@ class Api:
         assert route.kind is not None
         fields = Fields.asked(request.query)
         dry_run = self.is_dry_run(request)
-        entry, created = await self.rest.patch(route, request, fields, dry_run=dry_run)
-        return self._render(route.kind, entry, request, 201 if created else 200, fields)
+        entry = await self.rest.patch(route, request, fields, dry_run=dry_run)
+        return self._render(route.kind, entry, request, 200, fields)
 
     async def _delete(self, route: Route, request: Request, user: User) -> Response:
         kind = route.kind

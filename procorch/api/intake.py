@@ -20,6 +20,7 @@ class Fields:
 
     mode: str = "Warn"
     warnings: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
 
     @classmethod
     def asked(cls, query: Mapping[str, str]) -> Fields:
@@ -47,11 +48,12 @@ class Fields:
             raise BadRequest.of(
                 f'{kind.name} in version "{kind.version}" cannot be handled as a {kind.name}: {first.message}'
             )
-        if problems.unknown:
-            self.note(kind, [f'unknown field "{path}"' for path in problems.unknown], patch)
-            schema.prune(kind, obj)
+        problems.prune()
+        messages = [f'duplicate field "{path}"' for path in self.duplicates]
+        messages += [f'unknown field "{path}"' for path in problems.unknown]
+        self._note(kind, messages, patch)
 
-    def note(self, kind: Kind, messages: list[str], patch: bytes | None = None) -> None:
+    def _note(self, kind: Kind, messages: list[str], patch: bytes | None = None) -> None:
         """What is not an error unless the client is strict. Raises BadRequest; for a patch Invalid."""
         if self.mode == "Warn":
             self.warnings += messages
@@ -64,7 +66,9 @@ class Fields:
 
 def read(request: Request, kind: Kind, fields: Fields) -> Object:
     """The request's body as an object of this kind. Raises BadRequest, UnsupportedMediaType."""
-    obj = body.decode(request.headers.get("content-type", ""), request.body)
+    fields.duplicates = []
+    wanted = None if fields.mode == "Ignore" else fields.duplicates
+    obj = body.decode(request.headers.get("content-type", ""), request.body, wanted)
     return typed(obj, kind.api_version, kind.name)
 
 

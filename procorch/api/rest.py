@@ -87,8 +87,8 @@ class Rest:
         encoded = orjson.dumps(obj)
         return await self.change(route, lambda old: decode(encoded), dry_run=dry_run)
 
-    async def patch(self, route: Route, request: Request, fields: Fields, *, dry_run: bool) -> tuple[Entry, bool]:
-        """The object, and whether an apply has created it. Raises NotFound, Conflict, Invalid, BadRequest."""
+    async def patch(self, route: Route, request: Request, fields: Fields, *, dry_run: bool) -> Entry:
+        """PATCH. Raises NotFound, Conflict, Invalid, BadRequest, UnsupportedMediaType."""
         kind = _kind(route)
         assert route.name is not None
         name, content_type = route.name, request.headers.get("content-type", "")
@@ -104,16 +104,7 @@ class Rest:
             fields.settle(kind, obj, request.body)
             return obj
 
-        if content_type.startswith("application/apply-patch") and not self._exists(kind, route.namespace, name):
-            shell = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": name}}
-            obj = apply_patch(content_type, shell, request.body, kind)
-            intake.typed(obj, kind.api_version, kind.name)
-            metadata.check_name(obj, name)
-            try:
-                return await self.create(route, obj, fields, dry_run=dry_run), True
-            except AlreadyExists:
-                pass
-        return await self.change(route, patched, dry_run=dry_run), False
+        return await self.change(route, patched, dry_run=dry_run)
 
     async def change(self, route: Route, change: Change, *, dry_run: bool = False) -> Entry:
         """Reads, changes a private copy, checks and appends; again where another writer was quicker.
@@ -184,9 +175,6 @@ class Rest:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(entry)) for entry in found]
         return [entry for task in tasks if (entry := task.result()) is not None]
-
-    def _exists(self, kind: Kind, namespace: str | None, name: str) -> bool:
-        return (f"{namespace}/{name}" if kind.namespaced else name) in self._cache.shelf(kind).entries
 
     def _successor(self, kind: Kind, obj: Object, old: Object, subresource: str) -> Object:
         metadata.succeed(kind, obj, old, subresource)

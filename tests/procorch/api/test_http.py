@@ -122,7 +122,6 @@ async def test_a_body_that_never_comes_is_504(served, monkeypatch):
         pytest.param("GET", "/api/v1/namespaces/default/pods/%ff", 400, id="a path that is no UTF-8"),
         pytest.param("GET", "/api/v1/namespaces/default/pods/a%2fstatus", 404, id="a slash stays in its segment"),
         pytest.param("GET", "/api/v1/namespaces/default/pods/%2e%2e", 400, id="no way upwards"),
-        pytest.param("GET", "/openapi/v3/none", 404, id="no such schema"),
     ],
 )
 async def test_what_leads_nowhere_says_so_as_a_status(admin, method, path, status):
