@@ -195,7 +195,7 @@ def _agents(options: Options, address: str, token: str, stack: ExitStack) -> lis
 
     data = options.data_dir
     environment = {"PROCORCH_TOKEN": token}
-    common = ["--server", f"https://{address}:{options.port}", "--pods", str(options.pods)]
+    common = ["--server", f"https://{address}:{options.port}", "--pods", str(options.pods), "--hide", str(data)]
     if not options.nodes:
         argv = [sys.executable, "-m", "cli", "agent", "--data-dir", str(data / "node"), "--node-ip", address, *common]
         return [Program("agent", argv, data / "log/agent.log", environment)]
