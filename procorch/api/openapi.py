@@ -23,7 +23,8 @@ from procorch.kinds.schema import Definition, Field, Type
 from procorch.objects import Object
 
 VERSION = "v1.37.0"
-V2_BINARY = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+#: what answers v2@v1.0: an @ is in no media type that Go can read
+V2_BINARY = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _INFO = {"title": "Kubernetes", "version": VERSION}
 _WRITE_OPTIONS = ("dryRun", "fieldManager", "fieldValidation", "pretty")

@@ -85,7 +85,7 @@ def _parameter(number: int, of: Mapping[str, Any]) -> bytes:
     """A ParametersItem around a Parameter, around one of its kinds."""
     if of["in"] == "body":
         body = _text(2, of["name"]) + _text(3, "body") + _truth(4, of["required"])
-        inner = delimited(1, body + delimited(5, delimited(1, _schema(of["schema"]))))
+        inner = delimited(1, body + delimited(5, _schema(of["schema"])))
     else:
         needed, place = _truth(1, of.get("required", False)), 4 if of["in"] == "path" else 3
         # From the fifth field on a query parameter has one more (allow_empty_value) than one in the path.
