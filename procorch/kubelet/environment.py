@@ -134,8 +134,8 @@ def resource_value(pod: Object, name: str, resource: str, divisor: str, facts: F
 async def _all_of(pod: Object, source: Mapping[str, Any], find: Find) -> dict[str, str]:
     namespace = pod["metadata"]["namespace"]
     prefix = source.get("prefix") or ""
-    for kind, field in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
-        if (reference := source.get(field)) is not None:
+    for kind, reference_name in (("ConfigMap", "configMapRef"), ("Secret", "secretRef")):
+        if (reference := source.get(reference_name)) is not None:
             found = await optional(find, kind, namespace, reference)
             values = {} if found is None else texts_of(found)
             return {prefix + key: value for key, value in values.items() if not env_name(prefix + key)}
@@ -151,8 +151,8 @@ async def _value_from(
     if (row := source.get("resourceFieldRef")) is not None:
         name = row.get("containerName") or container["name"]
         return resource_value(pod, name, row["resource"], row.get("divisor") or "", facts)
-    for kind, field in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
-        if (row := source.get(field)) is not None:
+    for kind, reference_name in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
+        if (row := source.get(reference_name)) is not None:
             namespace = pod["metadata"]["namespace"]
             found = await optional(find, kind, namespace, row)
             value = None if found is None else texts_of(found).get(row["key"])

@@ -31,8 +31,8 @@ class Target:
     attempt: int
     launch: Launch
     address: str
-    capabilities: Capabilities = Capabilities()
-    no_new_privs: bool = True
+    capabilities: Capabilities
+    no_new_privs: bool
 
 
 async def ask(handler: Mapping[str, Any], target: Target, timeout: float) -> tuple[bool, str]:

@@ -41,7 +41,7 @@ class KubeletConfig:
     cluster_ca: bytes
     allocatable: Mapping[str, str]
     memory_capacity: int
-    dns: Dns = Dns()
+    dns: Dns
 
 
 class Kubelet:

@@ -77,9 +77,9 @@ class NodeReporter:
             self._config, self._measure(), self._info, old, now,
             images=list(self._images.values()), problem=self._problem(),
         )  # fmt: skip
-        if self._status is not None and _steady(self._status) == _steady(status):
-            if now - self._reported_at < REPORT_SECONDS:
-                return
+        fresh = now - self._reported_at < REPORT_SECONDS
+        if fresh and self._status is not None and _steady(self._status) == _steady(status):
+            return
         patch = {name: value for name, value in difference(old, status).items() if name in status}
         self.node = await self._client.patch("Node", self._config.name, {"status": patch}, subresource="status")
         self._events_of(self._status, status)

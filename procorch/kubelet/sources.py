@@ -36,7 +36,10 @@ class _Token:
 
 
 class Sources:
-    """tasks: where the informers run. cluster_ca: PEM. changed: told the uid of each pod that uses an object which changed."""
+    """tasks: where the informers run. cluster_ca: PEM.
+
+    changed: told the uid of each pod that uses an object which changed.
+    """
 
     def __init__(
         self, client: Client, clock: Clock, tasks: asyncio.TaskGroup, changed: Callable[[str], None], cluster_ca: bytes

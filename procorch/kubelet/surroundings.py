@@ -49,6 +49,6 @@ class Surroundings:
     services: Callable[[str, bool], Mapping[str, str]]
     allocatable: Mapping[str, str]
     memory_capacity: int
-    dns: Dns = Dns()
+    dns: Dns
     pids_limit: int | None = None
     synced: asyncio.Event = field(default_factory=asyncio.Event)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -78,8 +77,8 @@ def _through_link(mount: Mount, sub_path: str) -> str:
         return sub_path
     first, _, rest = sub_path.partition("/")
     link = mount.source / first
-    if link.is_symlink() and os.readlink(link) == f"..data/{first}":
-        return "/".join(part for part in (os.readlink(mount.source / "..data"), first, rest) if part)
+    if link.is_symlink() and str(link.readlink()) == f"..data/{first}":
+        return "/".join(part for part in (str((mount.source / "..data").readlink()), first, rest) if part)
     return sub_path
 
 

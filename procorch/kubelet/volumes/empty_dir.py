@@ -26,12 +26,16 @@ async def materialize(volume: dict[str, Any], pod: Object, directory: Path, sour
         return Made(Mount("", Path(f"volume-{volume['name']}"), "tmpfs", options=tuple(options)))
     if medium:
         raise VolumeProblem(f"emptyDir.medium: {medium}: not supported")
+    _make(directory, group)
+    return Made(Mount("", directory))
+
+
+def _make(directory: Path, group: int | None) -> None:
     if not directory.exists():
         directory.mkdir(parents=True)
         if group is not None:
             os.chown(directory, -1, group)
         directory.chmod(0o2777 if group is not None else 0o777)
-    return Made(Mount("", directory))
 
 
 VOLUME = Volume("emptyDir", materialize, "kubernetes.io/empty-dir")

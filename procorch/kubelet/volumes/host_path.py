@@ -27,21 +27,19 @@ async def materialize(volume: dict[str, Any], pod: Object, directory: Path, sour
     if not path.is_absolute() or ".." in path.parts:
         raise VolumeProblem(f"hostPath.path: {path}: must be absolute and without ..")
     try:
-        if type_ == "DirectoryOrCreate":
-            path.mkdir(mode=0o755, parents=True, exist_ok=True)
-            type_ = "Directory"
-        elif type_ == "FileOrCreate":
-            _make_file(path)
-            type_ = "File"
+        check(path, _make(path, type_))
     except OSError as error:
         raise VolumeProblem(f"hostPath {path}: {error.strerror}") from error
-    check(path, type_)
     return Made(Mount("", path))
 
 
-def _make_file(path: Path) -> None:
-    if not path.exists():  # its directory must exist: as Kubernetes has it, it is not made
+def _make(path: Path, type_: str) -> str:
+    """Makes what may be made; the type that it then must be."""
+    if type_ == "DirectoryOrCreate":
+        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+    elif type_ == "FileOrCreate" and not path.exists():  # its directory must exist: as Kubernetes has it
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+    return type_.removesuffix("OrCreate")
 
 
 def check(path: Path, type_: str) -> None:

@@ -83,10 +83,8 @@ def _downward_files(own: dict[str, Any], mode: int | None, pod: Object, source: 
             )
         else:
             raise ConfigProblem(f"downwardAPI {item.get('path')}: neither fieldRef nor resourceFieldRef")
-        own_mode = item.get("mode")
-        files[item["path"]] = File(
-            text.encode(), own_mode if own_mode is not None else READ_ALL if mode is None else mode
-        )
+        own_mode = mode if item.get("mode") is None else item["mode"]
+        files[item["path"]] = File(text.encode(), READ_ALL if own_mode is None else own_mode)
     return files
 
 

@@ -97,13 +97,14 @@ def write_files(directory: Path, files: Mapping[str, File], group: int | None) -
         for path in (directory, fresh):
             os.chown(path, -1, group)
             path.chmod(0o2775)
-    old = os.readlink(directory / "..data") if (directory / "..data").is_symlink() else None
+    shown = directory / "..data"
+    old = shown.readlink() if shown.is_symlink() else None
     link = directory / "..data_tmp"
     link.unlink(missing_ok=True)
     link.symlink_to(fresh.name)
-    link.replace(directory / "..data")
+    link.replace(shown)
     _point(directory, {name.split("/")[0] for name in files})
-    if old is not None and old != fresh.name:
+    if old is not None and old.name != fresh.name:
         shutil.rmtree(directory / old, ignore_errors=True)
 
 

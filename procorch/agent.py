@@ -1,0 +1,373 @@
+"""The agent: one node's program. It dials the masters, runs the pods bound to its node, and serves the Services.
+
+    join (once) ─▶ runtime ─▶ register Node ─▶ podCIDR ─▶ network, proxy ─▶ kubelet, heartbeats, link
+
+It listens on nothing. Stopped, killed or upgraded, it leaves every pod running, and takes them over when it is back,
+with or without a master.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from network.node import NodeNetwork
+from network.proxy import MODES, Mode
+from procorch.client import Client, HttpTransport, Unreachable
+from procorch.clock import Backoff, Clock, system_clock
+from procorch.events import EventRecorder
+from procorch.informer import Informers
+from procorch.kubelet.dial import Serve, dial
+from procorch.kubelet.join import Credentials, join, keep_fresh
+from procorch.kubelet.kubelet import Kubelet, KubeletConfig
+from procorch.kubelet.node import NodeReporter
+from procorch.kubelet.node_status import Measured, NodeConfig, allocatable
+from procorch.kubelet.pod_files import Dns
+from procorch.kubelet.preflight import preflight
+from procorch.link import Stream
+from procorch.objects import Object, get
+from procorch.services import service_environment, service_ports
+from runtime import Runtime, RuntimeFailed
+
+logger = logging.getLogger(__name__)
+
+_WATCHED = ("Service", "EndpointSlice", "Image", "Node")
+
+
+class AgentProblem(RuntimeError):
+    """The agent cannot run here; the text is one line that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """servers: the masters' URLs; the first is asked, all are dialled. data_dir: everything of this node.
+
+    token: a join token, needed once. labels, taints: the node's from its registration on. hidden: paths that no pod
+    may see, besides data_dir. cgroup: below which all of this node's are. name_prefix: of links and nft tables.
+    dns: the addresses that pods ask; empty for the node's own.
+    """
+
+    servers: tuple[str, ...]
+    data_dir: Path
+    node_name: str
+    node_ip: str
+    token: str = ""
+    max_pods: int = 110
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Mapping[str, str], ...] = ()
+    cluster_cidr: str = "10.240.0.0/12"
+    service_cidr: str = "10.96.0.0/12"
+    cluster_domain: str = "cluster.local"
+    dns: tuple[str, ...] = ()
+    proxy_mode: str = "asyncio"
+    cgroup: str = "procorch"
+    name_prefix: str = "procorch"
+    hidden: tuple[Path, ...] = ()
+    warm: int = 2
+
+    @property
+    def credentials(self) -> Credentials:
+        return Credentials(self.data_dir / "agent")
+
+    def runtime(self) -> Runtime:
+        hidden = (self.data_dir, *self.hidden)
+        return Runtime(self.data_dir / "runtime", cgroup=self.cgroup, warm=self.warm, hidden=hidden)
+
+    def node(self) -> NodeConfig:
+        return NodeConfig(
+            self.node_name,
+            self.node_ip,
+            self.data_dir,
+            max_pods=self.max_pods,
+            labels=self.labels,
+            taints=self.taints,
+        )
+
+    def network(self, pod_cidr: str) -> NodeNetwork:
+        return NodeNetwork(
+            state_dir=self.data_dir / "network",
+            name_prefix=self.name_prefix,
+            pod_cidr=pod_cidr,
+            cluster_cidr=self.cluster_cidr,
+            service_cidr=self.service_cidr,
+            node_address=self.node_ip,
+        )
+
+
+async def run(config: AgentConfig, *, ready: Callable[[], object] = lambda: None, clock: Clock = system_clock) -> None:
+    """Until cancelled. Calls `ready` when the node is Ready. Raises AgentProblem, JoinFailed, OSError."""
+    await Agent(config, clock).run(ready)
+
+
+class Agent:
+    """The parts of one node, assembled."""
+
+    def __init__(self, config: AgentConfig, clock: Clock = system_clock) -> None:
+        self.config = config
+        self._clock = clock
+        self._problem = "container runtime network not ready: the node has no pod range yet"
+
+    async def run(self, ready: Callable[[], object]) -> None:
+        if problem := preflight():
+            raise AgentProblem(problem)
+        async with AsyncExitStack() as stack:
+            stack.enter_context(held(self.config.data_dir))
+            context = await self._credentials()
+            client = await stack.enter_async_context(self._client(context))
+            runtime = await stack.enter_async_context(_running(self.config.runtime()))
+            async with asyncio.TaskGroup() as tasks:
+                events = EventRecorder(client, "kubelet", self._clock, self.config.node_name)
+                tasks.create_task(events.run(), name="events")
+                fresh = keep_fresh(self.config.credentials, self.config.node_name, client, context, self._clock)
+                tasks.create_task(fresh, name="certificate")
+                await self._serve(client, context, runtime, events, tasks, ready)
+
+    async def _serve(
+        self,
+        client: Client,
+        context: ssl.SSLContext,
+        runtime: Runtime,
+        events: EventRecorder,
+        tasks: asyncio.TaskGroup,
+        ready: Callable[[], object],
+    ) -> None:
+        config = self.config
+        informers = Informers(client)
+        for kind in _WATCHED:
+            informers.of(kind)
+        node = NodeReporter(
+            client, config.node(), self._clock, events, images=informers["Image"], problem=lambda: self._problem
+        )
+        for kind in _WATCHED:
+            tasks.create_task(informers.of(kind).run(), name=f"informer:{kind}")
+        async with AsyncExitStack() as stack:
+            network = await stack.enter_async_context(self._network(informers, node))
+            proxy = MODES[config.proxy_mode](network)
+            await proxy.start()
+            stack.push_async_callback(proxy.close)
+            kubelet = self._kubelet(client, runtime, network, events, informers)
+            informers.of("Image").add_handler(lambda type_, old, new: kubelet.images_changed())
+            self._problem = ""
+            try:
+                async with asyncio.TaskGroup() as inner:
+                    inner.create_task(self._follow_services(informers, proxy), name="services")
+                    inner.create_task(self._follow_routes(informers, network), name="routes")
+                    inner.create_task(kubelet.run(), name="kubelet")
+                    inner.create_task(self._announce(node, ready), name="node")
+                    for server in config.servers:
+                        routes = {"containerLogs": _logs_of(kubelet)}
+                        link = dial(server, config.node_name, context, routes)
+                        inner.create_task(link, name=f"link:{server}")
+            finally:
+                for kind in _WATCHED:
+                    informers.of(kind).close()
+
+    def _kubelet(
+        self, client: Client, runtime: Runtime, network: NodeNetwork, events: EventRecorder, informers: Informers
+    ) -> Kubelet:
+        config, measured = self.config, Measured.now(self.config.data_dir)
+        kubelet = KubeletConfig(
+            node_name=config.node_name,
+            node_ip=config.node_ip,
+            directory=config.data_dir / "pods",
+            cluster_ca=config.credentials.ca.read_bytes(),
+            allocatable=allocatable(config.node(), measured),
+            memory_capacity=measured.memory,
+            dns=Dns(config.cluster_domain, config.dns),
+        )
+
+        def services(namespace: str, links: bool) -> Mapping[str, str]:
+            return service_environment(informers["Service"].values(), namespace, links)
+
+        return Kubelet(
+            kubelet, client, self._clock, runtime, network, events, images=informers["Image"], services=services
+        )
+
+    async def _credentials(self) -> ssl.SSLContext:
+        config, credentials = self.config, self.config.credentials
+        if not credentials.usable(config.node_name, self._clock()):
+            await _until_reachable(
+                lambda: join(config.servers[0], config.node_name, config.token, credentials, self._clock)
+            )
+        return credentials.context()
+
+    @asynccontextmanager
+    async def _client(self, context: ssl.SSLContext) -> AsyncIterator[Client]:
+        transport = HttpTransport(self.config.servers[0], context)
+        try:
+            yield Client(transport, user_agent="procorch-agent")
+        finally:
+            await transport.close()
+
+    @asynccontextmanager
+    async def _network(self, informers: Informers, node: NodeReporter) -> AsyncIterator[NodeNetwork]:
+        """The pod network, as soon as the node's range is known: from an earlier run, or from the masters."""
+        remembered = self.config.data_dir / "agent" / "node.json"
+        try:
+            pod_cidr = str(json.loads(remembered.read_text())["podCIDR"])
+        except (OSError, ValueError, KeyError):
+            await node.register()
+            pod_cidr = await _pod_range(informers, self.config.node_name)
+            remembered.write_text(json.dumps({"podCIDR": pod_cidr}))
+        network = self.config.network(pod_cidr)
+        network.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await network.start()
+        try:
+            yield network
+        finally:
+            await network.close()
+
+    async def _announce(self, node: NodeReporter, ready: Callable[[], object]) -> None:
+        await node.register()
+        with contextlib.suppress(Unreachable):
+            await node.report()
+        ready()
+        await node.run()
+
+    async def _follow_services(self, informers: Informers, proxy: Mode) -> None:
+        """The proxy serves what Services and EndpointSlices say; until these are known, what it served before."""
+        changed = asyncio.Event()
+        for kind in ("Service", "EndpointSlice"):
+            await informers.of(kind).synced()
+            informers.of(kind).add_handler(lambda type_, old, new: changed.set())
+        backoff = Backoff(first=0.1, most=10.0)
+        while True:
+            changed.clear()
+            try:
+                await proxy.sync(service_ports(informers["Service"].values(), informers["EndpointSlice"].values()))
+                backoff.reset()
+            except OSError as error:
+                logger.warning("services not served", extra={"error": str(error)})
+                await asyncio.sleep(backoff.next())
+                continue
+            for port, why in proxy.busy.items():
+                logger.warning("node port not served", extra={"port": port, "why": why})
+            await changed.wait()
+
+    async def _follow_routes(self, informers: Informers, network: NodeNetwork) -> None:
+        """Every other node's pods are reached at that node."""
+        changed = asyncio.Event()
+        await informers.of("Node").synced()
+        informers.of("Node").add_handler(lambda type_, old, new: changed.set())
+        known: dict[str, str] | None = None
+        while True:
+            changed.clear()
+            wanted = routes_of(informers["Node"].values(), self.config.node_name)
+            if wanted != known:
+                try:
+                    await network.sync_routes(wanted)
+                    known = wanted
+                except OSError as error:
+                    logger.warning("nodes not routed to", extra={"error": str(error)})
+                    known = wanted
+            await changed.wait()
+
+
+def routes_of(nodes: Iterable[Object], own: str) -> dict[str, str]:
+    """pod range → address, of every other node that has both."""
+    routes = {}
+    for node in nodes:
+        addresses = get(node, ".status.addresses", [])
+        address = next((row["address"] for row in addresses if row["type"] == "InternalIP"), None)
+        pod_cidr = get(node, ".spec.podCIDR")
+        if node["metadata"]["name"] != own and address and pod_cidr:
+            routes[pod_cidr] = address
+    return routes
+
+
+async def clean(config: AgentConfig) -> None:
+    """Ends every pod's processes and undoes the node's network. Credentials, volumes and logs stay.
+
+    Raises AgentProblem where an agent still runs.
+    """
+    with held(config.data_dir):
+        runtime = config.runtime()
+        try:
+            await runtime.start()
+        except RuntimeFailed as error:
+            raise AgentProblem(str(error)) from None
+        await runtime.reset()
+        try:
+            pod_cidr = json.loads((config.data_dir / "agent" / "node.json").read_text())["podCIDR"]
+        except (OSError, ValueError, KeyError):
+            return  # it never had a network
+        network = config.network(pod_cidr)
+        try:
+            await network.reset()
+        finally:
+            await network.close()
+
+
+@contextlib.contextmanager
+def held(data_dir: Path) -> Iterator[None]:
+    """The data directory is this process's alone. Raises AgentProblem."""
+    directory = data_dir / "agent"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode().strip() or "unknown"
+            raise AgentProblem(f"{data_dir} is in use by another agent (pid {holder}): stop it first") from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@asynccontextmanager
+async def _running(runtime: Runtime) -> AsyncIterator[Runtime]:
+    try:
+        await runtime.start()
+    except RuntimeFailed as error:
+        raise AgentProblem(str(error)) from None
+    try:
+        yield runtime
+    finally:
+        await runtime.close()
+
+
+async def _until_reachable(work: Callable[[], Awaitable[None]]) -> None:
+    """A master that is still starting is waited for."""
+    backoff = Backoff(first=0.1, most=5.0)
+    while True:
+        try:
+            await work()
+            return
+        except Unreachable as error:
+            logger.info("master not reached", extra={"error": str(error)})
+            await asyncio.sleep(backoff.next())
+
+
+async def _pod_range(informers: Informers, name: str) -> str:
+    """The node's podCIDR, once the masters have given it one."""
+    found = asyncio.Event()
+
+    def look(type_: str, old: Object | None, new: Object | None) -> None:
+        if new is not None and new["metadata"]["name"] == name and get(new, ".spec.podCIDR"):
+            found.set()
+
+    informers.of("Node").add_handler(look)
+    await found.wait()
+    return str(get(informers["Node"][name], ".spec.podCIDR"))
+
+
+def _logs_of(kubelet: Kubelet) -> Serve:
+    async def serve(steps: list[str], query: Mapping[str, str], stream: Stream) -> None:
+        if len(steps) != 3:
+            await stream.respond({"status": 404, "headers": {}})
+            return
+        await kubelet.serve_log(steps[0], steps[1], steps[2], query, stream)
+
+    return serve
