@@ -324,4 +324,6 @@ class Version2:
             (self._mount / path / "cgroup.kill").write_text("1")
 
     async def remove(self, path: str, timeout: float = 10.0) -> None:
-        await _remove_tree(self._mount / path, timeout)
+        directory = self._mount / path
+        self._enabled = {one for one in self._enabled if one != directory and directory not in one.parents}
+        await _remove_tree(directory, timeout)

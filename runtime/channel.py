@@ -115,6 +115,10 @@ class Channel:
                 future.set_result({"error": self._why})
 
 
+class ZygoteEnded(RuntimeFailed):
+    """It is not there to fork: another one can be started."""
+
+
 class Zygote:
     """The process that forks pauses, from the agent's side. It dies with this connection."""
 
@@ -161,6 +165,8 @@ class Zygote:
         future: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._waiting.append(future)
         answer = await future
+        if "ended" in answer:
+            raise ZygoteEnded("zygote: it has ended")
         if "error" in answer:
             raise RuntimeFailed(f"zygote: {answer['error']}")
         return answer
@@ -168,7 +174,7 @@ class Zygote:
     async def fork(self, directory: Path, *, host_network: bool, host_ipc: bool) -> tuple[int, Channel]:
         """A new pause: its pid and the connection to it. Its socket will be in `directory`, also if that is renamed."""
         if not self.alive:
-            raise RuntimeFailed("zygote: it has ended")
+            raise ZygoteEnded("zygote: it has ended")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         request = {"host_network": host_network, "host_ipc": host_ipc}
         place = os.open(directory, os.O_PATH | os.O_CLOEXEC)
@@ -176,7 +182,7 @@ class Zygote:
             socket.send_fds(self._sock, [json.dumps(request).encode()], [theirs.fileno(), place])
         except OSError as error:
             ours.close()
-            raise RuntimeFailed(f"zygote: {error}") from error
+            raise ZygoteEnded(f"zygote: {error}") from error
         finally:
             theirs.close()
             os.close(place)
@@ -206,7 +212,7 @@ class Zygote:
             self._sock.close()
             for future in self._waiting:
                 if not future.done():
-                    future.set_result({"error": "it has ended"})
+                    future.set_result({"ended": True})
 
     async def close(self) -> None:
         self._ended()

@@ -198,7 +198,7 @@ class Pause:
             return {"error": f"{message['name']}: not running"}
         for step in message["steps"]:
             if step[0] == "enter":
-                step[1] = beside.pidfd
+                step[1:] = [beside.pidfd, beside.pid]
         syscalls.setns(beside.pidfd, syscalls.CLONE_NEWPID)
         try:
             one = self._spawn(message["name"], message, 0)

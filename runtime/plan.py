@@ -103,7 +103,7 @@ def becoming(user: User, kept: int, spec: ProcessSpec) -> list[Step]:
     ]
 
 
-def exec_steps(spec: ProcessSpec, pidfd: int, tasks: list[str]) -> list[Step]:
-    """The same door for a command in a running process's namespaces; pidfd: a number that the pause fills in."""
-    steps: list[Step] = [["join_tasks", tasks], ["oom_score", spec.oom_score_adj], ["enter", pidfd]]
+def exec_steps(spec: ProcessSpec, tasks: list[str]) -> list[Step]:
+    """The same door for a command in a running process's namespaces; the pause adds which process to `enter`."""
+    steps: list[Step] = [["join_tasks", tasks], ["oom_score", spec.oom_score_adj], ["enter"]]
     return steps + becoming(spec.user, capability_mask(spec.capabilities), spec)

@@ -69,9 +69,16 @@ class Child:
         syscalls.unshare(syscalls.CLONE_NEWUTS)
         syscalls.set_hostname(name)
 
-    def enter(self, pidfd: int) -> None:
-        """Join a running process's mount namespace (its pid namespace was joined by the parent, for its children)."""
+    def enter(self, pidfd: int, pid: int) -> None:
+        """Join a running process's mount namespace (its pid namespace was joined by the parent, for its children).
+
+        Its root is taken too: where all of this runs in a chroot, the namespace's own root is another directory.
+        """
+        root = os.open(f"/proc/{pid}/root", syscalls.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         syscalls.setns(pidfd, syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC)
+        os.fchdir(root)
+        os.chroot(".")
+        os.close(root)
 
     # --- the root ---------------------------------------------------------------------------------------------------
 

@@ -226,7 +226,7 @@ class Sandbox:
         message = {
             "do": "run",
             "name": name,
-            "steps": exec_steps(spec, -1, groups.tasks_files(group)),
+            "steps": exec_steps(spec, groups.tasks_files(group)),
             "stdin": False,
             "cgroup": groups.directory(group),
             "timeout": timeout,

@@ -26,7 +26,7 @@ from types import MappingProxyType
 from typing import Any
 
 from . import cgroups, syscalls
-from .channel import Channel, Zygote
+from .channel import Channel, Zygote, ZygoteEnded
 from .identity import Identity
 from .sandbox import Sandbox, Surroundings
 from .spec import Limits, RuntimeFailed, SandboxSpec
@@ -177,11 +177,15 @@ class Runtime:
             return self._zygote
 
     async def _fork(self, *, host_network: bool = False, host_ipc: bool = False) -> Pause:
-        zygote = await self._ready_zygote()
         directory = self.directory / "pool" / secrets.token_hex(8)
         directory.mkdir(mode=0o700)
         try:
-            pid, channel = await zygote.fork(directory, host_network=host_network, host_ipc=host_ipc)
+            try:
+                zygote = await self._ready_zygote()
+                pid, channel = await zygote.fork(directory, host_network=host_network, host_ipc=host_ipc)
+            except ZygoteEnded:  # killed a moment ago: the next one does it
+                zygote = await self._ready_zygote()
+                pid, channel = await zygote.fork(directory, host_network=host_network, host_ipc=host_ipc)
             try:
                 identity = Identity.of(pid)
                 return Pause(identity, identity.open(), channel, directory)

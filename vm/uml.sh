@@ -58,7 +58,7 @@ for pair in fd:/proc/self/fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do ln -sf "\${p
 mount -t tmpfs run run
 mkdir -p ".$talk" && mount -t hostfs talk -o "$talk" ".$talk"
 mount -t cgroup2 cgroup sys/fs/cgroup
-exec chroot . /bin/bash "$talk/main"
+mkdir -p machine && pivot_root . machine && umount -l machine && exec /bin/bash "$talk/main"
 INIT
 
 cat > "$talk/main" <<MAIN
