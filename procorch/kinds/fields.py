@@ -6,7 +6,6 @@ type gives an empty value; the structural check then names the field.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,24 +76,26 @@ def fill_text(obj: Fields, name: str, value: str) -> None:
         obj[name] = value
 
 
-def without(obj: object, *paths: tuple[str, ...]) -> Any:
-    """A copy without what stands at these paths; the step "*" means each element of a list."""
-    clone = copy.deepcopy(obj)
+def without(obj: Fields, *paths: tuple[str, ...]) -> Fields:
+    """A new mapping without what stands at these paths; the step "*" means each element of a list.
+
+    What no path touches is shared with the object: the result is for comparing.
+    """
+    bare: Any = dict(obj)
     for path in paths:
-        _drop(clone, path)
-    return clone
+        bare = _dropped(bare, path)
+    return mapping(bare)
 
 
-def _drop(obj: object, path: tuple[str, ...]) -> None:
+def _dropped(obj: Any, path: tuple[str, ...]) -> Any:
     first, rest = path[0], path[1:]
     if first == "*":
-        for one in obj if isinstance(obj, list) else ():
-            _drop(one, rest)
-    elif isinstance(obj, dict) and first in obj:
-        if rest:
-            _drop(obj[first], rest)
-        else:
-            del obj[first]
+        return [_dropped(one, rest) for one in obj] if isinstance(obj, list) else obj
+    if not isinstance(obj, dict) or first not in obj:
+        return obj
+    if rest:
+        return {**obj, first: _dropped(obj[first], rest)}
+    return {field: value for field, value in obj.items() if field != first}
 
 
 def same(left: object, right: object) -> bool:

@@ -75,18 +75,15 @@ def heartbeat(old: Object, new: Object) -> bool:
     return same(_without_pulse(old), _without_pulse(new))
 
 
-def _without_pulse(node: Object) -> object:
+def _without_pulse(node: Object) -> Object:
     bare = without(
         node,
         ("metadata", "resourceVersion"),
         ("metadata", "managedFields"),
         ("status", "conditions", "*", "lastHeartbeatTime"),
     )
-    images = rows(part(bare, "status").get("images"))
-    images.sort(key=lambda image: sorted(texts(image.get("names"))))
-    if images:
-        bare["status"]["images"] = images
-    return bare
+    images = sorted(rows(part(bare, "status").get("images")), key=lambda image: sorted(texts(image.get("names"))))
+    return {**bare, "status": {**part(bare, "status"), "images": images}}
 
 
 def _status(node: Object, now: float) -> str:

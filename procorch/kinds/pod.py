@@ -14,6 +14,8 @@ from procorch.kinds.podspec.validation import validate_spec
 from procorch.objects import Cause, Object
 
 _PATIENCE = 300
+# There are no PriorityClass objects yet; these two are in every cluster.
+_PRIORITIES = {"": 0, "system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 _UNHEALTHY = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
@@ -55,7 +57,7 @@ def admit(pod: Object) -> None:
     spec = made(pod, "spec")
     fill_text(spec, "serviceAccountName", "default")
     spec["serviceAccount"] = spec["serviceAccountName"]
-    fill(spec, "priority", 0)
+    fill(spec, "priority", _PRIORITIES.get(text(spec.get("priorityClassName")), 0))
     fill_text(spec, "preemptionPolicy", "PreemptLowerPriority")
     if spec.get("tolerations") is None:
         spec["tolerations"] = []
@@ -87,6 +89,9 @@ def validate(pod: Object, old: Object | None) -> Iterator[Cause]:
     if old is not None:
         yield from validate_pod_update(spec, part(old, "spec"))
         return
+    name = text(spec.get("priorityClassName"))
+    if name not in _PRIORITIES:
+        yield Cause.forbidden("spec.priorityClassName", f"no PriorityClass with name {name} was found")
     if rows(spec.get("ephemeralContainers")):
         yield Cause.forbidden("spec.ephemeralContainers", "cannot be set on create")
     if text(spec.get("nodeName")) and rows(spec.get("schedulingGates")):

@@ -33,6 +33,8 @@ def externally_reachable(spec: Fields) -> bool:
 def validate(service: Object, old: Object | None) -> Iterator[Cause]:
     spec = part(service, "spec")
     if old is not None:
+        if spec == old.get("spec"):
+            return
         yield from _update(spec, part(old, "spec"))
     yield from _type(spec)
     yield from _ports(spec)

@@ -5,7 +5,6 @@ Source: pkg/apis/core/validation (ValidatePodUpdate).
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
 
@@ -48,7 +47,7 @@ def validate_pod_update(new: Fields, old: Fields) -> Iterator[Cause]:
 
 def _fixed(spec: Fields) -> Fields:
     """The specification without what may change by its own rules."""
-    fixed: Fields = without(
+    return without(
         spec,
         ("containers", "*", "image"),
         ("initContainers", "*", "image"),
@@ -56,7 +55,6 @@ def _fixed(spec: Fields) -> Fields:
         ("tolerations",),
         ("schedulingGates",),
     )
-    return fixed
 
 
 def _deadline(new: Fields, old: Fields) -> Iterator[Cause]:
@@ -88,5 +86,5 @@ def _difference(old: Fields, new: Fields) -> str:
         if not same(old.get(field), new.get(field)):
             for mark, side in (("-", old), ("+", new)):
                 if side.get(field) is not None:
-                    lines.append(f"{mark} {field}: {json.dumps(copy.deepcopy(side[field]), default=str)}")
+                    lines.append(f"{mark} {field}: {json.dumps(side[field], default=str)}")
     return "\n".join(lines) + "\n"

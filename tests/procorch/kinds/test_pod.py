@@ -89,6 +89,19 @@ def test_who_tolerates_everything_gets_no_more_tolerations(enter) -> None:  # ty
     assert made["spec"]["tolerations"] == [{"operator": "Exists"}]
 
 
+def test_the_clusters_own_pods_come_first(enter) -> None:  # type: ignore[no-untyped-def]
+    made, problems = enter(pod(priorityClassName="system-cluster-critical"))
+
+    assert problems == []
+    assert made["spec"]["priority"] == 2_000_000_000
+
+
+def test_a_priority_class_that_nobody_made_is_refused(enter) -> None:  # type: ignore[no-untyped-def]
+    assert enter(pod(priorityClassName="gold"))[1] == [
+        "spec.priorityClassName: Forbidden: no PriorityClass with name gold was found"
+    ]
+
+
 def test_the_status_is_not_the_clients(enter) -> None:  # type: ignore[no-untyped-def]
     made, _ = enter({**POD, "status": {"phase": "Running"}})
 
