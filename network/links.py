@@ -176,7 +176,7 @@ def link_of(netlink: Netlink, name: str = "", index: int = 0) -> Link | None:
     return _link(answers[0])
 
 
-def wait_operational(netlink: Netlink, name: str, timeout: float = 2.0) -> Link:
+def wait_operational(netlink: Netlink, name: str = "", index: int = 0, timeout: float = 2.0) -> Link:
     """Wait until the link passes frames: one sent before is lost, and the first connect takes a second.
 
     Raises TimeoutError, or FileNotFoundError when there is no such link.
@@ -184,13 +184,13 @@ def wait_operational(netlink: Netlink, name: str, timeout: float = 2.0) -> Link:
     end = time.monotonic() + timeout
     pause = 0.0001
     while True:
-        link = link_of(netlink, name)
+        link = link_of(netlink, name, index)
         if link is None:
-            raise FileNotFoundError(f"link {name} is gone")
+            raise FileNotFoundError(f"link {name or index} is gone")
         if link.operstate == OPERATIONAL:
             return link
         if time.monotonic() > end:
-            raise TimeoutError(f"link {name} is not up after {timeout:g} s")
+            raise TimeoutError(f"link {name or index} is not up after {timeout:g} s")
         time.sleep(pause)
         pause = min(pause * 2, 0.005)
 

@@ -53,7 +53,9 @@ def connect(netlink: Netlink, home: int, pid: int, wire: Wire) -> None:
             netns.setns(home)
     finally:
         os.close(pod)
+    # Each of the three begins to pass frames when the kernel's link watch gets to it; the bridge with its first port.
     links.wait_operational(netlink, wire.name)
+    links.wait_operational(netlink, index=wire.bridge)
 
 
 def _lay(netlink: Netlink, pod: int, wire: Wire) -> None:
@@ -84,3 +86,4 @@ def _settle(wire: Wire) -> None:
             links.add_address(eth0.index, wire.address, wire.prefix),
             links.add_route(links.Route("0.0.0.0/0", wire.gateway, protocol=links.STATIC)),
         )
+        links.wait_operational(netlink, index=eth0.index)

@@ -344,10 +344,12 @@ class Lab:
                     links.add_address(link.index, host.address, self.network.prefixlen),
                     links.add_route(links.Route("0.0.0.0/0", self.gateway, protocol=links.STATIC)),
                 )
+                links.wait_operational(netlink, "eth0")
 
         def wait() -> None:
             with Netlink() as netlink:
                 links.wait_operational(netlink, port)
+                links.wait_operational(netlink, "switch")
 
         netns.inside(self.switch, switch_side)
         netns.inside(host_netns, host_side)

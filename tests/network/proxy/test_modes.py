@@ -11,10 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from network import nftables
+from network.netlink import NETFILTER, Netlink
 from network.proxy import MODES, UDP, Backend, Mode, ServicePort
 
 if TYPE_CHECKING:
@@ -34,6 +37,10 @@ def proxy(request: pytest.FixtureRequest, node: Node) -> Iterator[Mode]:
     mode = node.call(make())
     yield mode
     node.call(mode.close())
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 class Served:
@@ -103,8 +110,6 @@ def row(*backends: Backend, **more: object) -> ServicePort:
 def test_a_cluster_ip_is_served_to_pods_and_to_the_node(
     node: Node, proxy: Mode, serve: Callable[..., Served], bridge_filter: str
 ) -> None:
-    from pathlib import Path
-
     setting = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
     node.inside(lambda: setting.write_text(bridge_filter) if setting.exists() else None)
     client, server = node.pod("client"), node.pod("server")
@@ -260,7 +265,7 @@ def test_a_thousand_short_connections_are_all_answered_and_nothing_is_left_open(
     server = node.pod("server")
     serve(server, 8080, says("hello"))
     node.call(proxy.sync([row(Backend(server.address, 8080))]))
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
 
     def many() -> list[str]:
         answers = []
@@ -274,9 +279,9 @@ def test_a_thousand_short_connections_are_all_answered_and_nothing_is_left_open(
 
     assert answers == ["hello"] * 1000
     deadline = time.monotonic() + 5
-    while len(os.listdir("/proc/self/fd")) > before + 8 and time.monotonic() < deadline:
+    while open_files() > before + 8 and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert len(os.listdir("/proc/self/fd")) <= before + 8
+    assert open_files() <= before + 8
 
 
 def test_a_client_keeps_its_backend_with_affinity(node: Node, proxy: Mode, serve: Callable[..., Served]) -> None:
@@ -323,9 +328,7 @@ def test_connections_go_on_when_the_table_changes_around_them(
             assert connection.recv(100) == b"after"
 
 
-def test_a_client_sees_a_reset_when_the_backend_is_reset(
-    node: Node, proxy: Mode, serve: Callable[..., Served]
-) -> None:
+def test_a_client_sees_a_reset_when_the_backend_is_reset(node: Node, proxy: Mode, serve: Callable[..., Served]) -> None:
     def reset(connection: socket.socket, peer: tuple[str, int]) -> None:
         connection.recv(1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -444,9 +447,6 @@ def test_a_successor_serves_clients_of_a_killed_proxy(node: Node, serve: Callabl
 
 
 def test_close_refuses_everything_and_leaves_no_table(node: Node, serve: Callable[..., Served]) -> None:
-    from network import nftables
-    from network.netlink import NETFILTER, Netlink
-
     server = node.pod("server")
     serve(server, 8080, says("hello"))
 
@@ -460,11 +460,11 @@ def test_close_refuses_everything_and_leaves_no_table(node: Node, serve: Callabl
         with Netlink(NETFILTER) as netlink:
             return nftables.tables(netlink)
 
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     node.call(life())
 
     assert node.inside(tables) == {"procorch"}
     for target in ((VIP, 80), (node.address, 30080)):
         with pytest.raises(ConnectionRefusedError):
             ask(node, *target)
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert open_files() <= before
