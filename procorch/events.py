@@ -17,7 +17,7 @@ from typing import Any
 
 from procorch.client import Client, Unreachable
 from procorch.clock import Clock, timestamp
-from procorch.objects import ApiError, NotFound, Object, split_key
+from procorch.objects import AlreadyExists, ApiError, NotFound, Object, split_key
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class EventRecorder:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self._waiting: OrderedDict[tuple[str, ...], None] = OrderedDict()
         self._wake = asyncio.Event()
+        self._number = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -121,15 +122,25 @@ class EventRecorder:
         try:
             if known.key and await self._counted(known, count):
                 return
+            count = known.count
             body = {**known.body, "count": count, "lastTimestamp": timestamp(known.last)}
-            name = f"{body['involvedObject']['name']}.{int(known.last * 1e9):x}"
-            body["metadata"] = {**body["metadata"], "name": name}
-            await self._client.create(body)
-            known.key = f"{body['metadata']['namespace']}/{name}"
+            known.key = await self._create(body)
             known.written = count
         except (ApiError, Unreachable) as error:
             # Like client-go: an event that the API refuses (its namespace is ending, say) is given up.
             logger.info("event lost", extra={"event": known.body["message"], "error": str(error)})
+
+    async def _create(self, body: Object) -> str:
+        """Names it by the object and the time, as client-go does; another recorder may have had the same moment."""
+        while True:
+            self._number = max(int(self._clock() * 1e9), self._number + 1)
+            name = f"{body['involvedObject']['name']}.{self._number:x}"
+            body["metadata"] = {**body["metadata"], "name": name}
+            try:
+                await self._client.create(body)
+            except AlreadyExists:
+                continue
+            return f"{body['metadata']['namespace']}/{name}"
 
     async def _counted(self, known: _Known, count: int) -> bool:
         """Counts up the Event that exists; False where it has expired meanwhile."""

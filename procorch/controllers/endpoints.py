@@ -105,10 +105,14 @@ def wanted(service: Object, pods: list[Object], known: Object | None) -> Object:
     labels.pop(HEADLESS, None)
     if is_headless(service):
         labels[HEADLESS] = ""
-    metadata: Object = dict(known["metadata"]) if known else {
-        "name": service["metadata"]["name"],
-        "namespace": service["metadata"]["namespace"],
-    }
+    metadata: Object = (
+        dict(known["metadata"])
+        if known
+        else {
+            "name": service["metadata"]["name"],
+            "namespace": service["metadata"]["namespace"],
+        }
+    )
     metadata["labels"] = labels
     annotations = dict(annotations_of(known)) if known else {}
     annotations.pop(OVER_CAPACITY, None)

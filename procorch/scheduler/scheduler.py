@@ -1,9 +1,9 @@
 """The scheduler: pods without a node get one.
 
-    Pods, Nodes (informers) ──▶ Cluster (numbers) ─┐
-    pods without a node ──▶ PodQueue ──▶ plan ──▶ assume ──▶ bind (its own task) ──▶ Event Scheduled
-                                │ no node
-                                └──▶ Event FailedScheduling, condition PodScheduled=False, back into the queue
+Pods, Nodes (informers) ──▶ Cluster (numbers) ─┐
+pods without a node ──▶ PodQueue ──▶ plan ──▶ assume ──▶ bind (its own task) ──▶ Event Scheduled
+                            │ no node
+                            └──▶ Event FailedScheduling, condition PodScheduled=False, back into the queue
 """
 
 from __future__ import annotations

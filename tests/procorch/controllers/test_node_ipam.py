@@ -22,7 +22,9 @@ def node(*cidrs: str) -> Object:
         pytest.param([], "10.240.0.0/22", id="the first node gets the first piece"),
         pytest.param([node("10.240.0.0/22")], "10.240.4.0/22", id="the next gets the next"),
         pytest.param([node("10.240.4.0/22")], "10.240.0.0/22", id="a piece that was given back is used again"),
-        pytest.param([node("10.240.1.0/24")], "10.240.4.0/22", id="a small range of a node's own takes the whole piece"),
+        pytest.param(
+            [node("10.240.1.0/24")], "10.240.4.0/22", id="a small range of a node's own takes the whole piece"
+        ),
         pytest.param([node("10.240.0.0/20")], "10.240.16.0/22", id="a large one takes several"),
         pytest.param([node("192.168.0.0/24")], "10.240.0.0/22", id="a range elsewhere takes none"),
         pytest.param([node(), node("fd00::/64")], "10.240.0.0/22", id="nodes without an IPv4 range take none"),

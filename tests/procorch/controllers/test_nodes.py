@@ -84,9 +84,7 @@ async def test_a_heartbeat_keeps_a_node_ready(client: Client, running: Any, even
         assert (condition_of(await client.get("Node", "alive"), "Ready") or {}).get("status") == "True"
 
 
-async def test_a_taint_evicts_who_does_not_tolerate_it(
-    client: Client, running: Any, eventually: Any, pod: Any
-) -> None:
+async def test_a_taint_evicts_who_does_not_tolerate_it(client: Client, running: Any, eventually: Any, pod: Any) -> None:
     await client.create(node("n"))
     stays = [{"key": "maintenance", "operator": "Exists"}]
     await client.create(pod("stays", nodeName="n", tolerations=stays))
@@ -102,9 +100,7 @@ async def test_a_taint_evicts_who_does_not_tolerate_it(
         assert not get(await client.get("Pod", "d/stays"), ".metadata.deletionTimestamp")
 
 
-async def test_pods_of_a_node_that_is_gone_are_deleted(
-    client: Client, running: Any, eventually: Any, pod: Any
-) -> None:
+async def test_pods_of_a_node_that_is_gone_are_deleted(client: Client, running: Any, eventually: Any, pod: Any) -> None:
     await client.create(node("n"))
     await client.create(pod("a", nodeName="n"))
     await client.create(pod("free"))

@@ -35,7 +35,9 @@ def tolerates(key: str = "k", seconds: int | None = None, **more: Any) -> Object
         pytest.param(pod(tolerates(seconds=300)), [taint()], CAME + 300, id="tolerated for five minutes"),
         pytest.param(pod(tolerates(seconds=0)), [taint()], 0.0, id="tolerated for no time"),
         pytest.param(pod(tolerates(seconds=-1)), [taint()], 0.0, id="a negative time is none"),
-        pytest.param(pod(tolerates(seconds=300), tolerates(seconds=60)), [taint()], CAME + 60, id="the shortest counts"),
+        pytest.param(
+            pod(tolerates(seconds=300), tolerates(seconds=60)), [taint()], CAME + 60, id="the shortest counts"
+        ),
         pytest.param(pod(tolerates(seconds=300)), [taint(), taint("other")], 0.0, id="one of two is not tolerated"),
         pytest.param(pod(tolerates(effect="NoSchedule")), [taint()], 0.0, id="tolerating another effect is no help"),
     ],
