@@ -113,7 +113,7 @@ def end_reason(attempt: Attempt) -> str:
     """Completed, Error, OOMKilled, or StartError where there was nothing to run."""
     if attempt.reason:
         return attempt.reason
-    if attempt.error and not attempt.pid:
+    if attempt.error and attempt.exit_code == 128:
         return "StartError"
     if attempt.oom_killed:
         return "OOMKilled"

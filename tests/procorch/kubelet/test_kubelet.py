@@ -1,0 +1,331 @@
+"""Pods become processes: a kubelet with the real runtime and the real API."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Cluster
+
+pytestmark = pytest.mark.kernel
+
+
+def status_of(pod: dict[str, Any], name: str = "a") -> dict[str, Any]:
+    rows = [*pod["status"].get("containerStatuses", []), *pod["status"].get("initContainerStatuses", [])]
+    return next((row for row in rows if row["name"] == name), {})
+
+
+def state_of(pod: dict[str, Any], name: str = "a") -> dict[str, Any]:
+    return status_of(pod, name).get("state", {})
+
+
+def is_ready(pod: dict[str, Any]) -> bool:
+    return any(row["type"] == "Ready" and row["status"] == "True" for row in pod["status"].get("conditions", []))
+
+
+async def test_a_pod_runs_and_says_so(running: Cluster) -> None:
+    await running.pod("web", "echo hello from $HOSTNAME; exec sleep 100")
+
+    pod = await running.until(is_ready)
+
+    status = pod["status"]
+    assert status["phase"] == "Running"
+    assert status["podIP"] == "10.240.0.2"
+    assert status["hostIP"] == "127.0.0.1"
+    assert status["qosClass"] == "BestEffort"
+    assert status_of(pod)["imageID"] == "host"
+    assert status_of(pod)["containerID"].startswith("procorch://")
+    assert status_of(pod)["restartCount"] == 0
+    assert running.said(pod) == "hello from web\n"
+    assert {row["type"] for row in status["conditions"]} == {
+        "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled",
+    }  # fmt: skip
+    assert await running.until_event("Started") == "Started container a"
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "reason", "phase"),
+    [
+        pytest.param("exit 0", 0, "Completed", "Succeeded", id="it ends well"),
+        pytest.param("exit 3", 3, "Error", "Failed", id="it ends badly"),
+        pytest.param("sh -c 'kill -9 $$'; exit $?", 137, "Error", "Failed", id="it says that it was killed"),
+    ],
+)
+async def test_a_pod_that_is_not_restarted_ends(
+    running: Cluster, command: str, code: int, reason: str, phase: str
+) -> None:
+    await running.pod("web", command, restartPolicy="Never")
+
+    pod = await running.until(lambda pod: pod["status"]["phase"] == phase)
+
+    assert state_of(pod)["terminated"]["exitCode"] == code
+    assert state_of(pod)["terminated"]["reason"] == reason
+    assert status_of(pod)["restartCount"] == 0
+    assert not is_ready(pod)
+
+
+async def test_a_container_that_ends_is_restarted_and_then_backs_off(running: Cluster) -> None:
+    await running.pod("web", "echo once; exit 2")
+
+    pod = await running.until(lambda pod: "waiting" in state_of(pod) and status_of(pod)["restartCount"] == 1)
+
+    uid = pod["metadata"]["uid"]
+    waiting = state_of(pod)["waiting"]
+    assert waiting["reason"] == "CrashLoopBackOff"
+    assert waiting["message"] == f"back-off 10s restarting failed container=a pod=web_default({uid})"
+    assert status_of(pod)["lastState"]["terminated"]["exitCode"] == 2
+    assert pod["status"]["phase"] == "Running"
+    assert running.said(pod, attempt=1) == "once\n"
+
+
+async def test_a_program_that_is_not_there_is_told(running: Cluster) -> None:
+    await running.pod("web", containers=[{"name": "a", "image": "host", "command": ["/no/such/program"]}])
+
+    pod = await running.until(lambda pod: status_of(pod).get("lastState", {}).get("terminated"))
+
+    last = status_of(pod)["lastState"]["terminated"]
+    assert last["exitCode"] == 128
+    assert last["reason"] == "StartError"
+    assert "/no/such/program" in last["message"]
+
+
+async def test_more_memory_than_the_limit_is_an_oom_kill(running: Cluster) -> None:
+    greedy = {
+        "name": "a",
+        "image": "host",
+        "command": ["/usr/bin/python3", "-c", "x = bytearray(200 << 20)"],
+        "resources": {"limits": {"memory": "32Mi"}},
+    }
+    await running.pod("web", containers=[greedy], restartPolicy="Never")
+
+    pod = await running.until(lambda pod: pod["status"]["phase"] == "Failed")
+
+    assert state_of(pod)["terminated"]["reason"] == "OOMKilled"
+    assert state_of(pod)["terminated"]["exitCode"] == 137
+
+
+async def test_deleted_with_grace_it_is_asked_before_it_is_killed(running: Cluster) -> None:
+    pod = await running.pod("web", "trap 'echo asked; exit 0' TERM; while :; do sleep 0.05; done")
+    await running.until(is_ready)
+
+    await running.client.delete("Pod", "default/web", grace=20)
+
+    await running.gone(seconds=5)
+    await running.cleared(pod["metadata"]["uid"])
+    assert await running.until_event("Killing") == "Stopping container a"
+
+
+async def test_what_does_not_listen_is_killed_when_its_grace_is_over(running: Cluster) -> None:
+    pod = await running.pod("web", "trap '' TERM; while :; do sleep 0.05; done")
+    await running.until(is_ready)
+
+    await running.client.delete("Pod", "default/web", grace=1)
+
+    await running.gone(seconds=8)
+    await running.cleared(pod["metadata"]["uid"])
+
+
+async def test_a_pod_that_vanishes_from_the_api_is_torn_down(running: Cluster) -> None:
+    pod = await running.pod("web", "exec sleep 100")
+    await running.until(is_ready)
+
+    await running.client.delete("Pod", "default/web", grace=0)
+
+    await running.cleared(pod["metadata"]["uid"])
+
+
+async def test_after_the_kubelet_is_gone_and_back_the_same_processes_run(cluster: Cluster) -> None:
+    async with cluster.running():
+        pod = await cluster.pod("web", "exec sleep 100", "exec sleep 100")
+        await cluster.until(is_ready)
+        before = {s.name: s.pid for one in cluster.sandboxes(pod["metadata"]["uid"]) for s in one.processes().values()}
+        told = (await cluster.get())["status"]
+
+    async with cluster.running() as kubelet:
+        await asyncio.sleep(0.5)
+        after = {s.name: s.pid for one in cluster.sandboxes(pod["metadata"]["uid"]) for s in one.processes().values()}
+
+        assert len(kubelet.workers) == 1
+        assert after == before
+        assert (await cluster.get())["status"] == told
+
+
+async def test_what_ended_while_the_kubelet_was_away_is_dealt_with(cluster: Cluster) -> None:
+    async with cluster.running():
+        pod = await cluster.pod("web", "sleep 0.4; exit 5")
+        await cluster.until(is_ready)
+    await asyncio.sleep(0.6)
+
+    async with cluster.running():
+        found = await cluster.until(lambda pod: status_of(pod)["restartCount"] >= 1)
+        assert status_of(found)["lastState"]["terminated"]["exitCode"] == 5
+        assert found["metadata"]["uid"] == pod["metadata"]["uid"]
+
+
+async def test_a_pod_deleted_while_the_kubelet_was_away_is_cleared(cluster: Cluster) -> None:
+    async with cluster.running():
+        pod = await cluster.pod("web", "exec sleep 100")
+        await cluster.until(is_ready)
+    await cluster.client.delete("Pod", "default/web", grace=0)
+
+    async with cluster.running():
+        await cluster.cleared(pod["metadata"]["uid"])
+
+
+async def test_when_the_pause_dies_all_containers_run_again(running: Cluster) -> None:
+    pod = await running.pod("web", "exec sleep 100", "exec sleep 100")
+    await running.until(is_ready)
+    (sandbox,) = running.sandboxes(pod["metadata"]["uid"])
+
+    os.kill(sandbox.pid, signal.SIGKILL)
+
+    found = await running.until(lambda pod: is_ready(pod) and status_of(pod, "b")["restartCount"] == 1)
+    assert status_of(found, "a")["restartCount"] == 1
+    assert status_of(found, "a")["lastState"]["terminated"]["exitCode"] == 137
+
+
+async def test_init_containers_run_in_order_before_the_others(running: Cluster) -> None:
+    def row(name: str, line: str) -> dict[str, Any]:
+        mounts = [{"name": "v", "mountPath": "/v"}]
+        return {"name": name, "image": "host", "command": ["/bin/sh", "-c", line], "volumeMounts": mounts}
+
+    await running.pod(
+        "web",
+        volumes=[{"name": "v", "emptyDir": {}}],
+        initContainers=[row("i", "echo one >> /v/f"), row("j", "echo two >> /v/f")],
+        containers=[row("a", "cat /v/f; exec sleep 100")],
+    )
+
+    pod = await running.until(is_ready)
+
+    assert running.said(pod) == "one\ntwo\n"
+    assert state_of(pod, "i")["terminated"]["reason"] == "Completed"
+
+
+async def test_environment_and_volumes_come_from_the_api(running: Cluster) -> None:
+    metadata = {"name": "c", "namespace": "default"}
+    await running.client.create(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"key": "value", "x.txt": "file"}}
+    )
+    running.services["MYSQL_SERVICE_HOST"] = "10.96.0.7"
+    container = {
+        "name": "a",
+        "image": "host",
+        "command": ["/bin/sh", "-c"],
+        "args": ["echo $A '$(B)' $P_key $MYSQL_SERVICE_HOST; cat /c/x.txt; exec sleep 100"],
+        "env": [
+            {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "key"}}},
+            {"name": "B", "value": "<$(A)>"},
+        ],
+        "envFrom": [{"prefix": "P_", "configMapRef": {"name": "c"}}],
+        "volumeMounts": [{"name": "v", "mountPath": "/c"}],
+    }
+    await running.pod("web", containers=[container], volumes=[{"name": "v", "configMap": {"name": "c"}}])
+
+    pod = await running.until(is_ready)
+
+    assert running.said(pod) == "value <value> value 10.96.0.7\nfile"
+
+
+async def test_a_volume_follows_its_config_map(running: Cluster) -> None:
+    metadata = {"name": "c", "namespace": "default"}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"f": "old"}}
+    await running.client.create(body)
+    line = "until grep -q new /c/f; do sleep 0.05; done; echo seen; exec sleep 100"
+    mounts = [{"name": "v", "mountPath": "/c"}]
+    container = {"name": "a", "image": "host", "command": ["/bin/sh", "-c", line], "volumeMounts": mounts}
+    await running.pod("web", containers=[container], volumes=[{"name": "v", "configMap": {"name": "c"}}])
+    pod = await running.until(is_ready)
+
+    await running.client.patch("ConfigMap", "default/c", {"data": {"f": "new"}})
+
+    path = running.directory / "pods" / pod["metadata"]["uid"] / "logs" / "a" / "0.log"
+    async with asyncio.timeout(10):
+        while "seen" not in path.read_text():
+            await asyncio.sleep(0.05)
+
+
+async def test_a_volume_that_cannot_be_had_is_told_and_tried_again(running: Cluster) -> None:
+    mounts = [{"name": "v", "mountPath": "/c"}]
+    container = {"name": "a", "image": "host", "command": ["/bin/sleep", "100"], "volumeMounts": mounts}
+    await running.pod("web", containers=[container], volumes=[{"name": "v", "configMap": {"name": "c"}}])
+
+    message = await running.until_event("FailedMount")
+    assert message == 'MountVolume.SetUp failed for volume "v" : configmap "c" not found'
+    assert state_of(await running.get())["waiting"]["reason"] == "ContainerCreating"
+
+    await running.client.create(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "default"}, "data": {}}
+    )
+    await running.until(is_ready)
+
+
+async def test_an_image_without_a_meaning_is_explained_until_it_has_one(running: Cluster) -> None:
+    await running.pod("web", containers=[{"name": "a", "image": "mysql"}])
+
+    pod = await running.until(lambda pod: state_of(pod).get("waiting", {}).get("reason") == "ErrImagePull")
+    assert "Image object" in state_of(pod)["waiting"]["message"]
+    pod = await running.until(lambda pod: state_of(pod).get("waiting", {}).get("reason") == "ImagePullBackOff")
+    assert state_of(pod)["waiting"]["message"].startswith('Back-off pulling image "mysql": ErrImagePull: ')
+
+    spec = {"patterns": ["mysql"], "entrypoint": ["/bin/sleep"], "args": ["100"]}
+    running.images["mysql"] = {"metadata": {"name": "mysql"}, "spec": spec}
+    assert running.kubelet is not None
+    running.kubelet.images_changed()
+
+    pod = await running.until(is_ready)
+    assert status_of(pod)["imageID"].startswith("image.procorch.dev/mysql@sha256:")
+
+
+async def test_a_pod_beyond_its_deadline_fails(running: Cluster) -> None:
+    await running.pod("web", "exec sleep 100", activeDeadlineSeconds=1)
+
+    pod = await running.until(lambda pod: pod["status"]["phase"] == "Failed")
+
+    assert pod["status"]["reason"] == "DeadlineExceeded"
+    assert pod["status"]["message"] == "Pod was active on the node longer than the specified deadline"
+
+
+async def test_a_pod_is_ready_when_its_probe_says_so(running: Cluster) -> None:
+    probe = {"exec": {"command": ["/bin/sh", "-c", "test -f /tmp/ok"]}, "periodSeconds": 1}
+    line = "sleep 1; touch /tmp/ok; exec sleep 100"
+    await running.pod(
+        "web", containers=[{"name": "a", "image": "host", "command": ["/bin/sh", "-c", line], "readinessProbe": probe}]
+    )
+
+    pod = await running.until(lambda pod: "running" in state_of(pod))
+    assert not is_ready(pod)
+    await running.until(is_ready)
+
+
+async def test_a_container_that_is_not_alive_is_restarted(running: Cluster) -> None:
+    probe = {"exec": {"command": ["/bin/false"]}, "periodSeconds": 1, "failureThreshold": 1}
+    container = {"name": "a", "image": "host", "command": ["/bin/sleep", "100"], "livenessProbe": probe}
+    await running.pod("web", containers=[container])
+
+    pod = await running.until(lambda pod: status_of(pod).get("restartCount") == 1)
+
+    assert status_of(pod)["lastState"]["terminated"]["exitCode"] == 137
+    assert await running.until_event("Killing") == "Container a failed liveness probe, will be restarted"
+
+
+async def test_a_sidecar_ends_after_the_containers_it_serves(running: Cluster) -> None:
+    sidecar = {
+        "name": "s",
+        "image": "host",
+        "restartPolicy": "Always",
+        "command": ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done"],
+    }
+    await running.pod("web", "exit 0", initContainers=[sidecar], restartPolicy="Never")
+
+    pod = await running.until(lambda pod: pod["status"]["phase"] == "Succeeded")
+
+    assert state_of(pod, "a")["terminated"]["exitCode"] == 0
+
+
