@@ -28,7 +28,6 @@ def pod(container: dict[str, Any] | None = None, **spec: Any) -> Object:
     ("field", "value"),
     [
         ("hostPID", True),
-        ("hostIPC", True),
         ("shareProcessNamespace", True),
         ("hostUsers", False),
         ("runtimeClassName", "gvisor"),
@@ -42,7 +41,7 @@ def test_what_is_not_built_is_refused_by_its_name(enter, field: str, value: obje
 
 
 def test_asking_for_nothing_that_is_not_built_is_fine(enter) -> None:  # type: ignore[no-untyped-def]
-    quiet = {"hostPID": False, "hostIPC": False, "shareProcessNamespace": False, "hostUsers": True}
+    quiet = {"hostPID": False, "hostIPC": True, "shareProcessNamespace": False, "hostUsers": True}
 
     assert enter(pod({"securityContext": {"privileged": False}}, **quiet))[1] == []
 
