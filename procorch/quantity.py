@@ -19,6 +19,7 @@ WRONG_SUFFIX = "unable to parse quantity's suffix"
 WRONG_NUMBER = "unable to parse numeric part of quantity"
 
 _LARGEST = 2**63 - 1
+_LONGEST = 400  # characters: a number of a million digits would keep the processor busy
 _NANO = Fraction(1, 10**9)
 _SHAPE = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)", re.ASCII)
 _POWER = re.compile(r"[eE]([+-]?[0-9]+)", re.ASCII)
@@ -71,6 +72,8 @@ def _parse_text(text: str) -> Quantity:
     match = _SHAPE.fullmatch(text)
     if not text or match is None:
         raise ValueError(WRONG_FORM)
+    if len(text) > _LONGEST:
+        raise ValueError(WRONG_NUMBER)
     sign, whole, part, suffix = match.groups()
     scale, family = _scale(suffix)
     if not whole and not part:
@@ -101,7 +104,11 @@ def read(text: str | int | float) -> Quantity:
     """A quantity from JSON: text or a number. ValueError with Kubernetes' words for anything else."""
     if isinstance(text, bool) or not isinstance(text, str | int | float):
         raise ValueError(WRONG_FORM)
-    return _parse_text(text if isinstance(text, str) else repr(text))
+    if isinstance(text, str):
+        return _parse_text(text)
+    if isinstance(text, int) and text.bit_length() > 64:
+        return _parse_text(f"{'-' if text < 0 else ''}{_LARGEST}")
+    return _parse_text(repr(text))
 
 
 def parse(text: str | int | float) -> Fraction:

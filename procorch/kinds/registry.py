@@ -41,7 +41,7 @@ class Registry:
 
     def of(self, obj: Mapping[str, Any]) -> Kind:
         """The kind of an object, by its apiVersion and kind."""
-        return self._by_object[obj.get("apiVersion", ""), obj.get("kind", "")]
+        return self._by_object[str(obj.get("apiVersion")), str(obj.get("kind"))]
 
     def groups(self) -> dict[str, list[str]]:
         """Group → its versions, in order; the core group is ""."""

@@ -66,6 +66,7 @@ def test_what_is_smaller_than_a_billionth_is_rounded_up_to_one() -> None:
 def test_what_is_larger_than_63_bits_is_the_largest_amount() -> None:
     assert canonical("9999999999999999999999") == "9223372036854775807"
     assert byte_count("1e400") == 2**63 - 1
+    assert byte_count(10**5000) == 2**63 - 1
 
 
 def test_resource_lists_are_rounded_up_to_thousandths() -> None:
@@ -88,6 +89,8 @@ def test_resource_lists_are_rounded_up_to_thousandths() -> None:
         ("1e", WRONG_SUFFIX),
         ("1kK", WRONG_SUFFIX),
         ("1e99999999999999999999", WRONG_SUFFIX),
+        ("1" * 100_000, WRONG_NUMBER),
+        (float("nan"), WRONG_FORM),
         (True, WRONG_FORM),
         (None, WRONG_FORM),
         ([], WRONG_FORM),

@@ -18,6 +18,8 @@ def test_an_unknown_kind_is_a_key_error() -> None:
         KINDS["Pot"]
     with pytest.raises(KeyError):
         KINDS.of({"apiVersion": "v2", "kind": "Pod"})
+    with pytest.raises(KeyError):
+        KINDS.of({"apiVersion": ["v1"], "kind": {}})
     assert KINDS.get("", "v1", "pots") is None
 
 
