@@ -187,21 +187,34 @@ def check_against(name: str, field: str, said: str, found: str) -> None:
         print(f"{name}.{field}: the schema says {said}, Go says {found}", file=sys.stderr)
 
 
-def table() -> Iterator[str]:
+def described(name: str, schema: Row | None, types: GoTypes, address: int | None) -> dict[str, Row]:
+    """The fields of a definition, both sources joined."""
+    rows = dict(schema_rows(schema)) if schema else {}
+    for field, row in go_rows(types, address) if address is not None else ():
+        if field in rows:
+            check_against(name, field, rows[field]["type"], row["type"])
+            rows[field] |= row
+        elif field in ("apiVersion", "kind") or schema is None:
+            rows[field] = row
+    return rows
+
+
+def table() -> list[str]:
+    """The lines of the definitions that are served and of all that they lead to, sorted."""
     listed = schemas()
     types = GoTypes.read(kubectl())
     structs = {definition_name(name): address for name, address in types.structs().items()}
-    for name in sorted({name for name in {*listed, *structs} if name.startswith(PREFIXES)} - LEFT_OUT - {*OWN_FORM}):
-        schema = listed.get(name)
-        rows = dict(schema_rows(schema)) if schema else {}
-        address = structs.get(name)
-        for field, row in go_rows(types, address) if address is not None else ():
-            if field in rows:
-                check_against(name, field, rows[field]["type"], row["type"])
-                rows[field] |= row
-            elif field in ("apiVersion", "kind") or schema is None:
-                rows[field] = row
-        yield line(name, schema, rows, types.name(address) if address is not None else "")
+    todo = [name for name in {*listed, *structs} if name.startswith(PREFIXES)]
+    lines: dict[str, str] = {}
+    while todo:
+        name = todo.pop()
+        if name in lines or name in LEFT_OUT or name in OWN_FORM or (name not in listed and name not in structs):
+            continue
+        schema, address = listed.get(name), structs.get(name)
+        rows = described(name, schema, types, address)
+        lines[name] = line(name, schema, rows, types.name(address) if address is not None else "")
+        todo += [row["type"].rpartition("#")[2] for row in rows.values() if "#" in row["type"]]
+    return [lines[name] for name in sorted(lines)]
 
 
 def main() -> None:
