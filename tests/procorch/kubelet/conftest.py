@@ -159,6 +159,16 @@ class Cluster:
         path = self.directory / "pods" / pod["metadata"]["uid"] / "logs" / container / f"{attempt}.log"
         return "".join(line.split(" ", 3)[3] for line in path.read_text().splitlines(keepends=True))
 
+    async def until_said(self, pod: Object, text: str, container: str = "a", attempt: int = 0) -> None:
+        """As soon as an attempt has written exactly this."""
+        said = ""
+        try:
+            async with asyncio.timeout(10):
+                while (said := self.said(pod, container, attempt)) != text:
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"it said {said!r}") from None
+
     async def events(self, name: str = "web") -> list[tuple[str, str]]:
         rows = (await self.client.items("Event", "default")).objects
         return [(row["reason"], row["message"]) for row in rows if row["involvedObject"]["name"] == name]

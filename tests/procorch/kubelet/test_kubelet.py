@@ -42,7 +42,7 @@ async def test_a_pod_runs_and_says_so(running: Cluster) -> None:
     assert status_of(pod)["imageID"] == "host"
     assert status_of(pod)["containerID"].startswith("procorch://")
     assert status_of(pod)["restartCount"] == 0
-    assert running.said(pod) == "hello from web\n"
+    await running.until_said(pod, "hello from web\n")
     assert {row["type"] for row in status["conditions"]} == {
         "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled",
     }  # fmt: skip
@@ -54,7 +54,7 @@ async def test_a_pod_runs_and_says_so(running: Cluster) -> None:
     [
         pytest.param("exit 0", 0, "Completed", "Succeeded", id="it ends well"),
         pytest.param("exit 3", 3, "Error", "Failed", id="it ends badly"),
-        pytest.param("sh -c 'kill -9 $$'; exit $?", 137, "Error", "Failed", id="it says that it was killed"),
+        pytest.param("sh -c 'kill -9 $$$$'; exit $?", 137, "Error", "Failed", id="it says that it was killed"),
     ],
 )
 async def test_a_pod_that_is_not_restarted_ends(
@@ -81,7 +81,7 @@ async def test_a_container_that_ends_is_restarted_and_then_backs_off(running: Cl
     assert waiting["message"] == f"back-off 10s restarting failed container=a pod=web_default({uid})"
     assert status_of(pod)["lastState"]["terminated"]["exitCode"] == 2
     assert pod["status"]["phase"] == "Running"
-    assert running.said(pod, attempt=1) == "once\n"
+    await running.until_said(pod, "once\n", attempt=1)
 
 
 async def test_a_program_that_is_not_there_is_told(running: Cluster) -> None:
@@ -204,14 +204,14 @@ async def test_init_containers_run_in_order_before_the_others(running: Cluster) 
 
     pod = await running.until(is_ready)
 
-    assert running.said(pod) == "one\ntwo\n"
+    await running.until_said(pod, "one\ntwo\n")
     assert state_of(pod, "i")["terminated"]["reason"] == "Completed"
 
 
 async def test_environment_and_volumes_come_from_the_api(running: Cluster) -> None:
     metadata = {"name": "c", "namespace": "default"}
     await running.client.create(
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"key": "value", "x.txt": "file"}}
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"key": "value", "x.txt": "file\n"}}
     )
     running.services["MYSQL_SERVICE_HOST"] = "10.96.0.7"
     container = {
@@ -230,7 +230,7 @@ async def test_environment_and_volumes_come_from_the_api(running: Cluster) -> No
 
     pod = await running.until(is_ready)
 
-    assert running.said(pod) == "value <value> value 10.96.0.7\nfile"
+    await running.until_said(pod, "value <value> value 10.96.0.7\nfile\n")
 
 
 async def test_a_volume_follows_its_config_map(running: Cluster) -> None:
