@@ -78,13 +78,18 @@ async def _events(steps: list[Any]) -> AsyncIterator[bytes]:
         yield line[7:]
 
 
+async def until(so: Callable[[], bool]) -> None:
+    deadline = asyncio.get_running_loop().time() + 5
+    while not so():
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.001)
+
+
 async def run(transport: Scripted, done: Callable[[Informer], bool]) -> Informer:
     informer = Informer(Client(transport), "Pod", backoff=Backoff(0.001, 0.001))
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(informer.run())
-        async with asyncio.timeout(5):
-            while not done(informer):
-                await asyncio.sleep(0.001)
+        await until(lambda: done(informer))
         task.cancel()
     return informer
 
@@ -97,9 +102,7 @@ async def test_a_list_then_what_changes() -> None:
     informer.add_handler(lambda type_, old, new: heard.append((type_, (new or old or {})["metadata"]["name"])))
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(informer.run())
-        async with asyncio.timeout(5):
-            while len(heard) < 4:
-                await asyncio.sleep(0.001)
+        await until(lambda: len(heard) == 4)
         task.cancel()
 
     assert heard == [("ADDED", "a"), ("ADDED", "b"), ("MODIFIED", "a"), ("DELETED", "b")]

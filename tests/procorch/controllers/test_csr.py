@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from procorch.api import Api, LocalTransport, User
 from procorch.client import Client
 from procorch.clock import timestamp
 from procorch.controllers import ControllerConfig, csr
@@ -94,26 +95,43 @@ def test_what_is_done(asked: Object, now: float, wanted: str | None) -> None:
     assert plan(asked, now) == wanted
 
 
-async def test_a_request_is_approved_and_signed(client: Client, running: Any, eventually: Any) -> None:
-    async def sign(pem: bytes, seconds: float) -> bytes:
-        assert x509.load_pem_x509_csr(pem).is_signature_valid
-        return b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+async def sign(pem: bytes, seconds: float) -> bytes:
+    """A stand-in for the cluster's CA, which is tested where it lives."""
+    assert x509.load_pem_x509_csr(pem).is_signature_valid
+    return b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
+
+def new_request() -> Object:
+    """As a client posts it: who asks is the API's to say."""
+    body = request()
+    for name in ("username", "groups"):
+        del body["spec"][name]
+    return {**body, "metadata": {"name": "node-csr"}, "status": {}}
+
+
+async def test_a_joining_machines_request_is_approved_and_signed(
+    client: Client, api: Api, running: Any, eventually: Any
+) -> None:
+    joining = Client(LocalTransport(api, User("system:bootstrap:abc", ("system:bootstrappers",))))
     async with running(csr.CONTROLLER, config=ControllerConfig(signer=sign)):
-        body = request()
-        body["metadata"] = {"name": "node-csr"}
-        del body["status"]
-        # The API writes down who really asks: an administrator's request for a node stays unanswered, so approve it.
-        made = await client.create(body)
-        status = {"conditions": [{"type": "Approved", "status": "True", "reason": "Admin", "message": "by hand"}]}
-        await client.update({**made, "status": status}, "approval")
+        await joining.create(new_request())
 
-        async def signed() -> Any:
-            return get(await client.get("CertificateSigningRequest", "node-csr"), ".status.certificate")
+        async def certificate() -> Any:
+            return get(await joining.get("CertificateSigningRequest", "node-csr"), ".status.certificate")
 
-        # Who asked is not what refusal() allows: the signer says so instead of signing.
-        async def failed() -> bool:
-            seen = await client.get("CertificateSigningRequest", "node-csr")
-            return condition_of(seen, "Failed") is not None or bool(await signed())
+        assert b"BEGIN CERTIFICATE" in base64.b64decode(await eventually(certificate))
 
-        await eventually(failed)
+
+async def test_what_an_administrator_approves_is_still_not_signed_against_the_rules(
+    client: Client, running: Any, eventually: Any
+) -> None:
+    async with running(csr.CONTROLLER, config=ControllerConfig(signer=sign)):
+        made = await client.create(new_request())  # the administrator is no machine that joins
+        row = {"type": "Approved", "status": "True", "reason": "Admin", "message": "by hand"}
+        await client.update({**made, "status": {"conditions": [row]}}, "approval")
+
+        async def failed() -> Any:
+            return condition_of(await client.get("CertificateSigningRequest", "node-csr"), "Failed")
+
+        assert "may not ask for" in (await eventually(failed))["message"]
+        assert not get(await client.get("CertificateSigningRequest", "node-csr"), ".status.certificate")

@@ -50,14 +50,15 @@ P8080 = [{"port": 8080, "protocol": "TCP"}]
         pytest.param(service(HTTP), [], [], id="no pods: no subset"),
         pytest.param(
             service(HTTP), [pod("a", "10.1.0.2"), pod("b", "10.1.0.3", ready=False)],
-            [{"addresses": [address("a", "10.1.0.2")], "notReadyAddresses": [address("b", "10.1.0.3")], "ports": P8080}],
+            [{"addresses": [address("a", "10.1.0.2")], "notReadyAddresses": [address("b", "10.1.0.3")],
+              "ports": P8080}],
             id="ready and not ready apart",
         ),
         pytest.param(service(HTTP), [pod("a")], [], id="a pod without an address is no endpoint"),
         pytest.param(service(HTTP), [pod("a", "10.1.0.2", deleting=True)], [], id="a pod that ends is none"),
         pytest.param(
             service(HTTP, publishNotReadyAddresses=True), [pod("a", "10.1.0.2", ready=False, deleting=True)],
-            [{"addresses": [address("a", "10.1.0.2")], "ports": P8080}], id="unready addresses are published when asked",
+            [{"addresses": [address("a", "10.1.0.2")], "ports": P8080}], id="unready addresses published when asked",
         ),
         pytest.param(
             service(NAMED), [pod("a", "10.1.0.2")],
