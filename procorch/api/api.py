@@ -114,6 +114,11 @@ class Api:
         self._discovery = discovery.Discovery([*KINDS, *reviews.KINDS], self.config.advertise)
         self._openapi = OpenAPI(KINDS)
         self._timer = timer
+        self._verbs = {
+            "get": self._get, "list": self._list, "watch": self._watch, "create": self._create,
+            "update": self._update, "patch": self._patch, "delete": self._delete,
+            "deletecollection": self._deletecollection,
+        }  # fmt: skip
         self._started = False
         self._ticker: asyncio.TimerHandle | None = None
 
@@ -156,10 +161,9 @@ class Api:
                 self._audit(request, problem)
             response = refusal(problem)
         if route is not None:
-            lasts = response.stream is not None or route.verb == "watch"
-            self.metrics.count(
-                route.verb, route.group, route.resource, response.status, None if lasts else self._timer() - began
-            )
+            seconds = None if response.stream is not None else self._timer() - began
+            group, resource = (route.group, route.resource) if route.kind is not None else ("", "")
+            self.metrics.count(route.verb, group, resource, response.status, seconds)
         return response
 
     def authorize(self, request: Request) -> tuple[Route, User]:
@@ -198,7 +202,7 @@ class Api:
             return await self._below(route, request, user)
         if route.verb not in route.kind.verbs:
             raise MethodNotAllowed.of()
-        return await getattr(self, f"_{route.verb}")(route, request, user)
+        return await self._verbs[route.verb](route, request, user)
 
     # Reading
 

@@ -13,7 +13,7 @@ from procorch.api.encoding import decode, with_revision
 from procorch.kinds.kind import Kind
 from procorch.objects import Expired, Object, Timeout
 
-WINDOW = 2_000  # changes of one kind kept in memory; older ones are read from the log
+WINDOW = 1_000  # changes of one kind kept in memory; older ones are read from the log
 FRESH_TIMEOUT = 3.0  # seconds that a read waits for a revision that is not here yet, as in Kubernetes
 
 
@@ -34,6 +34,10 @@ class Entry:
         if self._object is None:
             self._object = decode(self.data)
         return self._object
+
+    def forget_object(self) -> None:
+        """Frees what `object` keeps: a decoded object takes five times the room of its bytes."""
+        self._object = None
 
     def copy(self) -> Object:
         """A private copy (a decode of the bytes is a tenth of a deepcopy)."""
@@ -108,6 +112,9 @@ class Shelf:
             self.window_after = self.window.popleft().revision
         for listener in tuple(self.listeners):
             listener(change)
+        change.lines.clear()  # said to all; who comes later has it encoded again
+        if old is not None:
+            old.forget_object()  # the window is about bytes
 
     def in_namespace(self, namespace: str | None, after: str = "") -> Iterator[Entry]:
         """The entries in key order, of one namespace or (None) of all; those behind the key `after`."""

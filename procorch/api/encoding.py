@@ -21,7 +21,12 @@ def encode(kind: Kind, obj: Object) -> bytes:
 
 
 def with_revision(value: bytes, revision: int) -> bytes:
-    """Stored bytes with `metadata.resourceVersion` put in first (an object always has a name: a comma follows)."""
+    """Stored bytes with `metadata.resourceVersion` put in first (an object always has a name: a comma follows).
+
+    Revision 0 is that of an object which was never stored, and is not shown.
+    """
+    if not revision:
+        return value
     at = value.index(_METADATA) + len(_METADATA)
     return b'%b"resourceVersion":"%d",%b' % (value[:at], revision, value[at:])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,6 +12,8 @@ from procorch.kinds import schema
 from procorch.kinds.kind import Kind
 from procorch.objects import BadRequest, Cause, Invalid, Object
 
+_MOST_WARNINGS, _LONGEST_WARNING = 20, 256
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # a field's name could hold a line end, and so a header of its own
 _VALIDATIONS = ("Ignore", "Warn", "Strict")
 
 
@@ -34,7 +37,8 @@ class Fields:
         """Source of the form: RFC 7234's Warning, as client-go prints it."""
         if not self.warnings:
             return {}
-        quoted = (one.replace("\\", "\\\\").replace('"', '\\"') for one in self.warnings[:50])
+        shown = (_CONTROL.sub(" ", one)[:_LONGEST_WARNING] for one in self.warnings[:_MOST_WARNINGS])
+        quoted = (one.replace("\\", "\\\\").replace('"', '\\"') for one in shown)
         return {"Warning": ", ".join(f'299 - "{one}"' for one in quoted)}
 
     def settle(self, kind: Kind, obj: Object, patch: bytes | None = None) -> None:

@@ -8,11 +8,13 @@ import os
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import yaml
 
@@ -21,6 +23,7 @@ from procorch import pki
 from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
 from procorch.api.http import Listener, serve, server_context
 from procorch.client import Client
+from procorch.link import Link, Stream
 from procorch.transport import HttpTransport
 
 ADMIN = User("admin", (MASTERS,))
@@ -166,21 +169,38 @@ def kubectl(request: pytest.FixtureRequest, served: Running) -> Kubectl:
     return Kubectl(request.param, served)
 
 
-def pod(name: str, **labels: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": "default", "labels": labels},
-        "spec": {"containers": [{"name": "main", "image": "host", "command": ["sleep", "1"]}]},
-    }
+async def _until(condition: Callable[[], object], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 what is waited for happens inside the API, which has no event for it
+            await asyncio.sleep(0.005)
 
 
-def config_map(name: str, namespace: str = "default", **data: str) -> dict[str, Any]:
-    about = {"name": name, "namespace": namespace}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": data}
+@pytest.fixture
+def until() -> Callable[..., Awaitable[None]]:
+    """until(condition): waits until it holds."""
+    return _until
 
 
-def service(name: str, **spec: Any) -> dict[str, Any]:
-    base = {"selector": {"app": name}, "ports": [{"port": 80}]}
-    about = {"name": name, "namespace": "default"}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": about, "spec": base | spec}
+@pytest.fixture
+def linked(served: Running) -> Callable[..., AbstractAsyncContextManager[None]]:
+    """linked(accept): a node n1 that has dialled in over a real WebSocket and answers with `accept`."""
+
+    @asynccontextmanager
+    async def dial(accept: Callable[[dict[str, Any], Stream], Awaitable[None]]) -> AsyncIterator[None]:
+        context = served.context("system:node:n1", "system:nodes")
+        url = f"{served.url}/apis/procorch.dev/v1/nodes/n1/link"
+        async with aiohttp.ClientSession() as session, session.ws_connect(url, ssl=context) as socket:
+            link = Link(socket.send_bytes, accept=accept, first_id=1)
+
+            async def messages() -> AsyncIterator[bytes]:
+                async for message in socket:
+                    yield message.data
+
+            async with asyncio.TaskGroup() as group:
+                group.create_task(link.run(messages()))
+                await _until(lambda: "n1" in served.api.links)
+                yield
+                await socket.close()
+        await _until(lambda: "n1" not in served.api.links)
+
+    return dial

@@ -94,7 +94,7 @@ async def test_the_words_of_a_refusal_are_kubernetes(served):
     assert refused.value.message == (
         'pods is forbidden: User "jane" cannot list resource "pods" in API group "" in the namespace "default"'
     )
-    with pytest.raises(Forbidden, match='"x" is forbidden: .* cannot get resource "nodes" .* at the cluster scope'):
+    with pytest.raises(Forbidden, match=r'"x" is forbidden: .* cannot get resource "nodes" .* at the cluster scope'):
         await client.get("Node", "x")
 
 

@@ -132,19 +132,17 @@ async def test_delete_with_each_cascade(kubectl, served, cascade, finalizers):
     assert [obj["metadata"].get("finalizers") for obj in left] == ([finalizers] if finalizers else [])
 
 
-async def test_delete_waits_until_the_object_is_gone(kubectl, served):
+async def test_delete_waits_until_the_object_is_gone(kubectl, served, until):
     await kubectl("create", "-f", "-", stdin=POD)
     await served.client.bind("default/one", "n1")
     process = await kubectl.start("delete", "pod", "one")
-    async with asyncio.timeout(20):
-        while (await served.client.get("Pod", "default/one"))["metadata"].get("deletionTimestamp") is None:
-            await asyncio.sleep(0.01)
+    await until(lambda: "deletionTimestamp" in served.api.lookup("Pod", "default/one")["metadata"], 30)
     assert process.returncode is None
 
     await served.client.delete("Pod", "default/one", grace=0)
 
     async with asyncio.timeout(20):
-        out, err = await process.communicate()
+        _, err = await process.communicate()
     assert process.returncode == 0, err
 
 
@@ -221,5 +219,24 @@ async def test_wait_sees_conditions_and_deletion(kubectl, served):
     await served.client.patch("Pod", "default/one", {"status": status}, subresource="status")
 
     async with asyncio.timeout(25):
-        out, err = await process.communicate()
+        _, err = await process.communicate()
     assert process.returncode == 0, err
+
+
+async def test_logs_follow_and_tail_what_the_node_sends(kubectl, served, linked):
+    await kubectl("create", "-f", "-", stdin=POD)
+    await served.client.bind("default/one", "n1")
+    asked = []
+
+    async def accept(header, stream):
+        asked.append(header["path"])
+        await stream.respond({"status": 200, "headers": {}})
+        await stream.write(b"first\nsecond\n")
+        await stream.end()
+
+    async with linked(accept):
+        assert await kubectl("logs", "one", "--tail=2", "-c", "main") == "first\nsecond\n"
+        assert await kubectl("logs", "-f", "one", "--timestamps") == "first\nsecond\n"
+
+    assert asked[0] == "/containerLogs/default/one/main?tailLines=2"
+    assert "follow=true" in asked[1] and "timestamps=true" in asked[1]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import orjson
 import pytest
 
-from procorch.link import Link
 from procorch.objects import BadRequest, Conflict, Invalid, NotFound, ServiceUnavailable, condition_of
 
 
@@ -121,7 +118,7 @@ async def bound(served, name):
     return copy.deepcopy(await served.client.get("Pod", f"default/{name}"))
 
 
-async def test_a_log_comes_from_the_node_over_its_own_link(served):
+async def test_a_log_comes_from_the_node_over_its_own_link(served, linked):
     await bound(served, "a")
     with pytest.raises(ServiceUnavailable, match='node "n1" is not connected'):
         await read(served.client, "default/a")
@@ -135,14 +132,14 @@ async def test_a_log_comes_from_the_node_over_its_own_link(served):
             await stream.write(b"line %d\n" % number)
         await stream.end()
 
-    async with linked(served, accept):
+    async with linked(accept):
         text = await read(served.client, "default/a", tailLines=3, follow=True)
 
     assert text == b"line 0\nline 1\nline 2\n"
     assert asked == [{"method": "GET", "path": "/containerLogs/default/a/main?follow=true&tailLines=3"}]
 
 
-async def test_what_the_node_refuses_is_refused_in_its_words(served):
+async def test_what_the_node_refuses_is_refused_in_its_words(served, linked):
     await bound(served, "a")
 
     async def accept(header, stream):
@@ -150,42 +147,9 @@ async def test_what_the_node_refuses_is_refused_in_its_words(served):
         await stream.write(b'container "main" in pod "a" is not available')
         await stream.end()
 
-    async with linked(served, accept):
+    async with linked(accept):
         with pytest.raises(BadRequest, match='container "main" in pod "a" is not available'):
             await read(served.client, "default/a")
-
-
-class linked:
-    """A node n1 that has dialled in over a real WebSocket."""
-
-    def __init__(self, served, accept):
-        self.served, self.accept = served, accept
-
-    async def __aenter__(self):
-        import aiohttp
-
-        self.session = aiohttp.ClientSession()
-        context = self.served.context("system:node:n1", "system:nodes")
-        url = f"{self.served.url}/apis/procorch.dev/v1/nodes/n1/link"
-        self.socket = await self.session.ws_connect(url, ssl=context)
-        link = Link(self.socket.send_bytes, accept=self.accept, first_id=1)
-
-        async def messages():
-            async for message in self.socket:
-                yield message.data
-
-        self.task = asyncio.get_running_loop().create_task(link.run(messages()))
-        async with asyncio.timeout(5):
-            while "n1" not in self.served.api.links:
-                await asyncio.sleep(0.005)
-
-    async def __aexit__(self, *failure):
-        await self.socket.close()
-        await asyncio.wait([self.task], timeout=5)
-        await self.session.close()
-        async with asyncio.timeout(5):
-            while "n1" in self.served.api.links:
-                await asyncio.sleep(0.005)
 
 
 async def test_nobody_links_as_another_node(served):

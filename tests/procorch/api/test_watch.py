@@ -142,9 +142,9 @@ async def test_send_initial_events_ends_with_a_bookmark_that_says_so(remote):
     assert int(second[1]["metadata"]["resourceVersion"]) >= int(first[1]["metadata"]["resourceVersion"])
 
 
-async def test_bookmarks_come_to_those_who_asked(served, remote):
+async def test_bookmarks_come_to_those_who_asked(served, remote, until):
     async with watching(remote, allowWatchBookmarks="true") as take, watching(remote) as other:
-        await asyncio.wait_for(_until(lambda: len(served.api.listing.watches) == 2), 5)
+        await until(lambda: len(served.api.listing.watches) == 2)
         served.api.listing.bookmark()
         made = await remote.create(config_map("a"))
 
@@ -167,13 +167,13 @@ async def test_table_watch_events_carry_rows(remote):
     assert table["rows"][0]["cells"][0] == "a" and table["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
 
 
-async def test_a_watcher_that_does_not_read_is_dropped_and_others_go_on(served, remote):
+async def test_a_watcher_that_does_not_read_is_dropped_and_others_go_on(served, remote, until):
     transport = served.transport("kubernetes-admin", "system:masters")
     path, query = "/api/v1/namespaces/default/configmaps", {"watch": "true"}
     async with transport.stream("GET", path, query=query, headers={"Accept": "application/json"}) as answer:
         big = "x" * (1 << 20)
         async with watching(remote) as take:
-            await asyncio.wait_for(_until(lambda: len(served.api.listing.watches) == 2), 5)
+            await until(lambda: len(served.api.listing.watches) == 2)
             for number in range(2 * BACKLOG // len(big)):
                 await served.client.create(config_map(f"c{number}", x=big))
                 await take(1)
@@ -185,12 +185,12 @@ async def test_a_watcher_that_does_not_read_is_dropped_and_others_go_on(served, 
     await transport.close()
 
 
-async def test_a_client_that_leaves_is_forgotten(served, remote):
+async def test_a_client_that_leaves_is_forgotten(served, remote, until):
     async with watching(remote) as take:
         await remote.create(config_map("a"))
         await take(1)
 
-    await asyncio.wait_for(_until(lambda: not served.api.listing.watches), 5)
+    await until(lambda: not served.api.listing.watches)
 
 
 async def test_all_watchers_are_given_the_same_bytes(served):
@@ -203,8 +203,3 @@ async def test_all_watchers_are_given_the_same_bytes(served):
     await served.client.create(config_map("a"))
 
     assert len(given) == 3 and given[0] is given[1] is given[2]
-
-
-async def _until(condition):
-    while not condition():
-        await asyncio.sleep(0.005)

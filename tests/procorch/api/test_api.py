@@ -1,0 +1,73 @@
+"""The door: whatever happens behind it, a Status comes out."""
+
+from __future__ import annotations
+
+import pytest
+
+import store
+from procorch.api import LocalTransport
+from procorch.api.api import as_api_error
+from procorch.objects import ApiError, NotFound, TooManyRequests
+from procorch.transport import Unreachable
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        pytest.param(store.StorageFull("disk"), 507, "InsufficientStorage", id="the disk is full"),
+        pytest.param(store.Unknown("I/O"), 504, "Timeout", id="nobody knows"),
+        pytest.param(store.Unavailable("locked"), 503, "ServiceUnavailable", id="locked"),
+        pytest.param(TooManyRequests.of("slowly"), 429, "TooManyRequests", id="the API's own stay"),
+        pytest.param(ExceptionGroup("many", [NotFound.of("pods", "a")]), 404, "NotFound", id="the first of a group"),
+        pytest.param(RecursionError(), 400, "BadRequest", id="too deep"),
+        pytest.param(ZeroDivisionError(), 500, "InternalError", id="our own mistakes"),
+    ],
+)
+def test_every_failure_has_a_status(error, code, reason):
+    found = as_api_error(error)
+
+    assert (found.code, found.reason) == (code, reason)
+
+
+async def test_a_store_that_cannot_write_is_503_with_a_time_to_come_again_and_heals(served, monkeypatch):
+    obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default"}}
+    append = served.api.log.append
+
+    async def locked(*writes):
+        raise store.Unavailable("database is locked")
+
+    monkeypatch.setattr(served.api.log, "append", locked)
+    with pytest.raises(ApiError) as refused:
+        await served.client.create(obj)
+    assert (refused.value.code, refused.value.retry_after) == (503, 1)
+
+    monkeypatch.setattr(served.api.log, "append", append)
+    await served.client.create(obj)
+
+
+async def test_our_own_mistakes_are_logged_and_tell_nothing(served, monkeypatch, caplog):
+    def broken(*_):
+        raise ValueError("the secret is 1234")
+
+    monkeypatch.setattr(served.api.rest, "entry", broken)
+    with pytest.raises(ApiError) as refused:
+        await served.client.get("ConfigMap", "default/a")
+
+    assert refused.value.code == 500 and "1234" not in refused.value.message
+    assert "the secret is 1234" in caplog.text
+
+
+async def test_an_api_that_is_closed_says_so(served):
+    await served.api.close()
+
+    with pytest.raises(ApiError) as refused:
+        await served.client.get("Namespace", "default")
+    assert refused.value.code == 503
+
+
+async def test_a_closed_local_transport_is_unreachable(served):
+    transport = LocalTransport(served.api, served.client.transport._user)
+    await transport.close()
+
+    with pytest.raises(Unreachable):
+        await transport.send("GET", "/version")

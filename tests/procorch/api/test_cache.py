@@ -1,0 +1,77 @@
+"""The watch cache beside a real log."""
+
+from __future__ import annotations
+
+import pytest
+
+import store
+from procorch.api.cache import Cache
+from procorch.kinds import KINDS
+from procorch.objects import Timeout
+
+CONFIG_MAP = KINDS["ConfigMap"]
+
+
+def write(name, value=b"1", namespace="default"):
+    return store.Write(
+        CONFIG_MAP.store_key(namespace, name), b'{"metadata":{"name":"%b"},"v":%b}' % (name.encode(), value)
+    )
+
+
+@pytest.fixture
+async def log():
+    log = await store.Log.open(":memory:")
+    yield log
+    await log.close()
+
+
+@pytest.fixture
+async def cache(log):
+    cache = Cache(log, KINDS)
+    await cache.start()
+    yield cache
+    cache.close()
+
+
+async def test_a_write_is_in_the_cache_when_its_append_returns(log, cache):
+    (revision,) = await log.append(write("a"))
+
+    entry = cache.shelf(CONFIG_MAP).entries["default/a"]
+    assert entry.revision == revision == cache.revision
+    assert entry.object["metadata"]["resourceVersion"] == str(revision)
+
+
+async def test_a_cache_that_starts_late_has_everything(log):
+    await log.append(write("b"), write("a"), write("a", namespace="default-2"))
+    cache = Cache(log, KINDS)
+    await cache.start()
+    await log.append(write("c"))
+
+    shelf = cache.shelf(CONFIG_MAP)
+    assert [entry.key for entry in shelf.in_namespace(None)] == [
+        "default-2/a", "default/a", "default/b", "default/c",
+    ]  # fmt: skip
+    assert [entry.key for entry in shelf.in_namespace("default", after="default/a")] == ["default/b", "default/c"]
+    cache.close()
+
+
+async def test_the_log_and_the_window_tell_the_same_changes(log, cache):
+    (first,) = await log.append(write("a"))
+    await log.append(write("a", b"2"))
+    await log.append(store.Write(CONFIG_MAP.store_key("default", "a"), None))
+    shelf = cache.shelf(CONFIG_MAP)
+
+    def told(changes):
+        return [(c.revision, c.new and c.new.data, c.old and c.old.data) for c in changes]
+
+    near = told(await cache.since(shelf, first))
+    shelf.window_after = shelf.changed
+    assert told(await cache.since(shelf, first)) == near and len(near) == 2
+
+
+async def test_a_read_of_the_future_waits_a_little(log, cache, monkeypatch):
+    monkeypatch.setattr("procorch.api.cache.FRESH_TIMEOUT", 0.01)
+
+    assert await cache.fresh() == log.revision
+    with pytest.raises(Timeout):
+        await cache.fresh(log.revision + 5)

@@ -1,0 +1,19 @@
+"""Objects as bytes."""
+
+from __future__ import annotations
+
+import orjson
+
+from procorch.api.encoding import encode, with_revision
+from procorch.kinds import KINDS
+
+
+def test_stored_bytes_begin_so_that_the_revision_can_be_put_in():
+    obj = {"metadata": {"resourceVersion": "9", "name": "a", "annotations": {"x": '"metadata":{'}}, "kind": "x",
+           "data": {"k": "ü"}}  # fmt: skip
+    stored = encode(KINDS["ConfigMap"], obj)
+
+    assert stored.startswith(b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{') and b"resourceVersion" not in stored
+    shown = orjson.loads(with_revision(stored, 17))
+    assert shown["metadata"] == {"resourceVersion": "17", "name": "a", "annotations": {"x": '"metadata":{'}}
+    assert shown["data"] == {"k": "ü"} and with_revision(stored, 0) == stored
