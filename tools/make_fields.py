@@ -127,10 +127,13 @@ def go_type(types: GoTypes, address: int) -> str:
         return "any"
 
 
-def go_rows(types: GoTypes, address: int, path: tuple[int, ...] = ()) -> Iterator[tuple[str, Row]]:
-    """The fields of a struct as JSON shows them: those of embedded structs among the others, path and all."""
+def go_rows(types: GoTypes, address: int, path: tuple[int, ...] | None = ()) -> Iterator[tuple[str, Row]]:
+    """The fields of a struct as JSON shows them: those of embedded structs among the others, path and all.
+
+    path: the numbers that lead here; None inside of what is not on the wire (TypeMeta, which the envelope holds).
+    """
     for one in types.fields(address):
-        numbers = (*path, one.number) if one.number is not None else ()
+        numbers = (*path, one.number) if path is not None and one.number is not None else None
         if not one.json:
             inner = types.element(one.type) if types.kind(one.type) == POINTER else one.type
             yield from go_rows(types, inner, numbers)
@@ -138,7 +141,7 @@ def go_rows(types: GoTypes, address: int, path: tuple[int, ...] = ()) -> Iterato
             yield one.json, go_row(types, one, numbers)
 
 
-def go_row(types: GoTypes, one: GoField, numbers: tuple[int, ...]) -> Row:
+def go_row(types: GoTypes, one: GoField, numbers: tuple[int, ...] | None) -> Row:
     row: Row = {"type": go_type(types, one.type), "go": types.name(one.type)}
     if row["type"].startswith("[]") and not one.repeated and numbers and types.is_named(one.type):
         row["type"] = "<>" + row["type"]
