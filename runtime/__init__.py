@@ -6,10 +6,10 @@ not need would be paid for once a sandbox.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # `typing` would be loaded into every pause; type checkers know this name
 if TYPE_CHECKING:
+    from typing import Any
+
     from .sandbox import Sandbox as Sandbox
     from .spec import Capabilities as Capabilities
     from .spec import Limits as Limits
@@ -43,4 +43,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'runtime' has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(f"runtime.{_HOME.get(name, 'spec')}"), name)

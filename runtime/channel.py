@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .spec import RuntimeFailed
-from .wire import Message, Unpacker, pack
+from .wire import Message, Unpacker, dumps, loads, pack
 
 
 class Channel:
@@ -139,7 +138,7 @@ class Zygote:
     async def start(cls, mask: Path, hidden: list[str], tasks: list[str]) -> Zygote:
         """Raises RuntimeFailed with what the machine refused (not root, no overlay, …)."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        told = json.dumps({"fd": theirs.fileno(), "mask": str(mask), "hidden": hidden, "tasks": tasks})
+        told = dumps({"fd": theirs.fileno(), "mask": str(mask), "hidden": hidden, "tasks": tasks})
         code = f"import sys; sys.path[:0] = [{str(Path(__file__).parents[1])!r}]; from runtime import zygote; "
         command = [sys.executable, "-S", "-E", "-s", "-B", "-c", code + "zygote.main(sys.argv[1])", told]
         with theirs:
@@ -179,7 +178,7 @@ class Zygote:
         request = {"host_network": host_network, "host_ipc": host_ipc}
         place = os.open(directory, os.O_PATH | os.O_CLOEXEC)
         try:
-            socket.send_fds(self._sock, [json.dumps(request).encode()], [theirs.fileno(), place])
+            socket.send_fds(self._sock, [dumps(request).encode()], [theirs.fileno(), place])
         except OSError as error:
             ours.close()
             raise ZygoteEnded(f"zygote: {error}") from error
@@ -203,7 +202,7 @@ class Zygote:
         if not data:
             self._ended()
         elif self._waiting and not (future := self._waiting.popleft()).done():
-            future.set_result(json.loads(data))
+            future.set_result(loads(data.decode()))
 
     def _ended(self) -> None:
         if self.alive:

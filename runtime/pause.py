@@ -12,22 +12,25 @@ One loop over epoll; every fd has one handler; a handler reads once and never wa
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import functools
-import json
+import _socket
 import os
 import select
-import signal
-import socket
-import struct
 import time
-from collections.abc import Callable
-from typing import Any
 
 from . import process, syscalls
 from .logwriter import LogWriter
-from .wire import Message, Unpacker, pack
+from .syscalls import quiet
+from .wire import Unpacker, dumps, pack
+
+TYPE_CHECKING = False  # `typing` would be loaded into every pause; type checkers know this name
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+    from typing import Any
+
+    from .wire import Message
+else:
+    import _signal as signal  # without the module's enums
 
 READ = 64 * 1024
 SPAWN = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS
@@ -36,7 +39,7 @@ SPAWN = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS
 class Connection:
     """One agent on the control socket."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: _socket.socket) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.unpacker = Unpacker()
@@ -46,7 +49,7 @@ class Connection:
         try:
             data = pack(message)
             if self.sock.send(data) < len(data):
-                self.sock.shutdown(socket.SHUT_RDWR)
+                self.sock.shutdown(_socket.SHUT_RDWR)
         except OSError:
             pass  # its end is read as an end
 
@@ -69,7 +72,7 @@ class Running:
 class Pause:
     """directory: an fd of where the control socket is to lie; connection: the agent that asked for this pause."""
 
-    def __init__(self, connection: socket.socket, directory: int) -> None:
+    def __init__(self, connection: _socket.socket, directory: int) -> None:
         self.directory = ""  # its path, known when it is assigned
         self.assigned = False
         self.states: dict[str, Message] = {}
@@ -105,14 +108,16 @@ class Pause:
         os.close(fd)
 
     def _listen(self, directory: int) -> None:
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+        kind = _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK
+        listener = _socket.socket(_socket.AF_UNIX, kind)
         listener.bind(f"/proc/self/fd/{directory}/control")  # a socket's own path may have 108 bytes only
         os.close(directory)
         listener.listen(8)
 
         def accept() -> None:
-            with contextlib.suppress(OSError):  # the caller has gone again
-                self._connected(Connection(listener.accept()[0]))
+            with quiet(OSError):  # the caller has gone again
+                fd, _ = listener._accept()  # type: ignore[attr-defined]  # socket.socket.accept calls it
+                self._connected(Connection(_socket.socket(fileno=fd)))
 
         self._watch(listener.fileno(), accept)
 
@@ -253,11 +258,14 @@ class Pause:
         one.streams, one.told, one.stdin = {out[0]: "stdout", err[0]: "stderr"}, told[0], stdin[1]
         for fd in one.streams:
             os.set_blocking(fd, False)
-            self._watch(fd, functools.partial(self._output, one, fd))
+            self._watch(fd, self._reader(one, fd))
         os.set_blocking(one.told, False)
         self._watch(one.told, lambda: self._told(one))
         self._watch(pidfd, lambda: self._ended(one))
         return one
+
+    def _reader(self, one: Running, fd: int) -> Callable[[], object]:
+        return lambda: self._output(one, fd)
 
     def _output(self, one: Running, fd: int) -> bool:
         """Read one piece; True if there may be more."""
@@ -358,7 +366,7 @@ class Pause:
         """On disk too: how processes ended is to be known even when the pause is not there to tell."""
         try:
             with open(f"{self.directory}/processes.new", "w") as file:
-                json.dump(list(self.states.values()), file)
+                file.write(dumps(list(self.states.values())))
             os.rename(f"{self.directory}/processes.new", f"{self.directory}/processes.json")
         except OSError:
             pass  # a full disk costs the copy, not the sandbox
@@ -384,11 +392,14 @@ def out_of_memory(path: str) -> bool:
 
 def bring_up_loopback() -> None:
     """`lo` of a new network namespace is down; SIOCSIFFLAGS with IFF_UP."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        fcntl.ioctl(sock, 0x8914, struct.pack("16sh14x", b"lo", 1))
+    import fcntl
+
+    sock = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    fcntl.ioctl(sock.fileno(), 0x8914, b"lo".ljust(16, b"\0") + (1).to_bytes(2, "little") + bytes(14))
+    sock.close()
 
 
-def main(connection: socket.socket, directory: int, host_network: bool) -> None:
+def main(connection: _socket.socket, directory: int, host_network: bool) -> None:
     """What the forked child of the zygote becomes. Never returns."""
     try:
         os.setsid()
@@ -400,7 +411,7 @@ def main(connection: socket.socket, directory: int, host_network: bool) -> None:
         syscalls.set_title("procorch:pause (warm)")
         Pause(connection, directory).run()
     except Exception as error:
-        with contextlib.suppress(OSError):
+        with quiet(OSError):
             connection.send(pack({"event": "failed", "error": str(error)}))
     finally:
         os._exit(1)

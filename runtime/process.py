@@ -10,20 +10,21 @@ runtime specification, and the defaults of container engines.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import stat
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from . import syscalls
-from .syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY
+from .syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, quiet
 
+TYPE_CHECKING = False  # `typing` would be loaded into every pause; type checkers know this name
 if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     Step = Sequence[Any]
+else:
+    import _signal as signal  # without the module's enums
 
 _DEVICES = (
     ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0),
@@ -62,7 +63,7 @@ class Child:
 
     def oom_score(self, value: int) -> None:
         """Below its parent's only with CAP_SYS_RESOURCE: who has it not keeps what it inherited."""
-        with contextlib.suppress(PermissionError):
+        with quiet(PermissionError):
             _write("/proc/self/oom_score_adj", str(value))
 
     def own_hostname(self, name: str) -> None:
@@ -118,7 +119,7 @@ class Child:
         pts = "newinstance,ptmxmode=0666,mode=0620,gid=5"
         syscalls.mount("devpts", f"{here}/pts", "devpts", MS_NOSUID | MS_NOEXEC, pts)
         syscalls.mount(shm, f"{here}/shm", "", syscalls.MS_BIND)
-        with contextlib.suppress(OSError):  # a kernel without POSIX message queues has nothing to show
+        with quiet(OSError):  # a kernel without POSIX message queues has nothing to show
             syscalls.mount("mqueue", f"{here}/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         os.close(dev)
 
@@ -154,14 +155,14 @@ class Child:
 
     def mask(self) -> None:
         for path in _MASKED_FILES:
-            with contextlib.suppress(FileNotFoundError):
+            with quiet(FileNotFoundError):
                 syscalls.mount("/dev/null", path, "", syscalls.MS_BIND)
         for path in _MASKED_DIRECTORIES:
-            with contextlib.suppress(FileNotFoundError):
+            with quiet(FileNotFoundError):
                 syscalls.mount("tmpfs", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0k")
         flags = syscalls.MS_BIND | syscalls.MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
         for path in _READ_ONLY:
-            with contextlib.suppress(FileNotFoundError):
+            with quiet(FileNotFoundError):
                 syscalls.mount(path, path, "", syscalls.MS_BIND)
                 syscalls.mount("", path, "", flags)
 
@@ -239,7 +240,7 @@ def place_in(root: int, path: str, *, directory: bool, resolve: int = syscalls.R
         raise NotStarted(f"{path}: does not exist and cannot be made")
     above = place_in(root, parent, directory=True, resolve=resolve)
     try:
-        with contextlib.suppress(FileExistsError):
+        with quiet(FileExistsError):
             if directory:
                 os.mkdir(name, 0o755, dir_fd=above)
             else:

@@ -1,5 +1,5 @@
 # pathlib would be loaded into, and carried by, every pause.
-# ruff: noqa: PTH101, PTH102, PTH112, PTH116, PTH207
+# ruff: noqa: PTH101, PTH102, PTH112, PTH116, PTH208
 """What becomes `/`: the machine's own tree with its secrets masked, or a directory; both under a private layer.
 
 The mask is one more overlay layer on top of the machine's tree: a whiteout (a character device 0:0) makes a file
@@ -10,13 +10,12 @@ Source: Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directori
 
 from __future__ import annotations
 
-import glob
 import os
 import stat
 
 from . import syscalls
 
-# Directories that exist in a root but are empty, and files that do not exist; patterns as the shell's.
+# Directories that exist in a root but are empty, and what does not exist; `*` stands for anything in a last name.
 EMPTY = ("/root", "/home", "/run", "/var/run", "/tmp", "/var/tmp", "/etc/ssl/private")
 ABSENT = (
     "/etc/shadow*", "/etc/gshadow*", "/etc/ssh/*key", "/etc/krb5.keytab", "/etc/sudoers", "/etc/sudoers.d",
@@ -63,12 +62,25 @@ def _covered(mask: str, path: str) -> bool:
     return False
 
 
+def _matching(pattern: str) -> list[str]:
+    """The paths that are there; a glob with one `*`, since the zygote does without the module."""
+    directory, _, name = pattern.rpartition("/")
+    begin, star, end = name.partition("*")
+    if not star:
+        return [pattern] if os.path.lexists(pattern) else []
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError:
+        return []
+    return [f"{directory}/{one}" for one in names if one.startswith(begin) and one.endswith(end)]
+
+
 def build_mask(mask: str, hidden: tuple[str, ...] = ()) -> None:
     """Fill the directory `mask`, an empty tmpfs. hidden: more paths that must not be seen (the state directory)."""
     for path in map(os.path.realpath, EMPTY):
         if os.path.isdir(path) and path != "/" and not _covered(mask, path):
             os.setxattr(_mirror(mask, path), "trusted.overlay.opaque", b"y")
-    found = [one for pattern in ABSENT for one in glob.glob(pattern)]
+    found = [one for pattern in ABSENT for one in _matching(pattern)]
     for path in [*found, *map(os.path.realpath, hidden)]:
         if not _covered(mask, path):
             parent, _, name = path.rpartition("/")

@@ -6,15 +6,55 @@ unknown fields are ignored.
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from _json import encode_basestring_ascii, make_encoder, make_scanner
 
-Message = dict[str, Any]
+TYPE_CHECKING = False  # `typing` would be loaded into every pause; type checkers know this name
+if TYPE_CHECKING:
+    from typing import Any
+
+    Message = dict[str, Any]
+else:
+    Message = dict
+
 LONGEST = 64 * 1024 * 1024
 
 
+class _Reading:
+    """What the json module tells its scanner: plain values, strict strings. (Its module brings `re` and `enum`.)"""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float, parse_int, parse_constant = float, int, float
+
+
+_scan = make_scanner(_Reading)  # type: ignore[arg-type]  # it reads these names of any object
+
+
+def _refuse(value: object) -> None:
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+_encode = make_encoder(None, _refuse, encode_basestring_ascii, None, ":", ",", False, False, True)
+
+
+def dumps(value: object) -> str:
+    """json.dumps in its shortest form."""
+    return "".join(_encode(value, 0))
+
+
+def loads(text: str) -> Any:
+    """json.loads of what `dumps` wrote; raises ValueError."""
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        end = -1
+    if end != len(text):
+        raise ValueError(f"no JSON: {text[:80]!r}")
+    return value
+
+
 def pack(message: Message) -> bytes:
-    data = json.dumps(message, separators=(",", ":")).encode()
+    data = dumps(message).encode()
     return len(data).to_bytes(4, "big") + data
 
 
@@ -33,6 +73,6 @@ class Unpacker:
                 raise ValueError(f"a message of {length} bytes")
             if len(self._data) < 4 + length:
                 break
-            messages.append(json.loads(self._data[4 : 4 + length]))
+            messages.append(loads(self._data[4 : 4 + length].decode()))
             self._data = self._data[4 + length :]
         return messages

@@ -11,19 +11,24 @@ pauses go on.
 
 from __future__ import annotations
 
+import _socket
 import gc
-import json
 import os
-import signal
-import socket
 import sys
 
-from . import pause, syscalls
+from . import pause, roots, syscalls
+from .wire import dumps, loads
+
+TYPE_CHECKING = False  # `typing` would be loaded into every pause; type checkers know this name
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # without the module's enums
 
 SHARED = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS
 
 
-def fork(request: dict[str, object], connection: socket.socket, directory: int, ours: socket.socket) -> int:
+def fork(request: dict[str, object], connection: _socket.socket, directory: int, ours: _socket.socket) -> int:
     """One pause; its pid. directory: an fd. host_network and host_ipc leave it in the machine's namespaces."""
     flags = SHARED
     flags |= 0 if request["host_network"] else syscalls.CLONE_NEWNET
@@ -36,25 +41,25 @@ def fork(request: dict[str, object], connection: socket.socket, directory: int, 
     return pid
 
 
-def serve(ours: socket.socket) -> None:
+def serve(ours: _socket.socket) -> None:
     while True:
-        data, fds, _, _ = socket.recv_fds(ours, 65536, 4, socket.MSG_CMSG_CLOEXEC)
+        data, passed, _, _ = ours.recvmsg(65536, _socket.CMSG_SPACE(8), _socket.MSG_CMSG_CLOEXEC)
         if not data:
             return
+        fds = [int.from_bytes(passed[0][2][at : at + 4], sys.byteorder) for at in (0, 4)]
         try:
-            with socket.socket(fileno=fds[0]) as connection:
-                answer: dict[str, object] = {"pid": fork(json.loads(data), connection, fds[1], ours)}
+            connection = _socket.socket(fileno=fds[0])
+            answer: dict[str, object] = {"pid": fork(loads(data.decode()), connection, fds[1], ours)}
         except (OSError, ValueError) as error:
             answer = {"error": str(error)}
         finally:
+            os.close(connection.detach())
             os.close(fds[1])
-        ours.send(json.dumps(answer).encode())
+        ours.send(dumps(answer).encode())
 
 
 def prepare(mask: str, hidden: tuple[str, ...], tasks: list[str]) -> None:
     """A mount namespace of its own with the mask in it, the pauses' cgroup, and the kernel's spare."""
-    from . import roots
-
     for file in tasks:
         with open(file, "w") as handle:
             handle.write("0")
@@ -70,9 +75,9 @@ def prepare(mask: str, hidden: tuple[str, ...], tasks: list[str]) -> None:
 
 def main(argument: str) -> None:
     """argument: JSON {"fd", "mask", "hidden", "tasks"}, as the agent wrote it."""
-    told = json.loads(argument)
-    ours = socket.socket(fileno=told["fd"])
-    ours.set_inheritable(False)
+    told = loads(argument)
+    ours = _socket.socket(fileno=told["fd"])
+    os.set_inheritable(ours.fileno(), False)
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # a terminal's: the agent's to hear
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended pauses are reaped by the kernel
@@ -80,7 +85,7 @@ def main(argument: str) -> None:
     try:
         prepare(told["mask"], tuple(told["hidden"]), told["tasks"])
     except OSError as error:
-        ours.send(json.dumps({"error": str(error)}).encode())
+        ours.send(dumps({"error": str(error)}).encode())
         sys.exit(1)
     gc.collect()
     gc.freeze()
