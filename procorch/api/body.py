@@ -18,8 +18,9 @@ from procorch.objects import BadRequest, RequestEntityTooLarge, UnsupportedMedia
 
 #: bytes of a request body. Source: Kubernetes' default for MaxRequestBodyBytes
 MAX_BYTES = 3 * 1024 * 1024
-#: how deep lists and maps may lie in each other: in JSON orjson's own limit, in YAML ours
-MAX_DEPTH = 1024
+#: how deep lists and maps may lie in each other: what orjson writes; it reads deeper
+MAX_DEPTH = 254
+#: the same in YAML, where each level costs two calls
 MAX_YAML_DEPTH = 200
 #: values that YAML aliases may make of a document
 MAX_EXPANDED = 200_000
@@ -62,18 +63,22 @@ def _json(data: bytes, duplicates: list[str] | None) -> Any:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise BadRequest.of(f"the body of the request is not JSON: {error}") from error
-    if duplicates is not None and _may_repeat(data, value):
+    try:
+        written = orjson.dumps(value)
+    except orjson.JSONEncodeError as error:
+        raise BadRequest.of(f"the body of the request is nested deeper than {MAX_DEPTH} levels") from error
+    if duplicates is not None and _may_repeat(data, written):
         duplicates += _repeated(data)
     return value
 
 
-def _may_repeat(data: bytes, value: Any) -> bool:
+def _may_repeat(data: bytes, written: bytes) -> bool:
     """Whether there are more keys in the text than in the value; never wrong with no, rarely with yes.
 
     Every key is a quote, perhaps white space, and a colon. Text that looks so inside of strings looks so on both
     sides, unless it is escaped by number or has the white space.
     """
-    return b"\\u" in data or len(_KEY.findall(data)) != orjson.dumps(value).count(b'":')
+    return b"\\u" in data or len(_KEY.findall(data)) != written.count(b'":')
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -97,10 +102,7 @@ def _repeated(data: bytes) -> list[str]:
             for index, item in enumerate(value):
                 walk(item, f"{path}[{index}]")
 
-    try:
-        walk(json.loads(data, object_pairs_hook=_Pairs), "")
-    except RecursionError as error:
-        raise BadRequest.of(f"the body of the request is nested deeper than {MAX_DEPTH} levels") from error
+    walk(json.loads(data, object_pairs_hook=_Pairs), "")
     return list(found)
 
 

@@ -43,8 +43,8 @@ def apply_patch(content_type: str, original: Object, patch: bytes | Object | lis
         if media == MERGE_PATCH:
             return _object(merge(_private(original), wanted))
         return _object(merge_object(_private(original), _private(wanted), _definition(kind)))
-    except RecursionError as error:
-        raise BadRequest.of("error decoding patch: it is nested too deep") from error
+    except (RecursionError, orjson.JSONEncodeError) as error:
+        raise BadRequest.of("error decoding patch: it makes the object nested too deep") from error
 
 
 def _private(value: Any) -> Any:
@@ -61,6 +61,7 @@ def _definition(kind: Kind | str) -> Any:
 def _object(value: Any) -> Object:
     if not isinstance(value, dict):
         raise _inapplicable("the patch makes something else of the object")
+    orjson.dumps(value)  # what is nested too deep to be stored must be found here
     return value
 
 

@@ -52,6 +52,8 @@ def test_protobuf_is_read():
     [
         pytest.param("application/json", b"[" * 100_000, id="100,000 levels of lists"),
         pytest.param("application/json", b'{"a":' * 100_000, id="100,000 levels of maps"),
+        pytest.param("application/json", b"[" * 400 + b"]" * 400, id="deeper than can be written"),
+        pytest.param("application/json", b'{"a":1,"a":' + b"[" * 1000 + b"]" * 1000 + b"}", id="deep and repeated"),
         pytest.param("application/yaml", b"[" * 100_000, id="100,000 levels of lists in YAML"),
         pytest.param("application/yaml", b"- " * 100_000, id="100,000 levels of block lists"),
         pytest.param("application/yaml", b"? " * 100_000, id="100,000 levels of keys"),
