@@ -1,0 +1,149 @@
+"""OpenAPI as kubectl reads it: every kubectl on this machine explains our kinds from a server with nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from procorch.api.discovery import Discovery
+from procorch.api.openapi import OpenAPI
+from procorch.api.request import Request, Response
+from procorch.kinds import KINDS
+from procorch.objects import NotFound
+
+KUBECTLS = sorted({path for path in (str(Path(sys.executable).with_name("kubectl")), shutil.which("kubectl"))
+                   if path and Path(path).exists()})  # fmt: skip
+V2_BINARY = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+
+
+@pytest.fixture(scope="module")
+def documents() -> OpenAPI:
+    return OpenAPI(KINDS)
+
+
+def ask(documents: OpenAPI, path: str, **headers: str) -> Response:
+    path, _, query = path.partition("?")
+    options = dict(part.split("=", 1) for part in query.split("&")) if query else {}
+    return documents.answer(Request("GET", path, options, {key.replace("_", "-"): value for key, value in headers.items()}))
+
+
+@pytest.fixture
+async def server(documents: OpenAPI) -> AsyncIterator[str]:
+    """The URL of a server that has discovery and OpenAPI, and nothing else."""
+    discovery = Discovery(KINDS, "127.0.0.1")
+
+    async def handle(request: web.BaseRequest) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        asked = Request(request.method, request.path, dict(request.query), headers)
+        try:
+            found = documents.answer(asked) if "openapi" in request.path else discovery.answer(request.path, asked)
+        except NotFound:
+            return web.Response(status=404)
+        return web.Response(status=found.status, body=found.body, headers=found.headers)
+
+    runner = web.ServerRunner(web.Server(handle))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def explain(kubectl: str, server: str, home: Path, *args: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        kubectl, "--server", server, "--cache-dir", str(home), "explain", *args,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={"HOME": str(home)},
+    )  # fmt: skip
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode()
+
+
+@pytest.mark.parametrize("kubectl", KUBECTLS)
+async def test_kubectl_explains_every_level_of_a_pod(kubectl, server, tmp_path):
+    text = await explain(kubectl, server, tmp_path, "pod.spec", "--recursive")
+
+    assert "KIND:       Pod" in text
+    for field in ("containers\t<[]Container> -required-", "terminationGracePeriodSeconds\t<integer>", "emptyDir"):
+        assert field in text
+
+
+@pytest.mark.parametrize("kubectl", KUBECTLS)
+async def test_kubectl_explains_by_short_name_and_our_own_kind(kubectl, server, tmp_path):
+    assert "replicas\t<integer>" in await explain(kubectl, server, tmp_path, "rc.spec")
+    assert "patterns\t<[]string> -required-" in await explain(kubectl, server, tmp_path, "image.spec")
+
+
+@pytest.mark.parametrize("kubectl", KUBECTLS)
+async def test_kubectl_reads_the_older_form_too(kubectl, server, tmp_path):
+    text = await explain(kubectl, server, tmp_path, "service.spec.ports", "--output=plaintext-openapiv2")
+
+    assert "targetPort\t<string>" in text
+
+
+def test_the_index_leads_to_a_document_for_every_group_version(documents):
+    paths = json.loads(documents.v3_index())["paths"]
+
+    assert set(paths) == {kind.prefix.strip("/") for kind in KINDS}
+    for where, row in paths.items():
+        answer = ask(documents, row["serverRelativeURL"])
+        assert answer.status == 200
+        assert "immutable" in answer.headers["Cache-Control"]
+        assert json.loads(answer.body)["openapi"] == "3.0.0", where
+
+
+def references(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
+        return own.union(*(references(item) for item in value.values()))
+    return set().union(*(references(item) for item in value)) if isinstance(value, list) else set()
+
+
+def test_no_reference_leads_nowhere(documents):
+    second = json.loads(documents.v2())
+    assert references(second) <= {f"#/definitions/{name}" for name in second["definitions"]}
+    for version in {kind.api_version for kind in KINDS}:
+        third = json.loads(documents.v3(version))
+        assert references(third) <= {f"#/components/schemas/{name}" for name in third["components"]["schemas"]}
+
+
+def test_every_patch_operation_says_that_the_server_validates(documents):
+    """kubectl looks for the parameter on the patch operation of the kind; without it, it checks itself."""
+    for kind in KINDS:
+        paths = json.loads(documents.v3(kind.api_version))["paths"]
+        patches = [item["patch"] for item in paths.values() if "patch" in item]
+        own = [one for one in patches if one["x-kubernetes-group-version-kind"]["kind"] == kind.name]
+        assert own or "patch" not in kind.verbs
+        for one in own:
+            assert {"fieldValidation", "dryRun"} <= {row["name"] for row in one["parameters"] if row["in"] == "query"}
+
+
+def test_fields_carry_what_patches_need(documents):
+    schemas = json.loads(documents.v3("v1"))["components"]["schemas"]
+    containers = schemas["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"]
+
+    assert containers["x-kubernetes-patch-merge-key"] == "name"
+    assert containers["x-kubernetes-list-map-keys"] == ["name"]
+    assert schemas["io.k8s.api.core.v1.Pod"]["x-kubernetes-group-version-kind"] == [
+        {"group": "", "version": "v1", "kind": "Pod"}
+    ]
+
+
+def test_a_document_that_the_client_has_is_not_sent_again(documents):
+    for path in ("/openapi/v2", "/openapi/v3", "/openapi/v3/apis/apps/v1"):
+        first = ask(documents, path)
+        again = ask(documents, path, if_none_match=first.headers["ETag"])
+        assert (again.status, again.body) == (304, b"")
+    assert ask(documents, "/openapi/v2", accept=V2_BINARY).headers["ETag"] != ask(documents, "/openapi/v2").headers["ETag"]
+
+
+@pytest.mark.parametrize("path", ["/openapi/v3/apis/example.com/v1", "/openapi/v3/", "/openapi/v4", "/openapi/v3/nothing"])
+def test_what_is_not_there_is_not_found(documents, path):
+    assert ask(documents, path).status == (200 if path == "/openapi/v3/" else 404)
