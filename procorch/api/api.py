@@ -19,6 +19,7 @@ from procorch.api.allocation import Allocations
 from procorch.api.auth import Authenticator, ServiceAccountTokens
 from procorch.api.authorize import Authorizer
 from procorch.api.cache import Cache, Entry
+from procorch.api.expiry import Expiry
 from procorch.api.intake import Fields
 from procorch.api.links import Links
 from procorch.api.listing import Listing
@@ -127,6 +128,7 @@ class Api:
         await self.cache.start()
         await self.allocations.start()
         self.authorizer = self._authorizer or Authorizer(self.cache)
+        self._expiry = Expiry(self.log, self.cache, self.clock)
         self._started = True
         self._tick()
 
@@ -139,6 +141,7 @@ class Api:
         self.links.close()
         if hasattr(self, "authorizer"):
             self.authorizer.close()
+            self._expiry.close()
         self.allocations.close()
         self.cache.close()
 
@@ -239,6 +242,8 @@ class Api:
         self.authorizer.check_body(user, route, obj)
         admission.sign(route.kind, obj, user)
         entry = await self.rest.create(route, obj, fields, dry_run=dry_run)
+        if route.kind.name == "Event":
+            await self._expiry.remove_some()
         return self._render(route.kind, entry, request, 201, fields)
 
     async def _update(self, route: Route, request: Request, user: User) -> Response:

@@ -64,6 +64,8 @@ class Rest:
         kind.admit(obj)
         kind.prepare(obj, None)
         _validate(kind, obj, None)
+        if _key(kind, obj) in self._cache.shelf(kind).entries:  # before its addresses are found to be taken: by itself
+            raise AlreadyExists.of(kind.plural, obj["metadata"]["name"], kind.group)
         for _ in range(TRIES):
             wanted = copy.deepcopy(obj) if kind.name == "Service" else obj
             claims = self._allocations.claim(wanted, None) if kind.name == "Service" else []
@@ -178,8 +180,8 @@ class Rest:
 
     def _successor(self, kind: Kind, obj: Object, old: Object, subresource: str) -> Object:
         metadata.succeed(kind, obj, old, subresource)
+        kind.default(obj)
         if not subresource:
-            kind.default(obj)
             kind.prepare(obj, old)
             metadata.count_generation(kind, obj, old, metadata.desired)
         if subresource != "binding":  # which sets what a client may not change

@@ -11,7 +11,7 @@ import pytest
 import store
 from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
 from procorch.client import Client
-from procorch.objects import Invalid
+from procorch.objects import AlreadyExists, Invalid
 
 
 def service(name, **spec):
@@ -40,6 +40,13 @@ async def test_a_requested_address_is_given_once(served):
         Invalid, match=r"\(10.0.0.1\) is not in the valid range. The range of valid IPs is 10.96.0.0/12"
     ):
         await served.client.create(service("b", clusterIP="10.0.0.1"))
+
+
+async def test_a_service_that_is_there_already_exists_whatever_address_it_asks_for(served):
+    await served.client.create(service("a", clusterIP="10.96.0.10"))
+
+    with pytest.raises(AlreadyExists):
+        await served.client.create(service("a", clusterIP="10.96.0.10"))
 
 
 async def test_headless_and_external_services_take_no_address(served):

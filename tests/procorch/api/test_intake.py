@@ -1,0 +1,60 @@
+"""Bodies that are objects, and their unknown fields."""
+
+from __future__ import annotations
+
+import pytest
+
+from procorch.api.intake import Fields, read, read_any, typed
+from procorch.api.request import Request
+from procorch.kinds import KINDS
+from procorch.objects import BadRequest, Invalid
+
+CONFIG_MAP = KINDS["ConfigMap"]
+
+
+def request(body, content_type="application/json"):
+    return Request("POST", "/", {}, {"content-type": content_type}, body)
+
+
+@pytest.mark.parametrize(
+    ("obj", "message"),
+    [
+        ([], "not an object"),
+        ({"apiVersion": "v1"}, "Object 'Kind' is missing"),
+        ({"apiVersion": "v2", "kind": "ConfigMap"}, r"data \(v2\) does not match the expected API version \(v1\)"),
+        ({"apiVersion": "v1", "kind": "Pod"}, "does not match the expected kind"),
+        ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": []}, "metadata"),
+    ],
+)
+def test_what_an_object_says_of_itself_must_be_right(obj, message):
+    with pytest.raises(BadRequest, match=message):
+        typed(obj, "v1", "ConfigMap")
+
+
+def test_duplicate_fields_are_seen_unless_they_are_ignored():
+    body = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{},"data":{"x":"1"}}'
+    strict, warn, ignore = Fields("Strict"), Fields("Warn"), Fields("Ignore")
+
+    with pytest.raises(BadRequest, match='strict decoding error: duplicate field "data"'):
+        strict.settle(CONFIG_MAP, read(request(body), CONFIG_MAP, strict))
+    for fields in (warn, ignore):
+        fields.settle(CONFIG_MAP, read(request(body), CONFIG_MAP, fields))
+    assert (warn.warnings, ignore.warnings) == (['duplicate field "data"'], [])
+
+
+def test_a_warning_cannot_become_a_header_of_its_own():
+    fields = Fields("Warn")
+    fields.settle(CONFIG_MAP, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}, 'a"\r\nSet-Cookie: x': 1})
+
+    assert fields.headers() == {"Warning": '299 - "unknown field \\"a\\"  Set-Cookie: x\\""'}
+
+
+def test_an_unknown_validation_is_refused():
+    with pytest.raises(Invalid):
+        Fields.asked({"fieldValidation": "Lenient"})
+
+
+def test_no_body_is_none():
+    assert read_any(request(b" ")) is None
+    with pytest.raises(BadRequest):
+        read_any(request(b"[]"))
