@@ -83,7 +83,10 @@ class Door:
         """A session with the first backend that can be sent to; None when there is none."""
         now = self._engine.loop.time()
         for backend in self._balancer.order(client[0][0], now):
-            upstream = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+            try:
+                upstream = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+            except OSError:
+                return None  # no descriptors left
             try:
                 upstream.connect((backend.address, backend.port))
             except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import resource
 import socket
 from collections.abc import Callable, Iterable
 
@@ -45,8 +46,10 @@ class SocketProxy:
 
     async def start(self) -> None:
         """Take over the kernel's side; every Service is refused until the first `sync`."""
-        loop = asyncio.get_running_loop()
-        self._engine = Engine(loop)
+        # Two descriptors a connection: the usual soft limit of 1,024 would be reached at once.
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self._engine = Engine(asyncio.get_running_loop())
         self._relay = Relay(self._engine)
         self._before = await self._network.call(self._redirect.start)
         self._listener = self._listen_streams()

@@ -110,7 +110,12 @@ class Stream:
         """Connect to the next backend of the order; with none left the client sees a reset."""
         while self.tries:
             backend = self.tries[-1]
-            upstream = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 6)
+            try:
+                upstream = socket.socket(
+                    socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, socket.IPPROTO_TCP
+                )
+            except OSError:
+                break  # no descriptors left: this client is turned away, the others are not lost
             upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             result = upstream.connect_ex((backend.address, backend.port))
             if result in (0, errno.EINPROGRESS):
