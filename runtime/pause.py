@@ -1,5 +1,5 @@
 # pathlib would be loaded into, and carried by, every pause.
-# ruff: noqa: PTH103, PTH104
+# ruff: noqa: PTH102, PTH103, PTH104
 """The pause: init and supervisor of one sandbox, a small process that outlives the agent that asked for it.
 
 It is pid 1 of a pid namespace in which each of its processes has another one: whoever kills the pause has the kernel
@@ -13,13 +13,14 @@ One loop over epoll; every fd has one handler; a handler reads once and never wa
 from __future__ import annotations
 
 import _socket
+import fcntl
 import os
 import select
 import time
 
 from . import process, syscalls
 from .logwriter import LogWriter
-from .syscalls import quiet
+from .syscalls import quiet, read_file, write_file
 from .wire import Unpacker, dumps, pack
 
 TYPE_CHECKING = False  # `typing` would be loaded into every pause; type checkers know this name
@@ -164,7 +165,7 @@ class Pause:
         if message["hostname"]:
             syscalls.set_hostname(message["hostname"])
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
-        os.makedirs(f"{self.directory}/shm", exist_ok=True)
+        os.mkdir(f"{self.directory}/shm")
         if message["host_ipc"]:
             syscalls.mount("/dev/shm", f"{self.directory}/shm", "", syscalls.MS_BIND)
         else:
@@ -173,8 +174,7 @@ class Pause:
             os.makedirs(f"{self.directory}/layers", exist_ok=True)
             syscalls.mount("layers", f"{self.directory}/layers", "tmpfs", flags)
         for name, value in message["sysctls"].items():
-            with open(f"/proc/sys/{name.replace('.', '/')}", "w") as file:
-                file.write(value)
+            write_file(f"/proc/sys/{name.replace('.', '/')}", value.encode())
         syscalls.set_title(f"procorch:pause {message['name']}")
         return {}
 
@@ -254,7 +254,7 @@ class Pause:
             for fd in (stdin[0], out[1], err[1], told[1], cgroup):
                 if fd >= 0:
                     os.close(fd)
-        one = Running(name, host_pid(pidfd) or pid, pidfd)
+        one = Running(name, host_pid(pidfd), pidfd)
         one.streams, one.told, one.stdin = {out[0]: "stdout", err[0]: "stderr"}, told[0], stdin[1]
         for fd in one.streams:
             os.set_blocking(fd, False)
@@ -365,8 +365,8 @@ class Pause:
     def _save(self) -> None:
         """On disk too: how processes ended is to be known even when the pause is not there to tell."""
         try:
-            with open(f"{self.directory}/processes.new", "w") as file:
-                file.write(dumps(list(self.states.values())))
+            data = dumps(list(self.states.values())).encode()
+            write_file(f"{self.directory}/processes.new", data, os.O_CREAT | os.O_TRUNC)
             os.rename(f"{self.directory}/processes.new", f"{self.directory}/processes.json")
         except OSError:
             pass  # a full disk costs the copy, not the sandbox
@@ -374,26 +374,21 @@ class Pause:
 
 def host_pid(pidfd: int) -> int:
     """The pid as the machine sees it: our /proc is the machine's."""
-    with open(f"/proc/self/fdinfo/{pidfd}") as file:
-        for line in file:
-            if line.startswith("Pid:"):
-                return int(line.split()[1])
-    return 0
+    told = read_file(f"/proc/self/fdinfo/{pidfd}")
+    return int(told.partition(b"Pid:")[2].split(None, 1)[0])
 
 
 def out_of_memory(path: str) -> bool:
     """Whether the kernel killed something in the cgroup for its memory: the counter oom_kill in this file."""
     try:
-        with open(path) as file:
-            return any(line.startswith("oom_kill ") and line.split()[1] != "0" for line in file)
+        counters = read_file(path)
     except OSError:
         return False
+    return any(line.startswith(b"oom_kill ") and line != b"oom_kill 0" for line in counters.splitlines())
 
 
 def bring_up_loopback() -> None:
     """`lo` of a new network namespace is down; SIOCSIFFLAGS with IFF_UP."""
-    import fcntl
-
     sock = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
     fcntl.ioctl(sock.fileno(), 0x8914, b"lo".ljust(16, b"\0") + (1).to_bytes(2, "little") + bytes(14))
     sock.close()

@@ -55,16 +55,12 @@ class Child:
     def join_tasks(self, files: Sequence[str]) -> None:
         """cgroup v1: a thread that writes 0 to `tasks` moves itself, without the lock that cgroup.procs waits for."""
         for file in files:
-            fd = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                os.write(fd, b"0")
-            finally:
-                os.close(fd)
+            syscalls.write_file(file, b"0")
 
     def oom_score(self, value: int) -> None:
         """Below its parent's only with CAP_SYS_RESOURCE: who has it not keeps what it inherited."""
         with quiet(PermissionError):
-            _write("/proc/self/oom_score_adj", str(value))
+            syscalls.write_file("/proc/self/oom_score_adj", b"%d" % value)
 
     def own_hostname(self, name: str) -> None:
         syscalls.unshare(syscalls.CLONE_NEWUTS)
@@ -216,14 +212,6 @@ class Child:
 
 def _words(error: OSError) -> str:
     return os.strerror(error.errno or 0).lower()
-
-
-def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
 
 
 def place_in(root: int, path: str, *, directory: bool, resolve: int = syscalls.RESOLVE_IN_ROOT) -> int:

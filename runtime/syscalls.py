@@ -219,6 +219,27 @@ def filesystem_kind(path: str) -> int:
         os.close(fd)
 
 
+def read_file(path: str) -> bytes:
+    """The first 64 KiB; `open` would touch, and so copy, hundreds of kilobytes that a fork shares with its parent."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 65536)
+    finally:
+        os.close(fd)
+
+
+def write_file(path: str, data: bytes, flags: int = 0) -> None:
+    """In one write. flags: as os.open's, besides O_WRONLY."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | flags, 0o600)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)
+
+
+_arguments: tuple[int, int] | None = None
+
+
 def set_title(title: str) -> None:
     """What `ps` and `top` show for this process: the argument area is overwritten, and the short name set.
 
@@ -226,8 +247,10 @@ def set_title(title: str) -> None:
     """
     name = ctypes.create_string_buffer(os.fsencode(title)[:15])
     prctl(PR_SET_NAME, ctypes.addressof(name))
-    with open("/proc/self/stat", "rb") as file:
-        fields = file.read().rpartition(b")")[2].split()
-    start, end = int(fields[45]), int(fields[46])
+    global _arguments
+    if _arguments is None:
+        fields = read_file("/proc/self/stat").rpartition(b")")[2].split()
+        _arguments = int(fields[45]), int(fields[46])  # a fork has it where its parent has it
+    start, end = _arguments
     if end > start:
         ctypes.memmove(start, os.fsencode(title)[: end - start - 1].ljust(end - start, b"\0"), end - start)
