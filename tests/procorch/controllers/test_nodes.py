@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from procorch.client import Client
 from procorch.controllers import ControllerConfig, node_ipam, node_lifecycle, podgc, taint_eviction
 from procorch.objects import Object, condition_of, get
@@ -123,3 +125,57 @@ async def test_only_so_many_finished_pods_are_kept(client: Client, running: Any,
             return [one["metadata"]["name"] for one in (await client.items("Pod", "d")).objects] == ["c"]
 
         await eventually(left)
+
+
+def without_patience(name: str, node_name: str) -> Object:
+    """A pod that does not tolerate a node's absence for a moment."""
+    keys = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+    none = [{"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 0} for key in keys]
+    container = {"name": "c", "image": "host", "command": ["sleep", "1"]}
+    spec = {"nodeName": node_name, "tolerations": none, "containers": [container]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "d"}, "spec": spec}
+
+
+async def states(client: Client) -> list[str]:
+    return [(condition_of(one, "Ready") or {}).get("status", "") for one in (await client.items("Node")).objects]
+
+
+async def beat(client: Client, name: str, number: int) -> None:
+    """What a kubelet posts from time to time: all is well, and a newer time."""
+    row = {"type": "Ready", "status": "True", "lastHeartbeatTime": f"2026-01-01T00:00:{number % 60:02}Z"}
+    await client.patch("Node", name, {"status": {"conditions": [row]}}, subresource="status")
+
+
+@pytest.mark.parametrize(
+    ("alive", "evicted"),
+    [
+        pytest.param(("a", "b"), ["on-c"], id="one of three is away: its pods go"),
+        pytest.param((), [], id="all are away at once: nobody is evicted"),
+    ],
+)
+async def test_pods_of_nodes_that_are_away(
+    client: Client, running: Any, eventually: Any, alive: tuple[str, ...], evicted: list[str]
+) -> None:
+    for name in "abc":
+        await client.create(node(name))
+        await post_ready(client, name)
+        await client.create(without_patience(f"on-{name}", name))
+    config = ControllerConfig(node_grace=0.4)
+    async with running(node_lifecycle.CONTROLLER, taint_eviction.CONTROLLER, config=config) as runner:
+        beats = iter(range(1, 1_000_000))
+
+        async def noticed() -> bool:
+            for name in alive:
+                await beat(client, name, next(beats))
+            return sorted(await states(client)) == ["True"] * len(alive) + ["Unknown"] * (3 - len(alive))
+
+        async def deleted() -> list[str]:
+            pods = (await client.items("Pod", "d")).objects
+            return [one["metadata"]["name"] for one in pods if get(one, ".metadata.deletionTimestamp")]
+
+        async def settled() -> bool:
+            quiet = bool(alive) or all(queue.is_idle for queue in runner.queues.values())
+            return quiet and await noticed() and await deleted() == evicted
+
+        await eventually(settled)
+        assert await deleted() == evicted

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from procorch.api import LocalTransport, User
 from procorch.client import Client
 from procorch.controllers import replicaset, replicationcontroller
-from procorch.objects import Object, controller_of, is_deleting
+from procorch.objects import NotFound, Object, controller_of, is_deleting, key_of
 from procorch.transport import StreamAnswer
 
 
@@ -130,3 +131,36 @@ async def test_an_owner_with_the_status_of_now_is_not_written_again(
 
         await eventually(idle)
         assert (await client.get("ReplicaSet", "d/web"))["metadata"]["resourceVersion"] == version
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_users_do_there_are_never_too_many_and_in_the_end_just_enough(
+    client: Client, api: Any, running: Any, eventually: Any, seed: int
+) -> None:
+    """Scaling, deleting and relabelling at random, with a watch that is late."""
+    draw = random.Random(seed)
+    late = Client(LateTransport(api, User("kubernetes-admin", ("system:masters",))))
+    uid = (await client.create(owner("ReplicaSet", 3)))["metadata"]["uid"]
+    most = wanted = 3
+    async with running(replicaset.CONTROLLER, using=late):
+        for _ in range(20):
+            pods = await owned(client, uid)
+            assert len(pods) <= most
+            match draw.choice(("scale", "delete", "relabel", "wait")):
+                case "scale":
+                    wanted = draw.randrange(6)
+                    most = max(most, wanted)
+                    await client.patch("ReplicaSet", "d/web", {"spec": {"replicas": wanted}})
+                case "delete" if pods:
+                    with suppress(NotFound):
+                        await client.delete("Pod", key_of(draw.choice(pods)), grace=0)
+                case "relabel" if pods:
+                    with suppress(NotFound):
+                        await client.patch("Pod", key_of(draw.choice(pods)), {"metadata": {"labels": {"app": "x"}}})
+            await asyncio.sleep(draw.random() * 0.1)
+
+        async def settled() -> bool:
+            return len(await owned(client, uid)) == wanted
+
+        await eventually(settled)
+        assert len(await owned(client, uid)) <= most

@@ -56,7 +56,7 @@ def required(*expressions: Object, fields: Any = ()) -> Object:
             affinity, pod(nodeSelector={"disk": "ssd"}), node(labels={"disk": "hdd"}),
             ("node(s) didn't match Pod's node affinity/selector",), id="another label value",
         ),
-        pytest.param(affinity, pod(nodeSelector={"a": "b"}), node(labels={"a": "b", "c": "d"}), None, id="has the label"),
+        pytest.param(affinity, pod(nodeSelector={"a": "b"}), node(labels={"a": "b", "c": "d"}), None, id="has it"),
         pytest.param(
             affinity, pod(affinity=required({"key": "zone", "operator": "In", "values": ["a", "b"]})),
             node(labels={"zone": "b"}), None, id="affinity: value in the set",
