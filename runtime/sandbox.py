@@ -107,7 +107,17 @@ class Sandbox:
         self.learn((await self._ask({"do": "hello"}))["processes"])
 
     def learn(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._processes = {row["name"]: state_of(row) for row in rows}
+        self._processes = {row["name"]: self._newest(state_of(row)) for row in rows}
+
+    def _newest(self, state: ProcessState) -> ProcessState:
+        """This state, or the one that is known already if the process had ended in it.
+
+        An answer is looked at a little later than the news that came right behind it.
+        """
+        known = self._processes.get(state.name)
+        if known is None or known.running or known.started_at != state.started_at:
+            return state
+        return known
 
     def mark_dead(self) -> None:
         """Nothing runs here any more: what was running is told as killed."""
@@ -122,7 +132,7 @@ class Sandbox:
             self._note(message["process"])
 
     def _note(self, row: Mapping[str, Any]) -> ProcessState:
-        state = state_of(row)
+        state = self._newest(state_of(row))
         if self._processes.get(state.name) != state:
             self._processes[state.name] = state
             self._tell()

@@ -190,3 +190,12 @@ async def test_a_state_directory_with_a_long_path_works(bench, tmp_path):
     second = await bench.runtime()
 
     assert second.sandboxes["x" * 60].alive
+
+
+async def test_a_process_that_ends_at_once_is_told_as_ended(bench, runtime):
+    """Its end is told right behind the answer that it runs: whichever is looked at first, the end stays."""
+    sandbox = await runtime.create(SandboxSpec("box"))
+    for _ in range(50):
+        await sandbox.start(ProcessSpec("main", ("/bin/true",)))
+        assert (await asyncio.wait_for(sandbox.wait("main"), 5)).exit_code == 0
+        await sandbox.forget("main")
