@@ -53,6 +53,7 @@ class NodeNetwork:
         self.bridge = f"{name_prefix}0"
         self.gateway = str(ipaddress.IPv4Network(pod_cidr)[1])
         self.proxy_table = nftables.Table(f"{name_prefix}-proxy")
+        self.served = self.state_dir / "services.json"  # the proxy's, but `reset` removes it with the rest
         self._table = nftables.Table(name_prefix)
         self._addresses: Addresses | None = None
         self._bridge_index = 0
@@ -243,7 +244,8 @@ class NodeNetwork:
         if self._addresses is not None:
             self._addresses.erase()
             self._addresses = None
-        (self.state_dir / "addresses.journal").unlink(missing_ok=True)
+        for left in (self.state_dir / "addresses.journal", self.served):
+            left.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.state_dir.rmdir()
 

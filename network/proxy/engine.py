@@ -70,6 +70,8 @@ class Engine:
             self.loop.call_soon(self._wake)
 
     def _wake(self) -> None:
+        if self._epoll.closed:
+            return  # called for a last time after the end
         self._awake = True
         for _ in range(len(self._again)):
             self._call(self._again.popleft())
@@ -101,3 +103,4 @@ class Engine:
             one.close()
         self._closing.clear()
         self._handlers.clear()
+        self._again.clear()

@@ -13,6 +13,7 @@ from network.node import NodeNetwork
 from network.proxy.choice import Balancer
 from network.proxy.datagram import IDLE_SECONDS, Door
 from network.proxy.engine import READ, Engine
+from network.proxy.memory import Memory
 from network.proxy.plan import Plan, Port, plan
 from network.proxy.redirect import Redirect, Target
 from network.proxy.stream import CONNECT_SECONDS, Relay, Stream
@@ -27,13 +28,13 @@ _ORIGINAL_DESTINATION = 80
 class SocketProxy:
     """One listener for every TCP ClusterIP, one socket for each UDP one, one listener for each node port.
 
-    To be started in a thread that is in the node's network namespace, as `network` is. All but `close` may be called
-    again and again; calls must not overlap.
+    To be started in a thread that is in the node's network namespace, as `network` is.
     """
 
     def __init__(self, network: NodeNetwork) -> None:
         self._network = network
         self._redirect = Redirect(network.proxy_table, network.gateway)
+        self._memory = Memory(network.served)
         self.busy: dict[int, str] = {}
         self._balancers: dict[Key, Balancer] = {}
         self._by_target: dict[bytes, Balancer] = {}  # sockaddr_in's port and address → …
@@ -43,9 +44,10 @@ class SocketProxy:
         self._doors: dict[Key, Door] = {}
         self._node_ports: dict[Port, tuple[Key, Callable[[], None], Door | None]] = {}
         self._ticker: asyncio.TimerHandle | None = None
+        self._lock = asyncio.Lock()
 
     async def start(self) -> None:
-        """Take over the kernel's side; every Service is refused until the first `sync`."""
+        """Take over the kernel's side, and serve what a predecessor served until the first `sync`."""
         # Two descriptors a connection: the usual soft limit of 1,024 would be reached at once.
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -54,17 +56,21 @@ class SocketProxy:
         self._before = await self._network.call(self._redirect.start)
         self._listener = self._listen_streams()
         self._tick()
+        if before := self._memory.read():
+            await self.sync(before)
 
     async def sync(self, wanted: Iterable[ServicePort]) -> None:
-        """Serve exactly `wanted`. Raises OSError when the kernel refuses the redirection; nothing is lost then."""
+        """Serve exactly `wanted`. Raises OSError when the kernel refuses the redirection; the next call tries again."""
         goal = plan(wanted)
-        self._update_balancers(goal)
-        self._open_doors(goal)
-        self._open_node_ports(goal)
-        led = self._targets(goal)
-        await self._network.call(lambda: self._redirect.change(self._led, led))
-        self._led = led
-        self._close_others(goal)
+        async with self._lock:
+            self._update_balancers(goal)
+            self._open_doors(goal)
+            self._open_node_ports(goal)
+            led = self._targets(goal)
+            await self._network.call(lambda: self._redirect.change(self._led, led))
+            self._led = led
+            await self._network.call(lambda: self._memory.write(goal.services.values()))
+            self._close_others(goal)
 
     async def close(self) -> None:
         """Stop serving: clients are reset, and Services refused until somebody serves them again."""

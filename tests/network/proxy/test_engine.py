@@ -72,6 +72,21 @@ async def test_what_is_done_again_lets_the_loop_breathe_between(engine: Engine) 
     assert turns[:5] == ["busy", "loop", "busy", "loop", "busy"]
 
 
+async def test_after_the_end_nothing_is_called_any_more(engine: Engine) -> None:
+    loop = asyncio.get_running_loop()
+    troubles: list[object] = []
+    loop.set_exception_handler(lambda _, context: troubles.append(context))
+    near, far = socket.socketpair()
+    engine.add(near, READ, lambda events: None)
+    engine.again(lambda: troubles.append("called"))
+    engine.drop(near)
+    engine.close()
+    await asyncio.sleep(0.01)
+
+    assert (troubles, near.fileno()) == ([], -1)
+    far.close()
+
+
 async def test_a_paused_listener_is_silent_and_then_heard_again(engine: Engine) -> None:
     near, far = socket.socketpair()
     loop = asyncio.get_running_loop()

@@ -422,10 +422,10 @@ def test_a_successor_serves_clients_of_a_killed_proxy(node: Node, serve: Callabl
     async def make() -> Mode:
         mode = MODES["asyncio"](node.network)
         await mode.start()
-        await mode.sync(wanted)
         return mode
 
     first = node.call(make())
+    node.call(first.sync(wanted))
     with udp_echo(server, 5353, "dns"), client.udp() as near:
         assert exchange(near, VIP, 53) == b"dns:?"
 
@@ -439,7 +439,7 @@ def test_a_successor_serves_clients_of_a_killed_proxy(node: Node, serve: Callabl
         node.call(die())
         with pytest.raises(ConnectionRefusedError):
             ask(client, VIP, 80)
-        second = node.call(make())
+        second = node.call(make())  # and nobody has told it the table yet
 
         assert ask(client, VIP, 80) == "hello"
         assert exchange(near, VIP, 53) == b"dns:?"

@@ -35,7 +35,7 @@ def test_who_knocks_at_the_proxys_own_port_is_reset(node: Node, proxy: SocketPro
     address = proxy._listener.getsockname()
     pod = node.pod("client")
 
-    with pod.connect(*address) as connection, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), pod.connect(*address) as connection:
         connection.recv(1)
 
 
