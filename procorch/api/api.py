@@ -264,7 +264,7 @@ class Api:
     async def _delete(self, route: Route, request: Request, user: User) -> Response:
         kind = route.kind
         assert kind is not None and route.name is not None
-        options = deletion.options_of(intake.read_any(request), request.query)
+        options = deletion.options_of(intake.read_options(request), request.query)
         entry, gone = await self.rest.delete(kind, route.namespace, route.name, options)
         if not gone or kind.grace is not None:  # as Kubernetes: a pod is shown once more
             return self._render(kind, entry, request)
@@ -277,7 +277,7 @@ class Api:
         assert kind is not None
         if kind.namespaced and not route.namespace:
             raise MethodNotAllowed.of()
-        options = deletion.options_of(intake.read_any(request), request.query)
+        options = deletion.options_of(intake.read_options(request), request.query)
         found = await self.rest.delete_all(scope_of(route, request.query), options)
         view = view_of(kind, "", "", self.clock)
         return render(view.all_of(found, {"resourceVersion": str(self.cache.revision)}), Form())

@@ -29,11 +29,11 @@ class Options:
     dry_run: bool = False
 
 
-def options_of(body: Object | None, query: Mapping[str, str]) -> Options:
-    """From the body, or (kubectl's raw requests and curl) from the query. Raises BadRequest, Invalid."""
-    body = body or {}
-    if body.get("kind", "DeleteOptions") != "DeleteOptions":
-        raise BadRequest.of("the body of a DELETE must be a DeleteOptions")
+def options_of(body: Object, query: Mapping[str, str]) -> Options:
+    """From the body, whose types are checked, or (kubectl's raw requests and curl) from the query.
+
+    Raises BadRequest, Invalid.
+    """
     preconditions = body.get("preconditions") or {}
     grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
     propagation = body.get("propagationPolicy") or query.get("propagationPolicy") or ""

@@ -14,6 +14,7 @@ from procorch.objects import BadRequest, Cause, Invalid, Object
 
 _MOST_WARNINGS, _LONGEST_WARNING = 20, 256
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # a field's name could hold a line end, and so a header of its own
+DELETE_OPTIONS = Kind("DeleteOptions", "deleteoptions", group="meta.k8s.io")
 _VALIDATIONS = ("Ignore", "Warn", "Strict")
 
 
@@ -76,13 +77,24 @@ def read(request: Request, kind: Kind, fields: Fields) -> Object:
     return typed(obj, kind.api_version, kind.name)
 
 
-def read_any(request: Request) -> Object | None:
-    """The request's body as a mapping (DeleteOptions, Scale, Binding …); None for no body."""
+def read_whole(request: Request, kind: Kind) -> Object:
+    """As `read`, with its types checked and unknown fields dropped: for what is not stored (Binding, Scale …)."""
+    fields = Fields.asked(request.query)
+    obj = read(request, kind, fields)
+    fields.settle(kind, obj)
+    return obj
+
+
+def read_options(request: Request) -> Object:
+    """The DeleteOptions of a DELETE; {} for no body. Raises BadRequest."""
     if not request.body.strip():
-        return None
+        return {}
     obj = body.decode(request.headers.get("content-type", ""), request.body)
     if not isinstance(obj, dict):
         raise BadRequest.of("the body of the request is not an object")
+    if obj.get("kind", DELETE_OPTIONS.name) != DELETE_OPTIONS.name:
+        raise BadRequest.of(f"the body of a DELETE must be a DeleteOptions, not a {obj['kind']}")
+    Fields("Ignore").settle(DELETE_OPTIONS, obj)
     return obj
 
 

@@ -34,7 +34,7 @@ def who_am_i(api: Api, user: User, request: Request) -> Response:
 
 def may_i(api: Api, user: User, request: Request) -> Response:
     """Raises BadRequest."""
-    asked = intake.typed(intake.read_any(request), f"{_AUTHORIZATION}/v1", "SelfSubjectAccessReview")
+    asked = intake.read_whole(request, KINDS[1])
     spec = asked.get("spec") or {}
     plain, resource = spec.get("nonResourceAttributes"), spec.get("resourceAttributes") or {}
     if plain:

@@ -58,7 +58,7 @@ async def scale(api: Api, route: Route, request: Request) -> Response:
     plain = api.main_route(route)
     sent = None
     if route.verb == "update":
-        sent = intake.read(request, SCALE, intake.Fields.asked(request.query))
+        sent = intake.read_whole(request, SCALE)
 
     def change(obj: Object) -> Object:
         now = scale_of(obj)
@@ -66,13 +66,12 @@ async def scale(api: Api, route: Route, request: Request) -> Response:
             wanted = sent
         else:
             wanted = apply_patch(request.headers.get("content-type", ""), now, request.body, SCALE)
+            intake.Fields("Ignore").settle(SCALE, wanted)
         said = wanted.get("metadata") or {}
         metadata.check_version(kind, said.get("resourceVersion"), obj)
         if said.get("uid", now["metadata"]["uid"]) != now["metadata"]["uid"]:
             raise Conflict.of(kind.plural, obj["metadata"]["name"], kind.group)
         replicas = get(wanted, ".spec.replicas", 0)
-        if not isinstance(replicas, int) or isinstance(replicas, bool):
-            raise BadRequest.of("Scale cannot be handled as a Scale: spec.replicas is not a number")
         if replicas < 0:
             cause = Cause.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
             raise Invalid.of("Scale", obj["metadata"]["name"], [cause], "autoscaling")
@@ -103,7 +102,7 @@ def scale_of(obj: Object) -> Object:
 async def bind(api: Api, route: Route, request: Request) -> Response:
     """Puts a pod onto a node, once. Source of the words: pkg/registry/core/pod/storage (assignPod)."""
     assert route.kind is not None and route.name is not None
-    binding = intake.read(request, BINDING, intake.Fields.asked(request.query))
+    binding = intake.read_whole(request, BINDING)
     target, said = binding.get("target") or {}, binding["metadata"]
     causes = []
     if target.get("kind") not in ("", None, "Node"):
@@ -156,11 +155,9 @@ async def token(api: Api, route: Route, request: Request) -> Response:
     if api.service_accounts is None:
         raise not_found()
     entry = api.rest.entry(route.kind, route.namespace, route.name)
-    asked = intake.typed(intake.read_any(request), "authentication.k8s.io/v1", "TokenRequest")
+    asked = intake.read_whole(request, TOKEN_REQUEST)
     spec = asked.get("spec") or {}
     seconds = spec.get("expirationSeconds") or 3600
-    if not isinstance(seconds, int):
-        raise BadRequest.of("TokenRequest cannot be handled: spec.expirationSeconds is not a number")
     if not _SHORTEST_TOKEN <= seconds <= 1 << 32:
         limit = "less than 10 minutes" if seconds < _SHORTEST_TOKEN else "larger than 2^32 seconds"
         detail = f"may not specify a duration {limit}"

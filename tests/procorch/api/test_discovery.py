@@ -41,16 +41,3 @@ async def test_the_version_is_a_kubernetes_version(served):
     version = orjson.loads((await served.client.raw("GET", "/version")).body)
 
     assert version["gitVersion"].startswith("v1.37.")
-
-
-async def test_reviews_answer_who_am_i_and_may_i(served):
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-    answer = orjson.loads((await served.client.raw("POST", path, body=orjson.dumps(body))).body)
-    assert answer["status"]["userInfo"]["groups"] == ["system:masters", "system:authenticated"]
-
-    body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": {"verb": "delete", "resource": "pods", "namespace": "default"}}}  # fmt: skip
-    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-    answer = orjson.loads((await served.client.raw("POST", path, body=orjson.dumps(body))).body)
-    assert answer["status"]["allowed"] is True

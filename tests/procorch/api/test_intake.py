@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from procorch.api.intake import Fields, read, read_any, typed
+from procorch.api.intake import Fields, read, read_options, typed
 from procorch.api.request import Request
 from procorch.kinds import KINDS
 from procorch.objects import BadRequest, Invalid
@@ -54,7 +54,13 @@ def test_an_unknown_validation_is_refused():
         Fields.asked({"fieldValidation": "Lenient"})
 
 
-def test_no_body_is_none():
-    assert read_any(request(b" ")) is None
+def test_no_body_is_no_options():
+    assert read_options(request(b" ")) == {}
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b'{"kind":"Pod"}', b'{"preconditions":3}', b'{"gracePeriodSeconds":"soon"}', b'{"dryRun":1}']
+)
+def test_delete_options_that_are_none_are_refused(body):
     with pytest.raises(BadRequest):
-        read_any(request(b"[]"))
+        read_options(request(body))

@@ -1,0 +1,30 @@
+"""The life of namespaces, and who signs a certificate request."""
+
+from __future__ import annotations
+
+import pytest
+
+from procorch.api import User
+from procorch.api.admission import IMMORTAL, sign
+from procorch.kinds import KINDS
+from procorch.objects import Forbidden
+
+
+async def test_the_namespaces_without_which_nothing_works_stay(served):
+    for name in IMMORTAL[:2]:
+        with pytest.raises(Forbidden, match="this namespace may not be deleted"):
+            await served.client.delete("Namespace", name)
+
+
+def test_a_certificate_request_is_signed_by_who_makes_it():
+    obj = {"spec": {"username": "admin", "groups": ["system:masters"], "uid": "0", "extra": {"a": ["b"]}}}
+    sign(KINDS["CertificateSigningRequest"], obj, User("jane", ("team",), "7"))
+
+    assert obj["spec"] == {"username": "jane", "groups": ["team", "system:authenticated"], "uid": "7"}
+
+
+def test_other_kinds_are_left_alone():
+    obj = {"spec": {"username": "x"}}
+    sign(KINDS["Pod"], obj, User("jane"))
+
+    assert obj == {"spec": {"username": "x"}}

@@ -1,0 +1,57 @@
+"""Objects as tables and as metadata alone."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from procorch.api.cache import Entry
+from procorch.api.table import view_of
+from procorch.kinds import KINDS
+from procorch.objects import Invalid
+
+NAMESPACE = KINDS["Namespace"]
+ENTRY = Entry(
+    "x",
+    b'{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"x","creationTimestamp":"1970-01-01T00:00:00Z"},'
+    b'"status":{"phase":"Active"}}',
+    9,
+)
+
+
+def view(kind, include=""):
+    return view_of(NAMESPACE, kind, include, lambda: 300.0)
+
+
+def test_a_row_has_the_kinds_columns():
+    table = orjson.loads(view("Table").one(ENTRY))
+
+    assert [column["name"] for column in table["columnDefinitions"]] == ["Name", "Status", "Age"]
+    assert table["rows"][0]["cells"] == ["x", "Active", "5m"]
+    assert table["metadata"] == {"resourceVersion": "9"}
+    assert table["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
+
+
+def test_what_a_row_carries_of_its_object_is_asked_for():
+    assert "object" not in orjson.loads(view("Table", "None").one(ENTRY))["rows"][0]
+    assert orjson.loads(view("Table", "Object").one(ENTRY))["rows"][0]["object"]["status"] == {"phase": "Active"}
+    with pytest.raises(Invalid):
+        view("Table", "Everything")
+
+
+def test_lists_say_their_kind():
+    metadata = {"resourceVersion": "9"}
+    for kind, name in (("", "NamespaceList"), ("PartialObjectMetadataList", "PartialObjectMetadataList")):
+        found = orjson.loads(view(kind).all_of([ENTRY, ENTRY], metadata))
+        assert (found["kind"], len(found["items"]), found["metadata"]) == (name, 2, metadata)
+
+
+def test_a_bookmark_is_a_version_and_nothing_else():
+    for kind in ("", "PartialObjectMetadata", "Table"):
+        found = orjson.loads(view(kind).bookmark(12))
+        assert found["metadata"]["resourceVersion"] == "12" and not found.get("rows")
+
+
+def test_equal_views_have_equal_keys():
+    assert view("Table").key == view("Table", "Metadata").key != view("Table", "None").key
+    assert view("").key != view("PartialObjectMetadata").key
