@@ -83,9 +83,12 @@ def encode_event(type_: str, obj: Object) -> bytes:
 
 
 def _name(api_version: str, kind: str) -> str:
-    """Source: which group an apiVersion without a slash means, apimachinery pkg/runtime/schema."""
+    """The definition of the object inside. Raises KeyError for a kind without one, or without field numbers."""
     group, slash, version = api_version.rpartition("/")
-    return schema.name_of(group if slash else "", version, kind)
+    name = schema.name_of(group if slash else "", version, kind)
+    if not _tree(name):
+        raise KeyError(f"{kind} has no form in protobuf")
+    return name
 
 
 def _text(data: Any) -> str:

@@ -32,7 +32,8 @@ def documents() -> OpenAPI:
 def ask(documents: OpenAPI, path: str, **headers: str) -> Response:
     path, _, query = path.partition("?")
     options = dict(part.split("=", 1) for part in query.split("&")) if query else {}
-    return documents.answer(Request("GET", path, options, {key.replace("_", "-"): value for key, value in headers.items()}))
+    named = {key.replace("_", "-"): value for key, value in headers.items()}
+    return documents.answer(Request("GET", path, options, named))
 
 
 @pytest.fixture
@@ -141,9 +142,10 @@ def test_a_document_that_the_client_has_is_not_sent_again(documents):
         first = ask(documents, path)
         again = ask(documents, path, if_none_match=first.headers["ETag"])
         assert (again.status, again.body) == (304, b"")
-    assert ask(documents, "/openapi/v2", accept=V2_BINARY).headers["ETag"] != ask(documents, "/openapi/v2").headers["ETag"]
+    binary, plain = ask(documents, "/openapi/v2", accept=V2_BINARY), ask(documents, "/openapi/v2")
+    assert binary.headers["ETag"] != plain.headers["ETag"]
 
 
-@pytest.mark.parametrize("path", ["/openapi/v3/apis/example.com/v1", "/openapi/v3/", "/openapi/v4", "/openapi/v3/nothing"])
+@pytest.mark.parametrize("path", ["/openapi/v3/apis/example.com/v1", "/openapi/v4", "/openapi/v3/nothing"])
 def test_what_is_not_there_is_not_found(documents, path):
-    assert ask(documents, path).status == (200 if path == "/openapi/v3/" else 404)
+    assert ask(documents, path).status == 404

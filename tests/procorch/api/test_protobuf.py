@@ -18,7 +18,8 @@ POD: dict[str, Any] = {
     "kind": "Pod",
     "metadata": {
         "name": "x", "generation": 3, "creationTimestamp": "2026-01-02T03:04:05Z", "labels": {"a": "b", "c": ""},
-        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u", "controller": False}],
+        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u",
+                             "controller": False}],
         "managedFields": [{"manager": "m", "fieldsV1": {"f:spec": {}}}],
     },
     "spec": {
@@ -82,7 +83,8 @@ def test_a_target_port_of_zero_is_unset():
         {"apiVersion": "v1", "kind": "Secret", "metadata": {}, "data": {"a": "AP8=", "e": ""}, "immutable": False},
         {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0, "preconditions": {"uid": "u"}},
         {"apiVersion": "apps/v1", "kind": "DeleteOptions", "propagationPolicy": "Orphan"},
-        {"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": 404, "details": {"causes": [{"field": "a"}]}},
+        {"apiVersion": "v1", "kind": "Status", "status": "Failure", "code": 404,
+         "details": {"causes": [{"field": "a"}]}},
         {"apiVersion": "v1", "kind": "PodList", "metadata": {"resourceVersion": "5"}, "items": []},
         {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {}, "spec": {"token": "t"},
          "status": {"user": {"username": "u", "extra": {"k": ["a", "b"]}}}},
@@ -90,7 +92,8 @@ def test_a_target_port_of_zero_is_unset():
          "spec": {"leaseDurationSeconds": 40, "renewTime": "2026-01-02T03:04:05.000007Z"}},
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {}, "secrets": [{"name": "a"}]},
         {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {}, "spec": {"replicas": 2}},
-        {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "a"}, "deleteOptions": {"dryRun": ["All"]}},
+        {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "a"},
+         "deleteOptions": {"dryRun": ["All"]}},
     ],
     ids=lambda obj: obj["kind"],
 )  # fmt: skip
@@ -124,6 +127,8 @@ def test_durations_are_written_as_go_does(text):
 def test_a_kind_without_a_table_cannot_be_written():
     with pytest.raises(KeyError):
         protobuf.encode({"apiVersion": "example.com/v1", "kind": "Foo", "metadata": {}})
+    with pytest.raises(KeyError):
+        protobuf.encode({"apiVersion": "procorch.dev/v1", "kind": "Image", "metadata": {"name": "a"}})
     with pytest.raises(ValueError):
         protobuf.encode({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": 5}})
 

@@ -50,7 +50,8 @@ A, B, C = ({"name": name, "image": name} for name in "abc")
         pytest.param({"containers": [A]}, {"containers": [{"name": "a", "image": "x", "$patch": "merge"}]},
                      {"containers": [{"name": "a", "image": "x"}]}, id="$patch: merge is what happens anyway"),
         pytest.param({"securityContext": {"runAsUser": 1, "fsGroup": 2}},
-                     {"securityContext": {"$patch": "replace", "runAsGroup": 3}}, {"securityContext": {"runAsGroup": 3}},
+                     {"securityContext": {"$patch": "replace", "runAsGroup": 3}},
+                     {"securityContext": {"runAsGroup": 3}},
                      id="$patch: replace on a map"),
         pytest.param({"securityContext": {"runAsUser": 1}}, {"securityContext": {"$patch": "delete"}},
                      {"securityContext": {}}, id="$patch: delete on a map"),
@@ -59,11 +60,13 @@ A, B, C = ({"name": name, "image": name} for name in "abc")
                      {"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, id="$retainKeys drops the others"),
         pytest.param({"tolerations": [{"key": "a"}, {"key": "b"}]}, {"tolerations": [{"key": "c"}]},
                      {"tolerations": [{"key": "c"}]}, id="a list without a merge strategy is replaced"),
-        pytest.param({"containers": [{"name": "a", "args": ["x", "y"]}]}, {"containers": [{"name": "a", "args": ["z"]}]},
+        pytest.param({"containers": [{"name": "a", "args": ["x", "y"]}]},
+                     {"containers": [{"name": "a", "args": ["z"]}]},
                      {"containers": [{"name": "a", "args": ["z"]}]}, id="an atomic list of text is replaced"),
         pytest.param({"containers": [{"name": "a", "ports": [{"containerPort": 80}, {"containerPort": 81}]}]},
                      {"containers": [{"name": "a", "ports": [{"containerPort": 81, "name": "x"}]}]},
-                     {"containers": [{"name": "a", "ports": [{"containerPort": 80}, {"containerPort": 81, "name": "x"}]}]},
+                     {"containers": [{"name": "a", "ports": [{"containerPort": 80},
+                                                             {"containerPort": 81, "name": "x"}]}]},
                      id="numbers are merge keys too"),
         pytest.param({}, {"containers": [{"name": "a", "image": None, "$patch": "merge"},
                                          {"name": "b", "$patch": "delete"}], "$setElementOrder/containers":
@@ -85,7 +88,8 @@ def test_a_pod_s_specification(original, patch, result):
     [
         ({"finalizers": ["a"]}, {"finalizers": ["b"]}, {"finalizers": ["b", "a"]}),
         ({"finalizers": ["a", "b"]}, {"finalizers": ["b"]}, {"finalizers": ["a", "b"]}),
-        ({"finalizers": ["a", "b", "c"]}, {"$deleteFromPrimitiveList/finalizers": ["b", "x"]}, {"finalizers": ["a", "c"]}),
+        ({"finalizers": ["a", "b", "c"]}, {"$deleteFromPrimitiveList/finalizers": ["b", "x"]},
+         {"finalizers": ["a", "c"]}),
         ({"finalizers": ["a", "b"]},
          {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"], "$setElementOrder/finalizers": ["b", "c"]},
          {"finalizers": ["b", "c"]}),
@@ -137,7 +141,8 @@ def test_our_own_kind_merges_by_name_too():
 
 
 _CONTAINERS = st.lists(
-    st.fixed_dictionaries({"name": st.sampled_from("abcd")}, optional={"image": st.sampled_from("xyz"), "tty": st.booleans()}),
+    st.fixed_dictionaries({"name": st.sampled_from("abcd")},
+                          optional={"image": st.sampled_from("xyz"), "tty": st.booleans()}),
     unique_by=lambda one: one["name"], max_size=4,
 )  # fmt: skip
 
@@ -149,7 +154,8 @@ def test_every_named_element_gets_in_once_the_others_stay_and_a_second_time_chan
     names = [one["name"] for one in once["containers"]]
 
     assert sorted(names) == sorted({one["name"] for one in (*original, *patch)})
-    assert all(one.items() <= next(two for two in once["containers"] if two["name"] == one["name"]).items() for one in patch)
+    found = {one["name"]: one for one in once["containers"]}
+    assert all(one.items() <= found[one["name"]].items() for one in patch)
     assert spec(once, {"containers": patch}) == once
     assert original == before
 
