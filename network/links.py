@@ -25,7 +25,7 @@ from network.netlink import (
 )
 
 NEWLINK, DELLINK, GETLINK, SETLINK = 16, 17, 18, 19
-NEWADDR, GETADDR = 20, 22
+NEWADDR, DELADDR, GETADDR = 20, 21, 22
 NEWROUTE, DELROUTE, GETROUTE = 24, 25, 26
 
 UP = 0x1  # IFF_UP
@@ -59,6 +59,7 @@ class Link:
     master: int
     mtu: int
     kind: str
+    mac: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,11 @@ class Route:
     protocol: int = OUR_PROTOCOL
 
 
-def change_link(name: str = "", *, index: int = 0, up: bool = False, master: int = 0, mtu: int = 0) -> Message:
+def change_link(
+    name: str = "", *, index: int = 0, up: bool = False, down: bool = False, master: int = 0, mtu: int = 0
+) -> Message:
     """Change the link of that name or index."""
-    body = _LINK.pack(socket.AF_UNSPEC, 0, index, UP if up else 0, UP if up else 0)
+    body = _LINK.pack(socket.AF_UNSPEC, 0, index, UP if up else 0, UP if up or down else 0)
     if name:
         body += attribute(_NAME, name)
     if master:
@@ -138,6 +141,11 @@ def add_address(index: int, address: str, prefix: int, broadcast: bool = True) -
         last = ipaddress.ip_interface(f"{address}/{prefix}").network.broadcast_address
         body += attribute(4, last.packed)
     return Message(NEWADDR, body, CREATE | REPLACE, f"add address {address}/{prefix}")
+
+
+def delete_address(index: int, address: str, prefix: int) -> Message:
+    body = _ADDRESS.pack(socket.AF_INET, prefix, 0, 0, index) + attribute(2, socket.inet_aton(address))
+    return Message(DELADDR, body, what=f"delete address {address}/{prefix}")
 
 
 def add_route(route: Route) -> Message:
@@ -211,6 +219,7 @@ def _link(body: bytes) -> Link:
         _number(found, _MASTER),
         _number(found, _MTU),
         text(info.get(_KIND, b"")),
+        found.get(_MAC, b""),
     )
 
 

@@ -196,10 +196,9 @@ class NodeNetwork:
             self.gateway,
             self._mtu,
         )
-        if known and links.link_of(self._talk(), wire.name) is not None:
-            return address
         try:
-            veth.connect(self._talk(), self._home, pid, wire)
+            again = known and links.link_of(self._talk(), wire.name) is not None
+            veth.connect(self._talk(), self._home, pid, wire, again)
         except BaseException:
             with contextlib.suppress(OSError):
                 self._talk().send(links.delete_link(wire.name))

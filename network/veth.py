@@ -34,23 +34,22 @@ def name_of(prefix: str, address: str) -> str:
     return f"{prefix[:6]}-{socket.inet_aton(address).hex()}"
 
 
-def connect(netlink: Netlink, home: int, pid: int, wire: Wire) -> None:
+def connect(netlink: Netlink, home: int, pid: int, wire: Wire, again: bool = False) -> None:
     """Give the process's network namespace its eth0; returns when frames pass.
 
     To be called in a thread that may be moved: it enters the pod's namespace and comes back to `home`, a descriptor
-    of the host's. Raises FileNotFoundError when the process is gone, OSError (EBUSY) when it shares the host's
+    of the host's. again: it was begun before, maybe by a process that was killed in the middle: what is there is
+    completed. Raises FileNotFoundError when the process is gone, OSError (EBUSY) when it shares the host's
     namespace, NetlinkError for all else.
     """
     pod = netns.of_process(pid)
     try:
         if os.fstat(pod).st_ino == os.fstat(home).st_ino:
             raise OSError(errno.EBUSY, f"process {pid} has no network namespace of its own")
-        _lay(netlink, pod, wire)
-        netns.setns(pod)
-        try:
-            _settle(wire)
-        finally:
-            netns.setns(home)
+        if not (again and _settle_inside(home, pod, wire)):
+            _lay(netlink, pod, wire)
+            if not _settle_inside(home, pod, wire):
+                raise FileNotFoundError(f"{wire.name}: the pod's eth0 is gone")
     finally:
         os.close(pod)
     # Each of the three begins to pass frames when the kernel's link watch gets to it; the bridge with its first port.
@@ -73,12 +72,20 @@ def _lay(netlink: Netlink, pod: int, wire: Wire) -> None:
         netlink.send(links.hairpin(link.index), links.without_ipv6(link.index))
 
 
-def _settle(wire: Wire) -> None:
-    """Inside the pod's namespace."""
+def _settle_inside(home: int, pod: int, wire: Wire) -> bool:
+    """Go in, make eth0 ready, come back; false when there is no such eth0."""
+    netns.setns(pod)
+    try:
+        return _settle(wire)
+    finally:
+        netns.setns(home)
+
+
+def _settle(wire: Wire) -> bool:
     with Netlink() as netlink:
         eth0 = links.link_of(netlink, "eth0")
-        if eth0 is None:
-            raise FileNotFoundError(f"{wire.name}: the pod's eth0 is gone")
+        if eth0 is None or eth0.mac != links.mac_of(wire.address):
+            return False
         netlink.send(
             links.change_link("lo", up=True),
             links.without_ipv6(eth0.index),
@@ -87,3 +94,4 @@ def _settle(wire: Wire) -> None:
             links.add_route(links.Route("0.0.0.0/0", wire.gateway, protocol=links.STATIC)),
         )
         links.wait_operational(netlink, index=eth0.index)
+        return True

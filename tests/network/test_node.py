@@ -149,6 +149,33 @@ def test_a_successor_takes_the_address_of_a_pod_that_ended_meanwhile(node: Node)
     node.call(successor.close())
 
 
+def test_an_attachment_that_was_cut_short_is_completed_by_the_next_one(node: Node) -> None:
+    """Killed between the wire and what is inside: the wire is there, the pod's eth0 has no address."""
+    one, two = node.pod("one"), node.pod("two")
+
+    def undo() -> None:
+        with Netlink() as netlink:
+            netlink.send(links.change_link("eth0", down=True))
+            for index, address, prefix in links.addresses(netlink):
+                if address == one.address:
+                    netlink.send(links.delete_address(index, address, prefix))
+
+    one.inside(undo)
+
+    assert node.call(node.network.attach("one", one.process.pid)) == one.address
+    assert two.ping(one.address)
+
+
+def test_an_owner_whose_pause_was_made_anew_is_wired_anew_under_its_address(node: Node) -> None:
+    one, two = node.pod("one"), node.pod("two")
+    address = one.address
+    one.end()
+    again = node.pod("one")
+
+    assert again.address == address
+    assert two.ping(address)
+
+
 def test_a_detached_address_is_used_again_last(node: Node) -> None:
     first = node.pod("one").address
     node.call(node.network.detach("one"))
