@@ -170,12 +170,14 @@ class Zygote:
             raise RuntimeFailed(f"zygote: {answer['error']}")
         return answer
 
-    async def fork(self, directory: Path, *, host_network: bool, host_ipc: bool) -> tuple[int, Channel]:
-        """A new pause: its pid and the connection to it. Its socket will be in `directory`, also if that is renamed."""
+    async def fork(self, directory: Path, request: Message) -> tuple[int, Channel]:
+        """A new pause: its pid and the connection to it. Its socket will be in `directory`, also if that is renamed.
+
+        request: as pause.main takes it.
+        """
         if not self.alive:
             raise ZygoteEnded("zygote: it has ended")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        request = {"host_network": host_network, "host_ipc": host_ipc}
         place = os.open(directory, os.O_PATH | os.O_CLOEXEC)
         try:
             socket.send_fds(self._sock, [dumps(request).encode()], [theirs.fileno(), place])

@@ -1,7 +1,7 @@
 """A ProcessSpec becomes the list of steps that its child carries out (process.py): pure, values in, values out.
 
 The order is the point. Groups first, so that all that follows is accounted for; the root and what is mounted in it
-while the machine's tree can still be reached; pivot_root; masks; and only at the end what takes rights away.
+while the machine's tree can still be reached; pivot_root; and only at the end what takes rights away.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 from typing import Any
 
+from .pause import READY
 from .roots import overlay_data
 from .spec import DEFAULT_CAPABILITIES, Capabilities, Mount, ProcessSpec, RuntimeFailed, User
 
@@ -84,12 +85,18 @@ def process_steps(spec: ProcessSpec, directory: str, mask: str, tasks: list[str]
     if spec.hostname:
         steps.append(["own_hostname", spec.hostname])
     steps.append(["overlay", lower, layer, overlay_data(lower, layer, mask_layer)])
-    steps.append(["kernel_mounts", f"{directory}/shm"])
+    steps += [["kernel_mounts", f"{directory}/shm"], ["mask"]]
     steps += [mount_step(mount, directory) for mount in sorted(spec.mounts, key=depth)]
-    steps += [["pivot", spec.cwd or "/", spec.root.read_only], ["mask"]]
+    steps += [["pivot", spec.cwd or "/", spec.root.read_only]]
     if spec.rlimits:
         steps.append(["limits", rlimit_rows(spec)])
     return steps + becoming(spec.user, capability_mask(spec.capabilities), spec)
+
+
+def ready_steps(directory: str, mask: str) -> list[Step]:
+    """What every process on the host's root begins with, for a child that is made before it is needed."""
+    layer = f"{directory}/layers/{READY}"
+    return [["overlay", "/", layer, overlay_data("/", layer, mask)], ["kernel_mounts", f"{directory}/shm"], ["mask"]]
 
 
 def becoming(user: User, kept: int, spec: ProcessSpec) -> list[Step]:

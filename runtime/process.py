@@ -15,6 +15,7 @@ import stat
 
 from . import syscalls
 from .syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, quiet
+from .wire import loads
 
 TYPE_CHECKING = False  # `typing` would be loaded into every pause; type checkers know this name
 if TYPE_CHECKING:
@@ -150,17 +151,27 @@ class Child:
             os.close(fd)
 
     def mask(self) -> None:
+        """Hide, or make read-only, what OCI runtimes do; before any other mount, and through the root's own links."""
         for path in _MASKED_FILES:
-            with quiet(FileNotFoundError):
-                syscalls.mount("/dev/null", path, "", syscalls.MS_BIND)
+            self._mount_over(path, "/dev/null", "", syscalls.MS_BIND)
         for path in _MASKED_DIRECTORIES:
-            with quiet(FileNotFoundError):
-                syscalls.mount("tmpfs", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0k")
-        flags = syscalls.MS_BIND | syscalls.MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
+            self._mount_over(path, "tmpfs", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0k")
         for path in _READ_ONLY:
-            with quiet(FileNotFoundError):
-                syscalls.mount(path, path, "", syscalls.MS_BIND)
-                syscalls.mount("", path, "", flags)
+            if self._mount_over(path, "", "", syscalls.MS_BIND):
+                flags = syscalls.MS_BIND | syscalls.MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
+                self._mount_over(path, "", "", flags)
+
+    def _mount_over(self, path: str, source: str, kind: str, flags: int, data: str = "") -> bool:
+        """source "": the path itself. False if there is no such path in this kernel."""
+        try:
+            fd = syscalls.open_beneath(self.root, path, syscalls.O_PATH, syscalls.RESOLVE_IN_ROOT)
+        except FileNotFoundError:
+            return False
+        try:
+            syscalls.mount(source or _through(fd), _through(fd), kind, flags, data)
+        finally:
+            os.close(fd)
+        return True
 
     # --- who it is --------------------------------------------------------------------------------------------------
 
@@ -176,18 +187,11 @@ class Child:
             # So that the program can open /dev/stdout again: a pipe belongs to its maker. /dev/null stays root's.
             if stat.S_ISFIFO(os.fstat(fd).st_mode):
                 os.fchown(fd, uid, gid)
-        bit = 0
-        while True:
-            try:
-                held = syscalls.prctl(syscalls.PR_CAPBSET_READ, bit)
-            except OSError:
-                break  # the kernel knows no capability of this number
-            if not held:
-                keep &= ~(1 << bit)  # what the runtime itself was not given cannot be handed on
-            elif not keep >> bit & 1:
+        held = capabilities_held()
+        for bit in held:
+            if not keep >> bit & 1:
                 syscalls.prctl(syscalls.PR_CAPBSET_DROP, bit)
-            bit += 1
-        keep &= (1 << bit) - 1
+        keep &= sum(1 << bit for bit in held)  # what the runtime itself was not given cannot be handed on
         os.setgroups(list(groups))
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
@@ -238,6 +242,21 @@ def place_in(root: int, path: str, *, directory: bool, resolve: int = syscalls.R
     return syscalls.open_beneath(root, path, syscalls.O_PATH, resolve)
 
 
+_held: list[int] = []
+
+
+def capabilities_held() -> list[int]:
+    """The numbers of this process's bounding set; asked once, in the zygote, for all that are forked from it."""
+    if not _held:
+        for bit in range(64):
+            try:
+                if syscalls.prctl(syscalls.PR_CAPBSET_READ, bit):
+                    _held.append(bit)
+            except OSError:
+                break  # the kernel knows no capability of this number
+    return _held
+
+
 def find_program(name: str, path: str) -> str:
     """The file that `name` means, as execvp finds it; raises NotStarted in the words of OCI runtimes."""
     if "/" in name:
@@ -264,26 +283,47 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def carry_out(steps: Sequence[Step], stdin: int, stdout: int, stderr: int, told: int) -> None:
-    """Become the program, or write why not to `told` (an fd) and exit with 127. Never returns."""
-    name = "begin"
+def carry_out(steps: Sequence[Step], stdin: int, stdout: int, stderr: int, told: int, more: int = -1) -> None:
+    """Become the program, or write why not to `told` (an fd) and exit with 127. Never returns.
+
+    more: an fd from which, after these steps, the others come as JSON up to its end: a child that is made ready before
+    it is known what it will be.
+    """
+    done = ["begin"]
     try:
         os.setsid()
         reset_signals()
-        os.umask(0o022)
         for target, fd in enumerate((stdin, stdout, stderr)):
             os.dup2(fd, target)
-        child = Child()
         os.umask(0)
-        for name, *arguments in steps:
-            if name in ("directory", "execute"):
-                os.umask(0o022)
-                syscalls.close_on_exec_from(3)
-            step: Callable[..., None] = getattr(child, name)
-            step(*arguments)
+        child = Child()
+        if more >= 0:
+            # Nothing of the pause's stays open in a child that waits: its connections' ends would not be seen.
+            told, more = os.dup2(told, 3, False), os.dup2(more, 4, False)
+            os.closerange(5, 256)
+        _run(child, steps, done)
+        if more >= 0:
+            os.write(more, b".")
+            parts = []
+            while data := os.read(more, 65536):
+                parts.append(data)
+            if not parts:
+                os._exit(0)  # never needed
+            _run(child, loads(b"".join(parts).decode()), done)
     except NotStarted as error:
         os.write(told, str(error).encode(errors="surrogateescape"))
     except BaseException as error:
-        os.write(told, f"{name}: {error}".encode(errors="surrogateescape"))
+        os.write(told, f"{done[-1]}: {error}".encode(errors="surrogateescape"))
     finally:
         os._exit(127)
+
+
+def _run(child: Child, steps: Sequence[Step], done: list[str]) -> None:
+    """done: takes the names of the steps that were begun."""
+    for name, *arguments in steps:
+        done.append(name)
+        if name in ("directory", "execute"):
+            os.umask(0o022)
+            syscalls.close_on_exec_from(3)
+        step: Callable[..., None] = getattr(child, name)
+        step(*arguments)

@@ -28,6 +28,7 @@ from typing import Any
 from . import cgroups, syscalls
 from .channel import Channel, Zygote, ZygoteEnded
 from .identity import Identity
+from .plan import ready_steps
 from .sandbox import Sandbox, Surroundings
 from .spec import Limits, RuntimeFailed, SandboxSpec
 
@@ -176,29 +177,40 @@ class Runtime:
                 self._zygote = await Zygote.start(Path(self._around.mask), self._hidden, tasks)
             return self._zygote
 
-    async def _fork(self, *, host_network: bool = False, host_ipc: bool = False) -> Pause:
+    async def _fork(self, *, host_network: bool = False, host_ipc: bool = False, ready: bool = False) -> Pause:
         directory = self.directory / "pool" / secrets.token_hex(8)
         directory.mkdir(mode=0o700)
+        request = {
+            "directory": str(directory),
+            "host_network": host_network,
+            "host_ipc": host_ipc,
+            "layers_in_memory": self._in_memory,
+            "ready": ready_steps(str(directory), self._around.mask) if ready else [],
+        }
         try:
             try:
                 zygote = await self._ready_zygote()
-                pid, channel = await zygote.fork(directory, host_network=host_network, host_ipc=host_ipc)
+                pid, channel = await zygote.fork(directory, request)
             except ZygoteEnded:  # killed a moment ago: the next one does it
                 zygote = await self._ready_zygote()
-                pid, channel = await zygote.fork(directory, host_network=host_network, host_ipc=host_ipc)
+                pid, channel = await zygote.fork(directory, request)
             try:
                 identity = Identity.of(pid)
+                await channel.ask({"do": "hello"})  # it is set up: from now on its directory may be renamed
                 return Pause(identity, identity.open(), channel, directory)
             except OSError as error:
                 channel.close()
                 raise RuntimeFailed(f"a pause ended as soon as it was forked: {error}") from error
+            except BaseException:
+                channel.close()
+                raise
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
 
     async def _refill(self) -> None:
         while len(self._pool) < self._warm and not self._closing:
-            self._pool.append(await self._fork())
+            self._pool.append(await self._fork(ready=self.groups.version == 1))
 
     def _refill_later(self) -> None:
         """In the background, and not in the way of the start that emptied the pool."""
@@ -260,9 +272,7 @@ class Runtime:
         self._sandboxes[spec.id] = sandbox
         try:
             self.groups.create(group, spec.limits)
-            assigned = {"name": spec.id, "hostname": spec.hostname, "host_ipc": spec.host_ipc}
-            more = {"sysctls": dict(spec.sysctls), "layers_in_memory": self._in_memory}
-            await sandbox.assign(assigned | more)
+            await sandbox.assign({"name": spec.id, "hostname": spec.hostname, "sysctls": dict(spec.sysctls)})
         except BaseException:
             await asyncio.shield(sandbox.remove())
             raise

@@ -16,7 +16,7 @@ import gc
 import os
 import sys
 
-from . import pause, roots, syscalls
+from . import pause, process, roots, syscalls
 from .wire import dumps, loads
 
 TYPE_CHECKING = False  # `typing` would be loaded into every pause; type checkers know this name
@@ -36,7 +36,7 @@ def fork(request: dict[str, object], connection: _socket.socket, directory: int,
     pid, pidfd = syscalls.clone(flags)
     if pid == 0:
         ours.close()
-        pause.main(connection, directory, bool(request["host_network"]))
+        pause.main(connection, directory, request)
     os.close(pidfd)
     return pid
 
@@ -87,6 +87,7 @@ def main(argument: str) -> None:
     except OSError as error:
         ours.send(dumps({"error": str(error)}).encode())
         sys.exit(1)
+    process.capabilities_held()
     gc.collect()
     gc.freeze()
     gc.disable()

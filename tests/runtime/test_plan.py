@@ -19,11 +19,11 @@ def names(rows):
     return [row[0] for row in rows]
 
 
-def test_the_order_is_groups_root_mounts_pivot_masks_rights_program():
+def test_the_order_is_groups_root_masks_mounts_pivot_rights_program():
     rows = steps(mounts=(Mount("/a", Path("/x")),), rlimits={"NOFILE": (10, 20)}, hostname="own")
 
     assert names(rows) == [
-        "join_tasks", "oom_score", "own_hostname", "overlay", "kernel_mounts", "bind", "pivot", "mask", "limits",
+        "join_tasks", "oom_score", "own_hostname", "overlay", "kernel_mounts", "mask", "bind", "pivot", "limits",
         "identity", "directory", "execute",
     ]  # fmt: skip
 
