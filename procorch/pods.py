@@ -7,7 +7,7 @@ from procorch.objects import Object, condition_of, get, is_deleting
 
 
 def phase_of(pod: Object) -> str:
-    return str(get(pod, ".status.phase", "Pending"))
+    return str((pod.get("status") or {}).get("phase") or "Pending")
 
 
 def is_terminal(pod: Object) -> bool:

@@ -55,7 +55,7 @@ def managed_by(label: str, value: str, name_label: str = "") -> KeysOf:
 
 def is_addressable(pod: Object) -> bool:
     """Has an address and may still answer at it."""
-    return bool(get(pod, ".status.podIP")) and not is_terminal(pod)
+    return bool((pod.get("status") or {}).get("podIP")) and not is_terminal(pod)
 
 
 def is_headless(service: Object) -> bool:

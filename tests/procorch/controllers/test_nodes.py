@@ -1,4 +1,4 @@
-"""Nodes at work: ranges, silence, taints, eviction, and the pods of nodes that are gone."""
+"""Nodes at work: ranges, silence, taints, eviction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from procorch.client import Client
-from procorch.controllers import ControllerConfig, node_ipam, node_lifecycle, podgc, taint_eviction
+from procorch.controllers import ControllerConfig, node_ipam, node_lifecycle, taint_eviction
 from procorch.objects import Object, condition_of, get
 
 
@@ -100,31 +100,6 @@ async def test_a_taint_evicts_who_does_not_tolerate_it(client: Client, running: 
 
         await eventually(marked)
         assert not get(await client.get("Pod", "d/stays"), ".metadata.deletionTimestamp")
-
-
-async def test_pods_of_a_node_that_is_gone_are_deleted(client: Client, running: Any, eventually: Any, pod: Any) -> None:
-    await client.create(node("n"))
-    await client.create(pod("a", nodeName="n"))
-    await client.create(pod("free"))
-    async with running(podgc.CONTROLLER, config=ControllerConfig(orphan_grace=0.05)):
-        await client.delete("Node", "n")
-
-        async def left() -> bool:
-            return [one["metadata"]["name"] for one in (await client.items("Pod", "d")).objects] == ["free"]
-
-        await eventually(left)
-
-
-async def test_only_so_many_finished_pods_are_kept(client: Client, running: Any, eventually: Any, pod: Any) -> None:
-    for name in "abc":
-        await client.create(pod(name))
-        await client.patch("Pod", f"d/{name}", {"status": {"phase": "Succeeded"}}, subresource="status")
-    async with running(podgc.CONTROLLER, config=ControllerConfig(terminated_pods=1)):
-
-        async def left() -> bool:
-            return [one["metadata"]["name"] for one in (await client.items("Pod", "d")).objects] == ["c"]
-
-        await eventually(left)
 
 
 def without_patience(name: str, node_name: str) -> Object:
