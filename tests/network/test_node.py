@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import random
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +15,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from network import NetlinkError, links, nftables
+from network import NetlinkError, links, netns, nftables
 from network.netlink import NETFILTER, Netlink
 
 if TYPE_CHECKING:
+    from procorch.hosts import Lab
     from tests.network.conftest import Node
 
     MakeNode = Callable[[str], Node]
@@ -208,3 +213,70 @@ def test_reset_leaves_the_node_as_it_was(node: Node) -> None:
     assert leftovers(node) == ({"lo", "eth0"}, set(), set())
     assert (during, node.inside(forwarding)) == ("1", "0")
     assert not node.state.exists()
+
+
+_STORM = """
+import asyncio, sys
+from network import NodeNetwork
+
+async def main(state, address, *pids):
+    network = NodeNetwork(state_dir=state, pod_cidr="10.240.0.0/22", cluster_cidr="10.240.0.0/12",
+                          service_cidr="10.96.0.0/12", node_address=address)
+    await network.start()
+    print("started", flush=True)
+    for pid in pids:
+        print(pid, await network.attach(pid, int(pid)), flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def test_whenever_the_agent_is_killed_its_successor_finishes_what_it_began(lab: Lab, tmp_path: Path) -> None:
+    """Twenty agents, each killed a moment after its start; the last one is let live. Every pod ends up with its own
+    address, and what one agent said stays true under the next."""
+    host = lab.host("one")
+
+    def fenced() -> subprocess.Popen[bytes]:
+        netns.unshare(netns.CLONE_NEWNET)
+        return subprocess.Popen(["sleep", "1000"])
+
+    pods = [netns.in_thread(fenced) for _ in range(12)]
+    argv = [sys.executable, "-c", _STORM, str(tmp_path / "state"), host.address, *(str(pod.pid) for pod in pods)]
+    said: dict[str, str] = {}
+    chance = random.Random(7)
+    try:
+        for life in range(21):
+            agent = host.inside(lambda: subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=Path.cwd(), text=True))
+            assert agent.stdout is not None
+            assert agent.stdout.readline() == "started\n"
+            if life < 20:
+                time.sleep(chance.uniform(0, 0.03))
+                agent.kill()
+            for line in agent.stdout.read().splitlines(keepends=True):
+                if line.endswith("\n"):
+                    pid, address = line.split()
+                    assert said.setdefault(pid, address) == address
+            agent.wait()
+            agent.stdout.close()
+        seen = {pod.pid: _addresses_of(pod.pid) for pod in pods}
+    finally:
+        for pod in pods:
+            pod.kill()
+            pod.wait()
+
+    assert agent.returncode == 0
+    assert seen == {int(pid): ["127.0.0.1", address] for pid, address in said.items()}
+    assert len(set(said.values())) == len(pods)
+
+
+def _addresses_of(pid: int) -> list[str]:
+    fd = netns.of_process(pid)
+
+    def look() -> list[str]:
+        with Netlink() as netlink:
+            return [row[1] for row in links.addresses(netlink)]
+
+    try:
+        return netns.inside(fd, look)
+    finally:
+        os.close(fd)
