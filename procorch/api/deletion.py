@@ -90,7 +90,7 @@ def decide(kind: Kind, obj: Object, options: Options, now: float) -> Object | No
     if kind.name == "Namespace" and get(obj, ".spec.finalizers"):
         obj.setdefault("status", {})["phase"] = "Terminating"
         _mark(obj, now, 0)
-        del metadata["deletionGracePeriodSeconds"]
+        metadata.pop("deletionGracePeriodSeconds", None)
         return obj
     if grace > 0 or metadata.get("finalizers"):
         _mark(obj, now, grace)

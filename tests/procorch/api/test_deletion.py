@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from procorch.api.deletion import Options, decide, is_finished, options_of
@@ -79,6 +81,8 @@ def test_a_namespace_stays_until_its_own_finalizers_are_gone():
     staying = decide(NAMESPACE, obj, Options(), NOW)
 
     assert staying["status"]["phase"] == "Terminating" and not is_finished(staying)
+    again = decide(NAMESPACE, copy.deepcopy(staying), Options(), NOW + 9)
+    assert again == staying
     staying["spec"]["finalizers"] = []
     assert is_finished(staying)
 

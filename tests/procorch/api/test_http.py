@@ -209,3 +209,29 @@ async def test_health_tells_its_checks_when_asked(admin):
     answer = await admin.send("GET", "/readyz", query={"verbose": ""})
 
     assert b"[+]store ok" in answer.body and b"readyz check passed" in answer.body
+
+
+async def test_clients_that_leave_in_the_middle_harm_nobody(served):
+    """Half of them hang up as soon as they have asked: the cache and the store stay of one mind."""
+
+    async def ask(number):
+        reader, writer = await connect(served)
+        body = orjson.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"c{number}"}})
+        head = (
+            f"POST {CONFIG_MAPS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        )
+        writer.write(head.encode() + b"\r\n\r\n" + body)
+        if number % 2:
+            writer.transport.abort()
+            return
+        assert b" 201 " in await reader.readline()
+        writer.close()
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        for number in range(60):
+            group.create_task(ask(number))
+
+    listed = {obj["metadata"]["name"] for obj in (await served.client.items("ConfigMap", "default")).objects}
+    rows = await served.api.log.items("/registry/configmaps/default/")
+    assert listed == {row.key.rpartition("/")[2] for row in rows}
+    assert listed >= {f"c{number}" for number in range(0, 60, 2)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import aclosing, asynccontextmanager
 
 import orjson
@@ -13,7 +14,7 @@ from procorch.api.table import view_of
 from procorch.api.watch import BACKLOG
 from procorch.client import Client, lines_of
 from procorch.kinds import KINDS
-from procorch.objects import Expired
+from procorch.objects import AlreadyExists, Expired, NotFound
 
 
 @pytest.fixture
@@ -203,3 +204,51 @@ async def test_all_watchers_are_given_the_same_bytes(served):
     await served.client.create(config_map("a"))
 
     assert len(given) == 3 and given[0] is given[1] is given[2]
+
+
+async def test_a_list_and_the_watch_after_it_always_lead_to_the_present(served, remote, until):
+    """Writers, and watchers that begin at any moment: none misses a change or sees one twice."""
+    draw = random.Random(7)
+    client, busy = served.client, True
+
+    async def write(writer):
+        for _ in range(60):
+            name = f"c{draw.randint(0, 9)}-{writer}"
+            try:
+                if draw.random() < 0.3:
+                    await client.delete("ConfigMap", f"default/{name}")
+                elif draw.random() < 0.5:
+                    await client.create(config_map(name))
+                else:
+                    await client.patch("ConfigMap", f"default/{name}", {"data": {"x": str(draw.random())}})
+            except (AlreadyExists, NotFound):
+                pass
+
+    async def follow():
+        listed = await remote.items("ConfigMap", "default")
+        state = {obj["metadata"]["name"]: obj for obj in listed.objects}
+        last = int(listed.resource_version)
+        async with aclosing(remote.watch("ConfigMap", "default", resource_version=listed.resource_version)) as events:
+            async for event, obj in events:
+                name, revision = obj["metadata"]["name"], int(obj["metadata"]["resourceVersion"])
+                assert revision > last and (event == "ADDED") == (name not in state)
+                last = revision
+                if event == "DELETED":
+                    del state[name]
+                else:
+                    state[name] = obj
+                if name == "the-last":
+                    return state
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        writers = [group.create_task(write(number)) for number in range(6)]
+        followers = []
+        while busy:
+            followers.append(group.create_task(follow()))
+            await asyncio.sleep(0.01)
+            busy = not all(writer.done() for writer in writers)
+        await until(lambda: len(served.api.listing.watches) == len(followers))
+        await client.create(config_map("the-last"))
+    now = {obj["metadata"]["name"]: obj for obj in (await client.items("ConfigMap", "default")).objects}
+
+    assert followers and all(follower.result() == now for follower in followers)
