@@ -188,8 +188,20 @@ class Agent:
         def services(namespace: str, links: bool) -> Mapping[str, str]:
             return service_environment(informers["Service"].values(), namespace, links)
 
+        async def known() -> None:
+            await informers.of("Service").synced()
+            await informers.of("Image").synced()
+
         return Kubelet(
-            kubelet, client, self._clock, runtime, network, events, images=informers["Image"], services=services
+            kubelet,
+            client,
+            self._clock,
+            runtime,
+            network,
+            events,
+            images=informers["Image"],
+            services=services,
+            known=known,
         )
 
     async def _credentials(self) -> ssl.SSLContext:

@@ -15,8 +15,8 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from procorch.kubelet.record import Launch, process_name
-from runtime import Capabilities, RuntimeFailed, Sandbox, User
+from procorch.kubelet.record import process_name
+from runtime import ProcessSpec, RuntimeFailed, Sandbox
 
 MOST_OUTPUT = 10 * 1024
 _MOST_BODY = 10 * 1024
@@ -29,10 +29,8 @@ class Target:
     sandbox: Sandbox
     container: Mapping[str, Any]
     attempt: int
-    launch: Launch
+    launch: ProcessSpec
     address: str
-    capabilities: Capabilities
-    no_new_privs: bool
 
 
 async def ask(handler: Mapping[str, Any], target: Target, timeout: float) -> tuple[bool, str]:
@@ -62,9 +60,9 @@ async def _exec(command: list[str], target: Target, timeout: float) -> tuple[boo
         command,
         env=launch.env,
         cwd=launch.cwd,
-        user=User(launch.uid, launch.gid, tuple(launch.groups)),
-        capabilities=target.capabilities,
-        no_new_privs=target.no_new_privs,
+        user=launch.user,
+        capabilities=launch.capabilities,
+        no_new_privs=launch.no_new_privs,
         timeout=timeout,
         most=MOST_OUTPUT,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,10 @@ class KubeletConfig:
 
 
 class Kubelet:
-    """services: the variables of Services for (namespace, enableServiceLinks). images: Image objects by name."""
+    """services: the variables of Services for (namespace, enableServiceLinks). images: Image objects by name.
+
+    known: waits until both are known, before which no new pod is begun.
+    """
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class Kubelet:
         *,
         images: Mapping[str, Object],
         services: Callable[[str, bool], Mapping[str, str]],
+        known: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.config = config
         self._client = client
@@ -67,6 +71,7 @@ class Kubelet:
         self._events = events
         self._images = images
         self._services = services
+        self._known = known
         self._workers: dict[str, PodWorker] = {}
         self._pods = Informer(client, "Pod", field_selector=f"spec.nodeName={config.node_name}")
 
@@ -99,6 +104,8 @@ class Kubelet:
             )
             self._runtime.on_change = self._sandbox_changed
             self._take_over()
+            if self._known is not None:
+                await self._known()
             self._pods.add_handler(self._pod_changed)
             tasks.create_task(self._pods.run(), name="informer:Pod")
             await self._pods.synced()

@@ -13,7 +13,7 @@ from procorch.kubelet import security
 from procorch.kubelet.environment import ConfigProblem, Facts, Find, command_line, environment, expand, limits_of
 from procorch.kubelet.images import Resolved
 from procorch.kubelet.plan import all_containers, init_containers, is_sidecar
-from procorch.kubelet.record import Launch, process_name
+from procorch.kubelet.record import process_name
 from procorch.kubelet.volumes import Made, mounts_of
 from procorch.objects import Object, get
 from procorch.quantity import byte_count
@@ -115,10 +115,9 @@ async def process_spec(
     )
 
 
-def launch_of(spec: ProcessSpec) -> Launch:
-    """What is remembered of it."""
-    user = spec.user
-    return Launch(list(spec.argv), dict(spec.env), spec.cwd, user.uid, user.gid, list(user.groups))
+def again(spec: ProcessSpec, container: str, number: int, directory: Path) -> ProcessSpec:
+    """A container's last start, once more as another attempt."""
+    return replace(spec, name=process_name(container, number), log_path=log_path(directory, container, number))
 
 
 def log_path(directory: Path, container: str, number: int) -> Path:
@@ -175,8 +174,8 @@ def _outermost(mounts: list[Mount]) -> list[Mount]:
 
 __all__ = [
     "Prepared",
+    "again",
     "clear_message",
-    "launch_of",
     "log_path",
     "pod_limits",
     "process_spec",

@@ -18,15 +18,7 @@ from typing import Any
 from procorch.client import Unreachable
 from procorch.kubelet import images, pod_files
 from procorch.kubelet.environment import ConfigProblem, Facts
-from procorch.kubelet.launch import (
-    Prepared,
-    clear_message,
-    launch_of,
-    log_path,
-    process_spec,
-    read_message,
-    sandbox_spec,
-)
+from procorch.kubelet.launch import Prepared, again, clear_message, log_path, process_spec, read_message, sandbox_spec
 from procorch.kubelet.plan import Pause, all_containers
 from procorch.kubelet.record import Attempt, PodRecord, process_name
 from procorch.kubelet.retries import Retries
@@ -35,7 +27,7 @@ from procorch.kubelet.sources import PodSource
 from procorch.kubelet.surroundings import Surroundings
 from procorch.kubelet.volumes import Made, VolumeProblem, make_all, remove_all
 from procorch.objects import ApiError, Object, get, key_of, uid_of
-from runtime import RuntimeFailed, Sandbox
+from runtime import ProcessSpec, RuntimeFailed, Sandbox
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +61,9 @@ class PodActions:
         record, around = self._record, self._around
         if record.started_at is None:
             record.started_at = around.clock()
-        if not self.retries.may("pod", around.clock()) or not await self.make_volumes(pod):
+        if not self.retries.may("pod", around.clock()):
+            return
+        if not self._is_known() and not await self.make_volumes(pod):
             return
         uid, number = uid_of(pod), record.sandboxes
         sandbox_id = f"pod{uid}" if not number else f"pod{uid}.{number}"
@@ -155,34 +149,22 @@ class PodActions:
             if self.retries.is_image(name):
                 self._image_waits(pod, name)
             return
-        if not self.has_volumes and not await self.make_volumes(pod):
-            return
-        assert self._mounted is not None
-        container = next(one for one in all_containers(self._mounted) if one["name"] == name)
         record = self._record.of(name)
-        try:
-            image = images.resolve(container.get("image") or "", self._around.images.values())
-        except images.ImageProblem as problem:
-            self._image_failed(pod, name, container, problem)
-            return
         number = record.current.number + 1 if record.current is not None else 0
-        try:
-            spec = await process_spec(
-                self._mounted, container, number, image, self._source(pod).find, self._prepared(pod)
-            )
-        except (ConfigProblem, images.ImageProblem, Unreachable, ApiError, ValueError) as error:
-            self._cannot(pod, name, "CreateContainerConfigError", str(error))
+        if record.launch is not None and record.current is not None and self._is_known():
+            spec, image_id = again(record.launch, name, number, self._directory), record.current.image_id
+        elif (found := await self._specification(pod, name, number)) is not None:
+            spec, image_id = found
+        else:
             return
         await self._clear_old(sandbox, name, number)
-        attempt = Attempt(
-            number, sandbox.id, container.get("image") or "", image.image_id, started_at=self._around.clock()
-        )
+        attempt = Attempt(number, sandbox.id, image_id, started_at=self._around.clock())
         try:
             state = await sandbox.start(spec)
         except (RuntimeFailed, OSError) as error:
             self._cannot(pod, name, "CreateContainerError", str(error))
             return
-        record.launch = launch_of(spec)
+        record.launch = spec
         record.begin(attempt)
         self.retries.worked(name)
         self._event(pod, name, "Normal", "Created", f"Created container: {name}")
@@ -190,6 +172,29 @@ class PodActions:
             self._event(pod, name, "Warning", "Failed", f"Error: {state.error}")
         else:
             self._event(pod, name, "Normal", "Started", f"Started container {name}")
+
+    def _is_known(self) -> bool:
+        """The API has not been heard yet, and an earlier agent had the pod running: its last start will do."""
+        known = any(one.launch is not None for one in self._record.containers.values())
+        return known and not self._around.synced.is_set()
+
+    async def _specification(self, pod: Object, name: str, number: int) -> tuple[ProcessSpec, str] | None:
+        """What is to run, and its imageID; None where that cannot be said now, and then why is in the record."""
+        if not self.has_volumes and not await self.make_volumes(pod):
+            return None
+        assert self._mounted is not None
+        container = next(one for one in all_containers(self._mounted) if one["name"] == name)
+        try:
+            image = images.resolve(container.get("image") or "", self._around.images.values())
+        except images.ImageProblem as problem:
+            self._image_failed(pod, name, container, problem)
+            return None
+        try:
+            find, prepared = self._source(pod).find, self._prepared(pod)
+            return await process_spec(self._mounted, container, number, image, find, prepared), image.image_id
+        except (ConfigProblem, images.ImageProblem, Unreachable, ApiError, ValueError) as error:
+            self._cannot(pod, name, "CreateContainerConfigError", str(error))
+            return None
 
     def waits(self, pod: Object, name: str) -> None:
         """It is in its back-off."""

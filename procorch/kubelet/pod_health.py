@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from procorch.kubelet import probes, security
+from procorch.kubelet import probes
 from procorch.kubelet.handlers import Target, ask
 from procorch.kubelet.plan import all_containers, init_containers, is_sidecar
 from procorch.kubelet.record import Attempt, ContainerRecord, PodRecord
@@ -147,15 +147,7 @@ class PodHealth:
     def _target(self, container: Mapping[str, Any], attempt: Attempt, sandbox: Sandbox) -> Target:
         launch = self._record.of(container["name"]).launch
         assert launch is not None
-        return Target(
-            sandbox,
-            container,
-            attempt.number,
-            launch,
-            self._record.address,
-            security.capabilities(container),
-            security.no_new_privs(container),
-        )
+        return Target(sandbox, container, attempt.number, launch, self._record.address)
 
     def _event(self, pod: Object, name: str, type_: str, reason: str, message: str) -> None:
         self._around.events.event(pod, type_, reason, message, field_path=f"spec.containers{{{name}}}")

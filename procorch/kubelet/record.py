@@ -20,7 +20,7 @@ import orjson
 
 from procorch.kubelet.plan import BACKOFF_FORGOTTEN, Pause, Seen, SeenContainer, next_backoff
 from procorch.objects import Object
-from runtime import ProcessState
+from runtime import Capabilities, Limits, Mount, ProcessSpec, ProcessState, Root, User
 
 PAUSE_GONE = "The sandbox of the pod ended, and the container with it"
 
@@ -31,7 +31,6 @@ class Attempt:
 
     number: int
     sandbox: str
-    image: str = ""
     image_id: str = ""
     pid: int = 0
     started_at: float | None = None
@@ -49,18 +48,6 @@ class Attempt:
 
 
 @dataclass(slots=True)
-class Launch:
-    """What a container was last started with: for commands run beside it, and for starts without the API."""
-
-    argv: list[str] = field(default_factory=list)
-    env: dict[str, str] = field(default_factory=dict)
-    cwd: str = "/"
-    uid: int = 0
-    gid: int = 0
-    groups: list[int] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class ContainerRecord:
     """current: the newest attempt; last: the one before it. backoff: seconds, set at `backoff_since`."""
 
@@ -68,7 +55,7 @@ class ContainerRecord:
     last: Attempt | None = None
     backoff: float = 0.0
     backoff_since: float | None = None
-    launch: Launch | None = None
+    launch: ProcessSpec | None = None  # for commands run beside it, and for starts while the API is away
     started: bool = False
     ready: bool = False
     # Not kept on disk: it is found out again.
@@ -220,7 +207,7 @@ class PodDirectory:
             name: {key: value for key, value in asdict(one).items() if key not in _MEMORY_ONLY}
             for name, one in record.containers.items()
         }
-        data = orjson.dumps(row)
+        data = orjson.dumps(row, default=str)  # paths
         if data != self._written:
             self._write("record.json", data)
             self._written = data
@@ -254,6 +241,27 @@ def _record(row: dict[str, Any]) -> PodRecord:
         assert made is not None
         made.current = _known(Attempt, one.get("current"))
         made.last = _known(Attempt, one.get("last"))
-        made.launch = _known(Launch, one.get("launch"))
+        made.launch = _spec(one["launch"]) if one.get("launch") else None
         record.containers[name] = made
     return record
+
+
+def _spec(row: Mapping[str, Any]) -> ProcessSpec:
+    """A ProcessSpec from JSON. Raises TypeError, KeyError."""
+    user, root, rights = row["user"], row["root"], row["capabilities"]
+    mounts = (one | {"source": _path(one["source"]), "options": tuple(one["options"])} for one in row["mounts"])
+    typed = {
+        "argv": tuple(row["argv"]),
+        "user": User(user["uid"], user["gid"], tuple(user["groups"])),
+        "root": Root(root["kind"], _path(root["path"]), root["read_only"]),
+        "mounts": tuple(Mount(**one) for one in mounts),
+        "limits": Limits(**row["limits"]),
+        "log_path": _path(row["log_path"]),
+        "capabilities": Capabilities(tuple(rights["add"]), tuple(rights["drop"])),
+        "rlimits": {name: (soft, hard) for name, (soft, hard) in row["rlimits"].items()},
+    }
+    return ProcessSpec(**{**row, **typed})
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)

@@ -61,12 +61,14 @@ class Cluster:
         return Client(LocalTransport(self.api, User(name, groups)))
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Kubelet]:
-        """A kubelet for as long as the block lasts; leaving it is as good as killing it."""
+    async def running(self, *, away: bool = False) -> AsyncIterator[Kubelet]:
+        """A kubelet for as long as the block lasts; leaving it is as good as killing it. away: without the API."""
         runtime = Runtime(self.directory / "runtime", cgroup=self.cgroup, warm=1)
         await runtime.start()
         self.runtime = runtime
         self.transport = LocalTransport(self.api, User(f"system:node:{NODE}", ("system:nodes",)))
+        if away:
+            await self.transport.close()
         client = Client(self.transport)
         events = EventRecorder(client, "kubelet", self.api.clock, NODE)
         config = KubeletConfig(

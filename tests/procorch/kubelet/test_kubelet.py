@@ -329,3 +329,29 @@ async def test_a_sidecar_ends_after_the_containers_it_serves(running: Cluster) -
     assert state_of(pod, "a")["terminated"]["exitCode"] == 0
 
 
+
+
+async def test_a_container_is_restarted_although_the_api_is_away_and_the_kubelet_is_new(cluster: Cluster) -> None:
+    container = {
+        "name": "a",
+        "image": "host",
+        "command": ["/bin/sh", "-c", "echo $A; cat /c/A; sleep 1"],
+        "env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "A"}}}],
+        "volumeMounts": [{"name": "v", "mountPath": "/c"}],
+    }
+    metadata = {"name": "c", "namespace": "default"}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"A": "kept\n"}}
+    await cluster.client.create(body)
+    async with cluster.running():
+        await cluster.pod("web", containers=[container], volumes=[{"name": "v", "configMap": {"name": "c"}}])
+        pod = await cluster.until(is_ready)
+
+    async with cluster.running(away=True) as kubelet:
+        path = cluster.directory / "pods" / pod["metadata"]["uid"] / "logs" / "a" / "1.log"
+        async with asyncio.timeout(10):
+            while not path.exists() or "kept" not in path.read_text():
+                await asyncio.sleep(0.05)
+        assert list(kubelet.workers) == [pod["metadata"]["uid"]]
+
+    await cluster.until(lambda pod: "restartCount" in status_of(pod))
+    assert cluster.said(pod, attempt=1) == "kept\n\nkept\n"
