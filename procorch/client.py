@@ -148,7 +148,10 @@ class Client:
         async with self.transport.stream("GET", path, query=asked, headers=headers) as answer:
             await _refused(answer)
             async for line in lines_of(answer.chunks):
-                event = orjson.loads(line)
+                try:
+                    event = orjson.loads(line)
+                except orjson.JSONDecodeError as error:
+                    raise Unreachable(f"the watch was cut off within an event: {error}") from error
                 if event["type"] == "ERROR":
                     raise ApiError.from_status(event["object"])
                 yield event["type"], event["object"]

@@ -226,9 +226,13 @@ class Runner:
     def _connect(self, kind: str, keys_of: KeysOf, queue: WorkQueue) -> None:
         def changed(type_: str, old: Object | None, new: Object | None) -> None:
             for obj in (old, new):
-                if obj is not None:
+                if obj is None:
+                    continue
+                try:
                     for key in keys_of(obj, self.informers):
                         queue.add(key)
+                except Exception:  # one odd object must not end the informer that all controllers share
+                    logger.exception("no keys of an object", extra={"kind": kind, "key": key_of(obj)})
 
         self.informers.of(kind).add_handler(changed)
 

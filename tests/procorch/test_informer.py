@@ -72,6 +72,9 @@ async def _events(steps: list[Any]) -> AsyncIterator[bytes]:
             await asyncio.Event().wait()
         if isinstance(step, Exception):
             raise step
+        if isinstance(step, bytes):
+            yield step
+            continue
         type_, obj = step
         line = orjson.dumps({"type": type_, "object": obj}) + b"\n"
         yield line[:7]  # cut in the middle, as the network may
@@ -118,6 +121,14 @@ async def test_a_lost_connection_is_resumed_where_it_broke() -> None:
     await run(transport, lambda informer: len(transport.asked) == 4)
 
     assert transport.asked == ["list", "watch 5", "watch 6", "watch 9"]
+
+
+async def test_an_event_that_was_cut_off_is_a_lost_connection() -> None:
+    transport = Scripted([(5, [])], [[("ADDED", pod("a", 6)), b'{"type":"ADDED","obj'], [("ADDED", pod("b", 7)), None]])
+
+    informer = await run(transport, lambda informer: len(informer.lister) == 2)
+    assert transport.asked == ["list", "watch 5", "watch 6"]
+    assert sorted(informer.lister) == ["d/a", "d/b"]
 
 
 async def test_a_compacted_version_means_listing_again() -> None:

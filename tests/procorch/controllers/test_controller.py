@@ -124,6 +124,31 @@ async def test_one_key_is_never_worked_on_twice_at_once_and_a_failure_is_tried_a
         await eventually(done)
 
 
+async def test_an_object_that_a_map_function_cannot_read_harms_no_other(
+    client: Client, running: Any, eventually: Any
+) -> None:
+    calls: list[str] = []
+
+    async def reconcile(key: str, context: Context) -> float | None:
+        calls.append(key)
+        return None
+
+    def keys(obj: Object, lister: object) -> list[str]:
+        if obj["metadata"]["name"] == "odd":
+            raise ValueError("odd")
+        return [obj["metadata"]["name"]]
+
+    async with running(Controller("test", reconcile, watches={"ConfigMap": keys})):
+        for name in ("odd", "even"):
+            metadata = {"name": name, "namespace": "d"}
+            await client.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+
+        async def done() -> bool:
+            return "even" in calls
+
+        await eventually(done)
+
+
 async def test_a_reconcile_that_asks_for_it_is_called_again(client: Client, running: Any, eventually: Any) -> None:
     calls: list[str] = []
 
