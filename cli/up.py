@@ -34,6 +34,7 @@ class Options:
     pods: int
     write_kubeconfig: bool
     timeout: float
+    network: str
 
 
 @click.command("up")
@@ -44,6 +45,7 @@ class Options:
 @click.option("--pods", type=click.IntRange(1, 1000), default=110, show_default=True, help="At most so many a node.")
 @click.option("--write-kubeconfig", is_flag=True, help="Merge the cluster into ~/.kube/config and make it current.")
 @click.option("--detach", "-d", is_flag=True, help="Return when the cluster is ready; it goes on running.")
+@click.option("--network", default=NETWORK, show_default=True, help="With --nodes: the range of their addresses.")
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait until it is ready.")
 def command(
     data_dir: Path,
@@ -54,13 +56,14 @@ def command(
     write_kubeconfig: bool,
     detach: bool,
     timeout: float,
+    network: str,
 ) -> None:
     """Start a cluster on this machine: a master and a node, or with --nodes several nodes.
 
     Stop it with Ctrl-C or `procorch down`; its state stays for the next `up`. `procorch reset` removes all of it.
     """
     need_root("procorch up")
-    options = Options(data_dir.absolute(), nodes or 0, node_ip, port, pods, write_kubeconfig, timeout)
+    options = Options(data_dir.absolute(), nodes or 0, node_ip, port, pods, write_kubeconfig, timeout, network)
     if detach:
         _detached(options)
     else:
@@ -158,7 +161,7 @@ def _run(options: Options, voice: Voice, stack: ExitStack) -> int:
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     token = Token.new(authority.fingerprint)
-    address = options.node_ip or (str(ipaddress.IPv4Network(NETWORK)[1]) if options.nodes else own_address())
+    address = options.node_ip or (str(ipaddress.IPv4Network(options.network)[1]) if options.nodes else own_address())
     server = f"https://127.0.0.1:{options.port}"
     describe = {
         "start_time": start_time(os.getpid()),
@@ -199,7 +202,7 @@ def _agents(options: Options, address: str, token: str, stack: ExitStack) -> lis
     if not options.nodes:
         argv = [sys.executable, "-m", "cli", "agent", "--data-dir", str(data / "node"), "--node-ip", address, *common]
         return [Program("agent", argv, data / "log/agent.log", environment)]
-    lab = stack.enter_context(Lab(f"procorch-lab-{options.port}", network=NETWORK, uplink=True))
+    lab = stack.enter_context(Lab(f"procorch-lab-{options.port}", network=options.network, uplink=True))
     programs = []
     for number in range(1, options.nodes + 1):
         name = f"node{number}"

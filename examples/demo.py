@@ -5,6 +5,7 @@ Each command is shown as one would type it. The cluster is left running; `make d
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -52,7 +53,7 @@ def main() -> None:
     print(f"  export KUBECONFIG={DATA_DIR}/admin.kubeconfig")
     print("  kubectl get pods -o wide                 # or: .venv/bin/procorch get pods -o wide")
     print("  kubectl delete pod -l app=myweb          # and see them come back")
-    print("  kubectl scale rc myweb --replicas 5      # then: curl http://%s:30001/ a few times" % node)
+    print("  kubectl scale rc myweb --replicas 5      # then: curl the page a few times")
     print("\nmake demo-down removes everything.")
 
 
@@ -91,7 +92,9 @@ def procorch(*words: object) -> None:
 
 
 def output(*words: str) -> str:
-    return subprocess.run([PROCORCH, *words], env=ENVIRONMENT, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [PROCORCH, *words], env=ENVIRONMENT, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def wait(what: str, done: Callable[[], bool], seconds: float) -> None:
@@ -137,22 +140,18 @@ def show_page(url: str) -> None:
 
 def from_pod(address: str) -> None:
     """A pod that fetches the page by the Service's address, and its log."""
-    manifest = f"""
-apiVersion: v1
-kind: Pod
-metadata: {{name: visitor}}
-spec:
-  restartPolicy: Never
-  containers:
-  - name: visitor
-    image: host
-    command: [/usr/bin/python3, -c, {FETCH!r}, "http://{address}:8080/"]
-"""
+    command = ["/usr/bin/python3", "-c", FETCH.strip(), f"http://{address}:8080/"]
+    container = {"name": "visitor", "image": "host", "command": command}
+    spec = {"restartPolicy": "Never", "containers": [container]}
+    manifest = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "visitor"}, "spec": spec}
     run("delete", "pod", "visitor", "--ignore-not-found", show=False)
-    print("  $ procorch create -f - <<< a pod that runs: curl http://%s:8080/" % address)
-    subprocess.run([PROCORCH, "create", "-f", "-"], input=manifest.encode(), env=ENVIRONMENT, check=True)
+    print(f"  $ procorch create -f -      # a pod that fetches http://{address}:8080/", flush=True)
+    subprocess.run([PROCORCH, "create", "-f", "-"], input=json.dumps(manifest).encode(), env=ENVIRONMENT, check=True)
     wait("the pod has ended", lambda: output("get", "pod", "visitor", "-o", "jsonpath={.status.phase}") in ENDED, 30)
     procorch("logs", "visitor")
+    if "Kernighan" not in output("logs", "visitor"):
+        fail("the page did not come through the Service's address")
+    run("delete", "pod", "visitor", show=False)
 
 
 ENDED = ("Succeeded", "Failed")

@@ -10,6 +10,7 @@ The loops speak to the API as anybody does, only without a socket: there is no b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import socket
@@ -24,7 +25,7 @@ from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
 from procorch.api.http import serve, server_context
 from procorch.client import Client
 from procorch.clock import Clock, system_clock
-from procorch.objects import AlreadyExists, Conflict, NotFound, Object
+from procorch.objects import AlreadyExists, Conflict, NotFound, Object, key_of
 from procorch.scheduler import Scheduler
 from procorch.tokens import Token, secret_of
 
@@ -144,15 +145,17 @@ async def ensure_basics(client: Client, config: MasterConfig, clock: Clock) -> N
 
 
 async def _ensure(client: Client, obj: Object) -> None:
+    """Looks first: a Service that is there already would be refused for its address, which it has itself."""
     try:
-        await client.create(obj)
-    except AlreadyExists:
-        return
+        await client.get(obj["kind"], key_of(obj))
+    except NotFound:
+        with contextlib.suppress(AlreadyExists):  # another master was faster
+            await client.create(obj)
 
 
 async def _put(client: Client, obj: Object) -> None:
     """Creates the object or makes it as wanted; writes nothing where it is so already."""
-    kind, key = obj["kind"], f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
+    kind, key = obj["kind"], key_of(obj)
     while True:
         try:
             there = await client.get(kind, key)

@@ -26,7 +26,7 @@ def kubectls() -> list[str]:
 def lab() -> Iterator[Lab]:
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    with Lab(f"procorch-e2e-{os.getpid()}") as made:
+    with Lab(f"procorch-e2e-{os.getpid()}", network="10.78.0.0/24") as made:
         yield made
 
 

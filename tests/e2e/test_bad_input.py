@@ -47,7 +47,9 @@ def _service(port: str) -> str:
             _pod("containers: [{name: c, image: host, resources: {limits: {cpu: lots}}}]"), "quantit", id="bad quantity"
         ),
         pytest.param(
-            _pod("containers: [{name: c, image: host, ports: [{containerPort: 70000}]}]"), "1-65535", id="a bad port"
+            _pod("containers: [{name: c, image: host, ports: [{containerPort: 70000}]}]"),
+            "between 1 and 65535",
+            id="a bad port",
         ),
         pytest.param(RC % "other", "`selector` does not match template `labels`", id="S026: selector and template"),
         pytest.param(_service("{port: 80, nodePort: 80}"), "30000-32767", id="S155: a node port out of range"),

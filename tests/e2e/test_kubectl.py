@@ -68,9 +68,9 @@ def test_a_day_of_work(any_kubectl: Cluster, namespace: str) -> None:
     c.ready(3, "-l", "app=web", *n)
     c.kubectl("patch", "rc", "web", *n, "-p", '{"spec":{"replicas":1}}')
     c.ready(1, "-l", "app=web", *n)
-    c.kubectl("patch", "rc", "web", *n, "--type=merge", "-p", '{"metadata":{"labels":{"tier":null}}}')
+    c.kubectl("patch", "rc", "web", *n, "--type=merge", "-p", '{"metadata":{"labels":{"tier":null,"w":"v"}}}')
     c.kubectl("patch", "rc", "web", *n, "--type=json", "-p", '[{"op":"add","path":"/metadata/labels/x","value":"y"}]')
-    assert c.get("rc", "web", *n)["metadata"]["labels"] == {"x": "y"}
+    assert c.get("rc", "web", *n)["metadata"]["labels"] == {"x": "y", "w": "v"}
 
     c.kubectl("replace", "-f", "-", *n, input=RC.replace("tier: front", "tier: new"))
     assert c.get("rc", "web", *n)["metadata"]["labels"] == {"tier": "new"}
