@@ -23,6 +23,14 @@ logger = logging.getLogger(__name__)
 _ACCEPTS = 32
 _BACKLOG = 4096
 _ORIGINAL_DESTINATION = 80
+# What accepted connections have from their listener. A client whose host lost power is found out in seven minutes.
+_INHERITED = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 300),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+)
 
 
 class SocketProxy:
@@ -195,14 +203,14 @@ class SocketProxy:
 
 
 def _bind(kind: socket.SocketKind, address: str, port: int, *, must: bool = False) -> socket.socket:
-    """A non-blocking socket at that port, or at any when it is taken and not a must. TCP_NODELAY is inherited."""
+    """A non-blocking socket at that port, or at any when it is taken and not a must."""
     protocol = socket.IPPROTO_TCP if kind == socket.SOCK_STREAM else socket.IPPROTO_UDP
     made = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
     try:
         if kind == socket.SOCK_STREAM:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for level, option, value in _INHERITED:
+                made.setsockopt(level, option, value)
         try:
             made.bind((address, port))
         except OSError as error:
