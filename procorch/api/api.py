@@ -341,16 +341,17 @@ class Api:
         lines.append(f"{name} check {'passed' if good else 'failed'}")
         return text("\n".join(lines) + "\n", 200 if good else 500)
 
-    def _gauges(self) -> dict[str, tuple[str, float]]:
-        gauges: dict[str, tuple[str, float]] = {
-            "procorch_store_revision": ("Newest committed revision of the store.", self.log.revision),
-            "procorch_node_links": ("Nodes that are connected.", len(self.links)),
-            "apiserver_registered_watchers": ("Open watches.", len(self.listing.watches)),
+    def _gauges(self) -> dict[str, tuple[str, dict[str, float]]]:
+        stored = {
+            f'resource="{shelf.kind.plural}",group="{shelf.kind.group}"': float(len(shelf.entries))
+            for shelf in self.cache.shelves()
         }
-        for shelf in self.cache.shelves():
-            name = f'apiserver_storage_objects{{resource="{shelf.kind.plural}",group="{shelf.kind.group}"}}'
-            gauges[name] = ("Objects stored, by resource.", len(shelf.entries))
-        return gauges
+        return {
+            "procorch_store_revision": ("Newest committed revision of the store.", {"": self.log.revision}),
+            "procorch_node_links": ("Nodes that are connected.", {"": len(self.links)}),
+            "apiserver_registered_watchers": ("Open watches.", {"": len(self.listing.watches)}),
+            "apiserver_storage_objects": ("Objects stored, by resource.", stored),
+        }
 
     def _tick(self) -> None:
         self.listing.bookmark()

@@ -163,6 +163,8 @@ async def _request_of(http: web.BaseRequest) -> Request:
         length = http.content_length
         if length is not None and length > BODY_LIMIT:
             raise RequestEntityTooLarge.of(BODY_LIMIT)
+        if http.headers.get("Expect", "").lower() == "100-continue" and http.transport is not None:
+            http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # curl waits a second for it
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await _body(http)

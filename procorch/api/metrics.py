@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Mapping
 
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
 
@@ -28,8 +29,8 @@ class Metrics:
         buckets[bisect_left(_BOUNDS, seconds)] += 1
         self._seconds[key] += seconds
 
-    def text(self, gauges: dict[str, tuple[str, float]]) -> str:
-        """gauges: metric → (help, value), for what is counted elsewhere."""
+    def text(self, gauges: Mapping[str, tuple[str, Mapping[str, float]]]) -> str:
+        """gauges: metric → (help, labels → value), for what is counted elsewhere; labels may be empty."""
         lines = ["# HELP apiserver_request_total Requests by verb, group, resource and code.",
                  "# TYPE apiserver_request_total counter"]  # fmt: skip
         for (verb, group, resource, status), count in sorted(self._requests.items()):
@@ -45,6 +46,9 @@ class Metrics:
                 lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {total}')
             lines.append(f"{name}_sum{{{labels}}} {self._seconds[verb, group, resource]:.6f}")
             lines.append(f"{name}_count{{{labels}}} {total}")
-        for metric, (help_text, value) in gauges.items():
-            lines += [f"# HELP {metric} {help_text}", f"# TYPE {metric} gauge", f"{metric} {value:g}"]
+        for metric, (help_text, values) in gauges.items():
+            lines += [f"# HELP {metric} {help_text}", f"# TYPE {metric} gauge"]
+            lines += [
+                f"{metric}{{{labels}}} {value}" if labels else f"{metric} {value}" for labels, value in values.items()
+            ]
         return "\n".join(lines) + "\n"

@@ -75,6 +75,17 @@ async def connect(served):
     return await asyncio.open_connection("127.0.0.1", served.listener.port, ssl=context, limit=1 << 22)
 
 
+async def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(served):
+    reader, writer = await connect(served)
+    body = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}'
+    head = f"POST {CONFIG_MAPS} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode())
+    assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(body)
+    assert b" 201 " in await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+
+
 async def test_a_large_list_is_compressed_for_those_who_ask(served, admin):
     for number in range(40):
         about = {"name": f"c{number}", "namespace": "default"}

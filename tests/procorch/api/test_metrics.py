@@ -10,7 +10,9 @@ def test_buckets_are_cumulative_and_watches_have_no_latency():
     metrics.count("get", "", "pods", 200, 0.0004)
     metrics.count("get", "", "pods", 404, 0.2)
     metrics.count("watch", "apps", "replicasets", 200, None)
-    lines = metrics.text({"procorch_store_revision": ("Revision.", 7)}).splitlines()
+    lines = metrics.text(
+        {"revision": ("Revision.", {"": 7}), "objects": ("Objects.", {'resource="pods"': 2})}
+    ).splitlines()
 
     labels = 'verb="GET",group="",resource="pods"'
     assert f'apiserver_request_total{{{labels},code="404"}} 1' in lines
@@ -18,4 +20,6 @@ def test_buckets_are_cumulative_and_watches_have_no_latency():
     assert f'apiserver_request_duration_seconds_bucket{{{labels},le="+Inf"}} 2' in lines
     assert f"apiserver_request_duration_seconds_count{{{labels}}} 2" in lines
     assert not any("duration" in line and "WATCH" in line for line in lines)
-    assert lines[-1] == "procorch_store_revision 7"
+    assert lines[-4:] == [
+        "revision 7", "# HELP objects Objects.", "# TYPE objects gauge", 'objects{resource="pods"} 2',
+    ]  # fmt: skip
