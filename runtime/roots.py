@@ -82,8 +82,10 @@ def build_mask(mask: str, hidden: tuple[str, ...] = ()) -> None:
             os.setxattr(_mirror(mask, path), "trusted.overlay.opaque", b"y")
     found = [one for pattern in ABSENT for one in _matching(pattern)]
     for path in [*found, *map(os.path.realpath, hidden)]:
-        if not _covered(mask, path):
-            parent, _, name = path.rpartition("/")
+        parent, _, name = path.rpartition("/")
+        while parent and not os.path.isdir(parent):  # not there yet: the way to it is hidden, whenever it is made
+            parent, _, name = parent.rpartition("/")
+        if not _covered(mask, f"{parent}/{name}"):
             os.mknod(f"{_mirror(mask, parent)}/{name}", stat.S_IFCHR, os.makedev(0, 0))
 
 

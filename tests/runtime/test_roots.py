@@ -41,5 +41,12 @@ def test_directories_become_empty_and_files_absent(machine):
     assert stat.S_IMODE((below / "etc").stat().st_mode) == 0o750
 
 
+def test_what_is_not_there_yet_is_hidden_all_the_same(machine):
+    tree, mask = machine
+    roots.build_mask(str(mask), (f"{tree}/later/pki/ca.key",))
+
+    assert stat.S_ISCHR((mask / str(tree).lstrip("/") / "later").lstat().st_mode)
+
+
 def test_mount_options_are_escaped():
     assert roots.overlay_data("/a:b", "/c,d", "/m") == "lowerdir=/m:/a\\:b,upperdir=/c\\,d/upper,workdir=/c\\,d/work"
