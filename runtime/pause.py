@@ -36,6 +36,7 @@ else:
 READ = 64 * 1024
 SPAWN = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS
 READY = ".ready"  # the layer of a child that is made before its name is known
+READY_WITHIN = 2.0  # seconds: then another one is cloned
 LONGEST_PLAN = 60_000  # bytes: a socket takes them without waiting
 
 
@@ -300,8 +301,10 @@ class Pause:
         fits = lower == ["/"] and not message["stdin"] and not message["cgroup"] and not self.tmpfs
         layers = f"{self.directory}/layers"
         try:
-            # Its one byte says that it has come so far: it may be late, or its directory may have been renamed.
-            if fits and len(text) < LONGEST_PLAN and more.recv(1, _socket.MSG_DONTWAIT):
+            # Its one byte says that it has come so far. To wait a little holds up nobody: nothing runs here yet. No byte:
+            # it has failed, as when its directory was renamed before it had mounted.
+            more.settimeout(READY_WITHIN)
+            if fits and len(text) < LONGEST_PLAN and more.recv(1):
                 os.rename(f"{layers}/{READY}", f"{layers}/{message['name']}")
                 more.send(text)
                 return self._supervise(message["name"], child)
@@ -323,6 +326,9 @@ class Pause:
         def reap() -> None:
             if os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG) is not None:
                 self._close(pidfd)
+                for part in ("upper", "work/work", "work", "root", ""):
+                    with quiet(OSError):
+                        os.rmdir(f"{self.directory}/layers/{READY}/{part}")
 
         self._watch(pidfd, reap)
 

@@ -1,5 +1,4 @@
 # A test may wait for a file.
-# ruff: noqa: ASYNC240
 """The pause itself: small, unseen by what it supervises, and not slowed by anybody."""
 
 from __future__ import annotations

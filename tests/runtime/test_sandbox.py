@@ -1,5 +1,5 @@
 # A test may wait for a file, and says what it reads in one line.
-# ruff: noqa: ASYNC240, PTH115
+# ruff: noqa: PTH115
 """What a process in a sandbox can see and do, and what is told of it."""
 
 from __future__ import annotations

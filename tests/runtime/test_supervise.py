@@ -1,5 +1,5 @@
 # A test may wait for a file, and says what it reads in one line.
-# ruff: noqa: ASYNC240, PTH208
+# ruff: noqa: PTH208
 """The runtime over restarts, kills and hundreds of sandboxes: nothing is lost and nothing is left."""
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ async def test_fifty_sandboxes_come_and_go_and_leave_nothing(bench, runtime):
         await asyncio.gather(*(box.start(ProcessSpec("main", ("/bin/sleep", "1000"))) for box in boxes))
         assert len(cgroups_named(f"{bench.cgroup}/box-7")) >= 1
         await asyncio.gather(*(box.remove() for box in boxes))
-        while not runtime._pool:  # noqa: ASYNC110
+        while not runtime._pool:
             await asyncio.sleep(0.02)
         before = before or descriptors()
 

@@ -51,7 +51,7 @@ async def test_with_its_agent_go_the_zygote_and_the_warm_pauses_but_no_sandbox(b
     await agent.wait()
 
     async with asyncio.timeout(10):
-        while any(map(lives, gone)):  # noqa: ASYNC110
+        while any(map(lives, gone)):
             await asyncio.sleep(0.01)
     assert lives(kept)
 
@@ -70,17 +70,18 @@ async def test_a_child_that_was_ready_is_used_once_and_never_left_over(bench, ru
     await other.start(bench.shell("true", root=Root("dir", Path("/usr"))))
 
     async with asyncio.timeout(10):
-        while children(other.pid):  # noqa: ASYNC110
+        while children(other.pid):
             await asyncio.sleep(0.01)
     assert len(children(sandbox.pid)) == 2
     assert sorted(path.name for path in (sandbox.directory / "layers").iterdir()) == ["one", "two"]
+    assert [path.name for path in (other.directory / "layers").iterdir()] == ["main"]
 
 
 async def test_a_ready_child_that_was_killed_is_made_anew(bench, runtime):
     sandbox = await runtime.create(SandboxSpec("box"))
     for pid in children(sandbox.pid):
         os.kill(pid, signal.SIGKILL)
-        while lives(pid):  # noqa: ASYNC110
+        while lives(pid):
             await asyncio.sleep(0.01)
     state, output = await bench.run(sandbox, "echo up")
 
