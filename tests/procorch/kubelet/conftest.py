@@ -1,3 +1,4 @@
+# A test may look at the machine again and again until a deadline.
 """A kubelet on a real runtime against the real API in memory; only the pods' wires are left out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# A test may look at the machine again and again until a deadline.
 """Pods become processes: a kubelet with the real runtime and the real API."""
 
 from __future__ import annotations
@@ -5,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -327,8 +327,6 @@ async def test_a_sidecar_ends_after_the_containers_it_serves(running: Cluster) -
     pod = await running.until(lambda pod: pod["status"]["phase"] == "Succeeded")
 
     assert state_of(pod, "a")["terminated"]["exitCode"] == 0
-
-
 
 
 async def test_a_container_is_restarted_although_the_api_is_away_and_the_kubelet_is_new(cluster: Cluster) -> None:

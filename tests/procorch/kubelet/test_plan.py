@@ -1,0 +1,183 @@
+"""What is to be done about a pod: tables, and what must never happen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from procorch.kubelet.plan import (
+    Action,
+    Fail,
+    Kill,
+    Pause,
+    RemovePause,
+    Seen,
+    SeenContainer,
+    Start,
+    StartPause,
+    Stop,
+    Teardown,
+    Wake,
+    next_backoff,
+    plan,
+)
+
+NOW = 1000.0
+RUNNING = SeenContainer(running=True, started=True)
+
+
+def pod(*names: str, init: tuple[Any, ...] = (), policy: str = "Always", **more: Any) -> dict[str, Any]:
+    metadata = {"name": "p", "namespace": "default", **more.pop("metadata", {})}
+    rows = [{"name": one} if isinstance(one, str) else one for one in init]
+    spec = {"containers": [{"name": one} for one in names], "initContainers": rows, "restartPolicy": policy}
+    return {"metadata": metadata, "spec": spec | more}
+
+
+def ended(code: int, at: float = NOW, **more: Any) -> SeenContainer:
+    return SeenContainer(exit_code=code, finished_at=at, **more)
+
+
+def seen(pause: Pause = Pause.ALIVE, **more: Any) -> Seen:
+    names = ("started_at", "removed", "failed", "torn_down")
+    return Seen(pause, {k: v for k, v in more.items() if k not in names}, **{k: more[k] for k in names if k in more})
+
+
+SIDECAR = {"name": "s", "restartPolicy": "Always"}
+DELETED = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30}}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "actions"),
+    [
+        pytest.param(pod("a"), seen(Pause.ABSENT), [StartPause()], id="new: a sandbox first"),
+        pytest.param(pod("a", "b"), seen(), [Start("a"), Start("b")], id="a sandbox: all containers"),
+        pytest.param(pod("a"), seen(a=RUNNING), [], id="it runs: nothing"),
+        pytest.param(pod("a"), seen(a=ended(1)), [Start("a")], id="first crash: restart at once"),
+        pytest.param(pod("a"), seen(a=ended(1, NOW - 4, backoff=10)), [Start("a", 6.0)], id="crash: after back-off"),
+        pytest.param(pod("a"), seen(a=ended(0, NOW - 10, backoff=10)), [Start("a")], id="back-off over: restart"),
+        pytest.param(pod("a", policy="OnFailure"), seen(a=ended(1)), [Start("a")], id="OnFailure, failed: restart"),
+        pytest.param(pod("a", policy="OnFailure"), seen(a=ended(0)), [Teardown()], id="OnFailure, done: tear down"),
+        pytest.param(pod("a", policy="Never"), seen(a=ended(1)), [Teardown()], id="Never: tear down"),
+        pytest.param(pod("a", "b", policy="Never"), seen(a=ended(1), b=RUNNING), [], id="Never: others go on"),
+        pytest.param(pod("a", policy="Never"), seen(a=ended(0), torn_down=True), [], id="torn down: nothing"),
+        pytest.param(
+            pod("a"), seen(Pause.DEAD, a=ended(137, current=False)), [RemovePause(), StartPause()],
+            id="pause dead: a new sandbox",
+        ),
+        pytest.param(
+            pod("a"), seen(a=ended(137, current=False)), [Start("a")], id="new sandbox: containers run again"
+        ),
+        pytest.param(
+            pod("a", policy="Never"), seen(Pause.DEAD, a=ended(137, current=False)), [Teardown()],
+            id="pause dead, Never: over",
+        ),
+        pytest.param(pod("a", init=("i", "j")), seen(), [Start("i")], id="init: the first alone"),
+        pytest.param(pod("a", init=("i", "j")), seen(i=RUNNING), [], id="init runs: wait"),
+        pytest.param(pod("a", init=("i", "j")), seen(i=ended(0)), [Start("j")], id="init done: the next"),
+        pytest.param(pod("a", init=("i",)), seen(i=ended(0)), [Start("a")], id="all init done: the others"),
+        pytest.param(pod("a", init=("i",)), seen(i=ended(1, NOW - 1, backoff=10)), [Start("i", 9.0)], id="init fails"),
+        pytest.param(pod("a", init=("i",), policy="Never"), seen(i=ended(1)), [Teardown()], id="init fails, Never"),
+        pytest.param(
+            pod("a", init=("i",)), seen(i=ended(0, current=False), a=ended(137, current=False)), [Start("i")],
+            id="init runs again in a new sandbox",
+        ),
+        pytest.param(pod("a", init=("i",)), seen(i=ended(0), a=ended(1)), [Start("a")], id="restart needs no init"),
+        pytest.param(pod("a", init=(SIDECAR,)), seen(), [Start("s")], id="sidecar first"),
+        pytest.param(
+            pod("a", init=(SIDECAR,)), seen(s=SeenContainer(running=True)), [], id="sidecar not started: wait"
+        ),
+        pytest.param(pod("a", init=(SIDECAR,)), seen(s=RUNNING), [Start("a")], id="sidecar started: the others"),
+        pytest.param(
+            pod("a", init=(SIDECAR,)), seen(s=ended(1), a=RUNNING), [Start("s")], id="sidecar ended: restarted"
+        ),
+        pytest.param(
+            pod("a", init=(SIDECAR,), policy="Never", terminationGracePeriodSeconds=5), seen(s=RUNNING, a=ended(0)),
+            [Stop("s", 5.0), Wake(5.0)], id="done: the sidecar is stopped",
+        ),
+        pytest.param(
+            pod("a", "b", **DELETED), seen(a=RUNNING, b=ended(0)), [Stop("a", 30.0), Wake(30.0)], id="deleted: stop"
+        ),
+        pytest.param(
+            pod("a", **DELETED), seen(a=SeenContainer(running=True, stopped_at=NOW - 10)), [Wake(20.0)],
+            id="stopped: wait for its grace",
+        ),
+        pytest.param(
+            pod("a", **DELETED), seen(a=SeenContainer(running=True, stopped_at=NOW - 30)), [Kill("a")],
+            id="grace over: kill",
+        ),
+        pytest.param(
+            pod("a", init=(SIDECAR,), **DELETED), seen(s=RUNNING, a=SeenContainer(running=True, stopped_at=NOW)),
+            [Wake(30.0)], id="deleted: the sidecar outlives the others",
+        ),
+        pytest.param(pod("a", **DELETED), seen(a=ended(0)), [Teardown()], id="deleted, all ended: tear down"),
+        pytest.param(pod("a"), seen(a=RUNNING, removed=True), [Stop("a", 30.0), Wake(30.0)], id="gone from the API"),
+        pytest.param(
+            pod("a", activeDeadlineSeconds=10), seen(a=RUNNING, started_at=NOW - 4), [Wake(6.0)], id="within deadline"
+        ),
+        pytest.param(
+            pod("a"), seen(a=SeenContainer(running=True, unhealthy="why", unhealthy_grace=3)),
+            [Stop("a", 3, "why"), Wake(3)], id="not alive: stopped by its own grace",
+        ),
+    ],
+)  # fmt: skip
+def test_plan(wanted: dict[str, Any], found: Seen, actions: list[Action]) -> None:
+    assert plan(wanted, found, NOW) == actions
+
+
+def test_beyond_its_deadline_a_pod_fails_and_is_stopped() -> None:
+    actions = plan(pod("a", activeDeadlineSeconds=10), seen(a=RUNNING, started_at=NOW - 11), NOW)
+
+    assert [type(action) for action in actions] == [Fail, Stop, Wake]
+
+
+def test_backoff_doubles_to_five_minutes_and_is_forgotten_after_ten_good_ones() -> None:
+    backoff, since, waits = 0.0, None, []
+    for _ in range(8):
+        backoff = next_backoff(backoff, since, finished_at=NOW)
+        since = NOW
+        waits.append(backoff)
+
+    assert waits == [10, 20, 40, 80, 160, 300, 300, 300]
+    assert next_backoff(300, NOW, finished_at=NOW + 601) == 10
+
+
+containers_seen = st.builds(
+    SeenContainer,
+    running=st.booleans(),
+    current=st.booleans(),
+    started=st.booleans(),
+    finished_at=st.none() | st.floats(0, NOW),
+    exit_code=st.none() | st.integers(0, 255),
+    backoff=st.sampled_from([0.0, 10.0, 300.0]),
+    stopped_at=st.none() | st.floats(0, NOW),
+)
+
+
+@given(
+    found=st.builds(
+        Seen,
+        pause=st.sampled_from(Pause),
+        containers=st.dictionaries(st.sampled_from(["i", "s", "a", "b"]), containers_seen),
+        removed=st.booleans(),
+        failed=st.booleans(),
+        torn_down=st.booleans(),
+    ),
+    policy=st.sampled_from(["Always", "OnFailure", "Never"]),
+    deleted=st.booleans(),
+)
+def test_what_must_never_be_asked_for(found: Seen, policy: str, deleted: bool) -> None:
+    wanted = pod("a", "b", init=("i", SIDECAR), policy=policy, **(DELETED if deleted else {}))
+
+    actions = plan(wanted, found, NOW)
+
+    started = [action.name for action in actions if isinstance(action, Start)]
+    assert len(started) == len(set(started))
+    for name in started:
+        one = found.containers.get(name)
+        assert found.pause is Pause.ALIVE and not (deleted or found.removed or found.failed)
+        assert one is None or not (one.running and one.current)
+    if any(isinstance(action, Teardown) for action in actions) and found.pause is Pause.ALIVE:
+        assert not any(one.running and one.current for one in found.containers.values())
