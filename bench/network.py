@@ -35,7 +35,8 @@ def rows() -> list[tuple[str, str]]:
     """Everything measured, as (what, figure)."""
     with Lab(f"procorch-network-bench-{os.getpid()}") as lab, tempfile.TemporaryDirectory() as directory:
         host = lab.host("node")
-        return [*_pods(host, Path(directory) / "pods"), *_proxy(host, Path(directory) / "proxy")]
+        state = Path(directory)
+        return [*_pods(host, state / "pods"), *_table(host, state / "table"), *_proxy(host, state / "proxy")]
 
 
 def _network(state: Path, address: str) -> NodeNetwork:
@@ -89,6 +90,29 @@ def _pods(host: Host, state: Path) -> list[tuple[str, str]]:
         ("pod network set up, one by one", f"p50 {quick[4] * 1e3:.1f} ms, p90 {quick[8] * 1e3:.1f} ms"),
         ("pod networks in a row", f"{rate:.0f}/s"),
     ]
+
+
+def _table(host: Host, state: Path) -> list[tuple[str, str]]:
+    backends = tuple(Backend(f"10.240.0.{n}", 80) for n in (2, 3, 4))
+    table = [ServicePort(f"10.{96 + (n >> 16)}.{n >> 8 & 255}.{n & 255}", 80, backends=backends) for n in range(10_000)]
+
+    async def sync() -> list[float]:
+        network = _network(state, host.address)
+        await network.start()
+        mode = MODES["asyncio"](network)
+        await mode.start()
+        times: list[float] = []
+        for wanted in (table, table[1:]):
+            started = time.perf_counter()
+            await mode.sync(wanted)
+            times.append(time.perf_counter() - started)
+        await mode.close()
+        await network.reset()
+        await network.close()
+        return times
+
+    whole, one = host.inside(lambda: asyncio.run(sync()))
+    return [("10,000 Services with 3 endpoints: all, one removed", f"{whole * 1e3:.0f} ms, {one * 1e3:.0f} ms")]
 
 
 def _proxy(host: Host, state: Path) -> list[tuple[str, str]]:
@@ -259,4 +283,4 @@ if __name__ == "__main__":
             uvloop.run(_run_proxy(state, address, int(server), int(client)))
         case _:
             for name, figure in rows():
-                print(f"{name:<45} {figure}")
+                print(f"{name:<52} {figure}")

@@ -195,6 +195,7 @@ class NodeNetwork:
             book.network.prefixlen,
             self.gateway,
             self._mtu,
+            veth.group_of(self.name_prefix),
         )
         try:
             again = known and links.link_of(self._talk(), wire.name) is not None
@@ -233,9 +234,7 @@ class NodeNetwork:
                     nftables.apply(netfilter, [table.delete()])
         bridge = links.link_of(netlink, self.bridge)
         if bridge is not None:
-            for link in links.links(netlink):
-                if link.master == bridge.index and link.name.startswith(f"{self.name_prefix[:6]}-"):
-                    netlink.send(links.delete_link(link.name), ignore=[errno.ENODEV])
+            netlink.send(links.delete_group(veth.group_of(self.name_prefix)), ignore=[errno.ENODEV])
             netlink.send(links.delete_link(self.bridge))
         for route in links.our_routes(netlink):
             netlink.send(links.delete_route(route), ignore=[errno.ESRCH])

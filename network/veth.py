@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import zlib
 from dataclasses import dataclass
 
 from network import links, netns
@@ -19,7 +20,7 @@ from network.netlink import Netlink, NetlinkError
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """What a pod's wire is made of. bridge: ifindex; prefix: length of the pod range's mask; mtu: bytes."""
+    """What a pod's wire is made of. bridge: ifindex; prefix: length of the range's mask; mtu: bytes; group: of links."""
 
     name: str
     bridge: int
@@ -27,11 +28,17 @@ class Wire:
     prefix: int
     gateway: str
     mtu: int
+    group: int
 
 
 def name_of(prefix: str, address: str) -> str:
     """The host end's name, from the address: no two pods can ever have the same address on one bridge."""
     return f"{prefix[:6]}-{socket.inet_aton(address).hex()}"
+
+
+def group_of(prefix: str) -> int:
+    """The link group of all wires whose names begin with that prefix."""
+    return zlib.crc32(prefix.encode()) | 1
 
 
 def connect(netlink: Netlink, home: int, pid: int, wire: Wire, again: bool = False) -> None:
@@ -58,7 +65,7 @@ def connect(netlink: Netlink, home: int, pid: int, wire: Wire, again: bool = Fal
 
 
 def _lay(netlink: Netlink, pod: int, wire: Wire) -> None:
-    pair = links.add_veth(wire.name, "eth0", pod, wire.address, master=wire.bridge, mtu=wire.mtu)
+    pair = links.add_veth(wire.name, "eth0", pod, wire.address, master=wire.bridge, mtu=wire.mtu, group=wire.group)
     try:
         netlink.send(pair)
     except NetlinkError as error:

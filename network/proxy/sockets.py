@@ -52,6 +52,7 @@ class SocketProxy:
         self._doors: dict[Key, Door] = {}
         self._node_ports: dict[Port, tuple[Key, Callable[[], None], Door | None]] = {}
         self._ticker: asyncio.TimerHandle | None = None
+        self._remembered: dict[Key, ServicePort] | None = None
         self._lock = asyncio.Lock()
 
     async def start(self) -> None:
@@ -77,7 +78,9 @@ class SocketProxy:
             led = self._targets(goal)
             await self._network.call(lambda: self._redirect.change(self._led, led))
             self._led = led
-            await self._network.call(lambda: self._memory.write(goal.services.values()))
+            if goal.services != self._remembered:
+                await self._network.call(lambda: self._memory.write(goal.services.values()))
+                self._remembered = goal.services
             self._close_others(goal)
 
     async def close(self) -> None:

@@ -45,7 +45,7 @@ def test_an_address_moves_to_its_next_pod_though_the_last_one_is_not_all_gone() 
             netlink.send(links.add_bridge("br", 1500, "10.0.0.1"))
             bridge = links.link_of(netlink, "br")
             assert bridge is not None
-            wire = veth.Wire("w-0a000002", bridge.index, "10.0.0.2", 24, "10.0.0.1", 1500)
+            wire = veth.Wire("w-0a000002", bridge.index, "10.0.0.2", 24, "10.0.0.1", 1500, veth.group_of("w"))
             netlink.send(links.add_address(bridge.index, "10.0.0.1", 24))
             veth.connect(netlink, home, old.pid, wire)
             veth.connect(netlink, home, new.pid, wire)
