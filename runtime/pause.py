@@ -1,5 +1,5 @@
 # pathlib would be loaded into, and carried by, every pause.
-# ruff: noqa: PTH102, PTH103, PTH104
+# ruff: noqa: PTH102, PTH103, PTH104, PTH106
 """The pause: init and supervisor of one sandbox, a small process that outlives the agent that asked for it.
 
 It is pid 1 of a pid namespace in which each of its processes has another one: whoever kills the pause has the kernel
@@ -301,8 +301,8 @@ class Pause:
         fits = lower == ["/"] and not message["stdin"] and not message["cgroup"] and not self.tmpfs
         layers = f"{self.directory}/layers"
         try:
-            # Its one byte says that it has come so far. To wait a little holds up nobody: nothing runs here yet. No byte:
-            # it has failed, as when its directory was renamed before it had mounted.
+            # Its one byte says that it has come so far. To wait a little holds up nobody: nothing runs here yet. No
+            # byte: it has failed, as when its directory was renamed before it had mounted.
             more.settimeout(READY_WITHIN)
             if fits and len(text) < LONGEST_PLAN and more.recv(1):
                 os.rename(f"{layers}/{READY}", f"{layers}/{message['name']}")
