@@ -16,7 +16,7 @@ import store
 from procorch.api import admission, deletion, discovery, intake, reviews, subresources
 from procorch.api.accept import Form, form_of, render
 from procorch.api.allocation import Allocations
-from procorch.api.auth import Authenticator, ServiceAccountTokens
+from procorch.api.auth import Authenticator, ServiceAccountTokens, impersonated
 from procorch.api.authorize import Authorizer
 from procorch.api.cache import Cache, Entry
 from procorch.api.expiry import Expiry
@@ -172,7 +172,7 @@ class Api:
     def authorize(self, request: Request) -> tuple[Route, User]:
         """Who asks, and that they may: for what http does itself (a node's link). Raises ApiError."""
         route = parse(KINDS, request.method, request.path, request.query)
-        user = self.authenticator.authenticate(request)
+        user = impersonated(self.authenticator.authenticate(request), request.headers)
         self.authorizer.check(user, route, request.query)
         return route, user
 
@@ -192,7 +192,7 @@ class Api:
             raise ServiceUnavailable.of("the API server is starting or going down")
         if not route.resource and route.segments[:1] and f"/{route.segments[0]}" in _OPEN:
             return self._plain(route, request)
-        user = self.authenticator.authenticate(request)
+        user = impersonated(self.authenticator.authenticate(request), request.headers)
         self.authorizer.check(user, route, request.query)
         if not route.resource:
             return self._plain(route, request)

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from procorch.api.request import Request, User
+from procorch.api.request import MASTERS, Request, User
 from procorch.clock import Clock, parse_timestamp
-from procorch.objects import Object, Unauthorized
+from procorch.objects import Forbidden, Object, Unauthorized
 
 Lookup = Callable[[str, str], Object | None]
 """(kind's name, key) → the object as it stands."""
@@ -106,6 +106,18 @@ class Authenticator:
         if pod is not None and _uid(self._lookup("Pod", f"{namespace}/{pod.get('name')}")) != pod.get("uid"):
             return None  # the pod that the token was made for is gone
         return service_account_user(str(namespace), account["name"], account["uid"], pod)
+
+
+def impersonated(user: User, headers: Mapping[str, str]) -> User:
+    """As whom the request is judged: the user, or who an administrator's `kubectl --as` names. Raises Forbidden."""
+    name = headers.get("impersonate-user", "")
+    groups = tuple(group.strip() for group in headers.get("impersonate-group", "").split(",") if group.strip())
+    if not name and not groups:
+        return user
+    if MASTERS not in user.groups or not name:
+        why = f'User "{user.name}" cannot impersonate resource "users" in API group "" at the cluster scope'
+        raise Forbidden.of("users", name, why)
+    return User(name, groups)
 
 
 def service_account_user(namespace: str, name: str, uid: str, pod: Mapping[str, str] | None = None) -> User:

@@ -172,7 +172,10 @@ async def _request_of(http: web.BaseRequest) -> Request:
             raise Timeout.of("the body of the request did not arrive in time") from None
     url = http.rel_url
     query = {name: value for name, value in url.query.items()} if url.raw_query_string else {}
-    headers = {name.lower(): value for name, value in http.headers.items()}
+    headers: dict[str, str] = {}
+    for name, value in http.headers.items():
+        name = name.lower()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     transport = http.transport
     user = _user_of(transport.get_extra_info("peercert")) if transport is not None else None
     return Request(http.method, url.raw_path, query, headers, body, user, http.remote or "")

@@ -30,7 +30,7 @@ class Request:
 
     path: as it came, percent-encoded and without the query; routes.parse decodes it, once.
     query: decoded; of a name that came twice the last value.
-    headers: names in lower case.
+    headers: names in lower case; of a header that came twice the values are joined by a comma.
     user: whom the transport itself vouches for (a TLS client certificate, the master's own process), or None.
     remote: the peer's address, for logs.
     """

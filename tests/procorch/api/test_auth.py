@@ -9,8 +9,8 @@ import pytest
 
 from procorch import tokens
 from procorch.api import Request, User
-from procorch.api.auth import Authenticator, ServiceAccountTokens
-from procorch.objects import Unauthorized
+from procorch.api.auth import Authenticator, ServiceAccountTokens, impersonated
+from procorch.objects import Forbidden, Unauthorized
 
 
 def bearer(token):
@@ -114,3 +114,15 @@ async def test_a_wrong_token_over_the_socket_is_401(served):
 
     assert answer.status == 401 and orjson.loads(answer.body)["reason"] == "Unauthorized"
     await transport.close()
+
+
+def test_only_administrators_speak_for_others():
+    admin, jane = User("admin", ("system:masters",)), User("jane", ("team",))
+    headers = {"impersonate-user": "bob", "impersonate-group": "a, b"}
+
+    assert impersonated(admin, headers) == User("bob", ("a", "b"))
+    assert impersonated(jane, {}) == jane
+    with pytest.raises(Forbidden, match='User "jane" cannot impersonate resource "users"'):
+        impersonated(jane, headers)
+    with pytest.raises(Forbidden):
+        impersonated(admin, {"impersonate-group": "a"})

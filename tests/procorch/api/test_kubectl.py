@@ -190,6 +190,11 @@ async def test_tokens_and_questions_about_oneself(kubectl):
     assert (await kubectl("create", "token", "robot")).count(".") == 2
     assert await kubectl("auth", "can-i", "delete", "pods") == "yes\n"
     assert "kubernetes-admin" in await kubectl("auth", "whoami")
+    other = ("--as=jane", "--as-group=team", "--as-group=people")
+    assert (await kubectl.run("auth", "can-i", "delete", "pods", *other)).out == "no\n"
+    assert "[team people system:authenticated]" in await kubectl("auth", "whoami", *other)
+    refused = (await kubectl.run("get", "pods", *other)).err
+    assert 'User "jane" cannot list resource "pods" in API group "" in the namespace "default"' in refused
 
 
 async def test_what_the_cluster_is(kubectl):
