@@ -10,16 +10,15 @@ from pathlib import Path
 
 import psutil
 
-ROOMS = ("store", "api", "runtime", "network", "cluster")
+ROOMS = ("store", "api", "scheduler", "runtime", "network", "cluster")
 
 
 def machine() -> str:
-    model = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.machine(),
-    )
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     memory = psutil.virtual_memory().total / 2**30
-    return f"{os.cpu_count()} × {model}, {memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}"
+    words = [f"{os.cpu_count()} × {next(models, platform.machine())}", f"{memory:.0f} GiB"]
+    return ", ".join([*words, f"Linux {platform.release()}", f"Python {platform.python_version()}"])
 
 
 def main() -> None:

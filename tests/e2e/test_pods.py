@@ -44,7 +44,7 @@ def test_containers_share_address_and_volumes_but_not_processes(cluster: Cluster
     look = (
         "until curl -sS --noproxy '*' 127.0.0.1:8080/file; do sleep 0.1; done 2>/dev/null; "
         "cat /other/file; head -c 7 /proc/1/cmdline; echo; ls /proc | grep -c '^[0-9]'; "
-        "ls /root /home /var/lib/procorch 2>/dev/null | wc -l"
+        "find /root /home /var/lib/procorch -mindepth 1 2>/dev/null | wc -l"
     )
     create(
         cluster, namespace, "both",
