@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ from procorch.api.cache import Change, Entry, Shelf
 from procorch.api.scope import Scope
 from procorch.api.table import View
 from procorch.objects import ApiError
+
+logger = logging.getLogger(__name__)
 
 BACKLOG = 16 << 20  # bytes that a watcher may leave unread before it is dropped
 INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
@@ -121,8 +124,12 @@ class Watch:
             return
         if self._held is not None:
             self._held.append(change)
-        else:
+            return
+        try:
             self._say(change)
+        except Exception as error:  # of a column's function, say: it costs this watch, not the others and the writer
+            logger.exception("watch failed", extra={"resource": self.shelf.kind.plural, "key": change.key})
+            self.fail(ApiError(f"Internal error occurred: {type(error).__name__}"))
 
     def _say(self, change: Change) -> None:
         """With selectors an object is ADDED when it begins to match and DELETED when it no longer does."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 import pytest
 
 import store
-from procorch.api import LocalTransport
+from procorch.api import MASTERS, Api, LocalTransport, User
 from procorch.api.api import as_api_error
-from procorch.objects import ApiError, NotFound, TooManyRequests
+from procorch.client import Client
+from procorch.objects import ApiError, Invalid, NotFound, TooManyRequests
 from procorch.transport import Unreachable
 
 
@@ -71,3 +74,32 @@ async def test_a_closed_local_transport_is_unreachable(served):
 
     with pytest.raises(Unreachable):
         await transport.send("GET", "/version")
+
+
+async def test_a_restart_forgets_nothing_and_a_watch_goes_on_over_it(tmp_path):
+    def service(name):
+        spec = {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30001}]}
+        return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
+
+    async def start():
+        log = await store.Log.open(str(tmp_path / "log.db"))
+        api = Api(log)
+        await api.start()
+        return log, api, Client(LocalTransport(api, User("a", (MASTERS,))))
+
+    log, api, client = await start()
+    await client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}})
+    made = await client.create(service("a"))
+    changed = await client.patch("Service", "default/a", {"metadata": {"labels": {"x": "y"}}})
+    await api.close()
+    await log.close()
+
+    log, api, client = await start()
+    assert await client.get("Service", "default/a") == changed
+    with pytest.raises(Invalid, match="provided port is already allocated"):
+        await client.create(service("b"))
+    version = made["metadata"]["resourceVersion"]
+    async with aclosing(client.watch("Service", "default", resource_version=version)) as events:
+        assert await anext(events) == ("MODIFIED", changed)
+    await api.close()
+    await log.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 from contextlib import aclosing, asynccontextmanager
 
@@ -13,7 +14,7 @@ from procorch.api.scope import Scope
 from procorch.api.table import view_of
 from procorch.api.watch import BACKLOG
 from procorch.client import Client, lines_of
-from procorch.kinds import KINDS
+from procorch.kinds import KINDS, Column
 from procorch.objects import AlreadyExists, Expired, NotFound
 
 
@@ -252,3 +253,19 @@ async def test_a_list_and_the_watch_after_it_always_lead_to_the_present(served, 
     now = {obj["metadata"]["name"]: obj for obj in (await client.items("ConfigMap", "default")).objects}
 
     assert followers and all(follower.result() == now for follower in followers)
+
+
+async def test_a_column_that_fails_costs_its_own_watch_only(served):
+    def broken(obj, now):
+        raise ZeroDivisionError
+
+    kind = dataclasses.replace(KINDS["ConfigMap"], columns=(Column("Bad", broken),))
+    scope = Scope(kind, None, None, None, None)
+    tables = (await served.api.listing.watch(scope, view_of(kind, "Table", "", lambda: 0), {})).stream
+    plain = (await served.api.listing.watch(scope, view_of(kind, "", "", lambda: 0), {})).stream
+
+    await served.client.create(config_map("a"))
+
+    assert b'"type":"ERROR"' in await anext(tables) and b'"type":"ADDED"' in await anext(plain)
+    with pytest.raises(StopAsyncIteration):
+        await anext(tables)
