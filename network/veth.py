@@ -20,7 +20,7 @@ from network.netlink import Netlink, NetlinkError
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """What a pod's wire is made of. bridge: ifindex; prefix: length of the range's mask; mtu: bytes; group: of links."""
+    """What a pod's wire is made of. bridge: ifindex; prefix: length of the range's mask; mtu: bytes; group: links'."""
 
     name: str
     bridge: int
