@@ -66,7 +66,7 @@ async def one(runtime: Runtime, number: int) -> None:
 async def measure() -> list[tuple[str, str]]:
     rows = []
     with tempfile.TemporaryDirectory(prefix="procorch-bench-") as directory:
-        for name, warm in (("warm", 2), ("cold", 0)):
+        for name, warm in (("cold", 0), ("warm", 2)):
             runtime = Runtime(Path(directory, name), cgroup=f"procorch-bench-{os.getpid()}", warm=warm)
             await runtime.start()
             try:
