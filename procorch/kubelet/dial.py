@@ -27,7 +27,7 @@ Serve = Callable[[list[str], Mapping[str, str], Stream], Awaitable[None]]
 
 async def dial(server: str, node: str, context: ssl.SSLContext | None, routes: Mapping[str, Serve]) -> None:
     """Until cancelled. routes: the first step of a path (`containerLogs`) → who answers."""
-    backoff = Backoff(first=0.2, most=10.0)
+    backoff = Backoff(first=0.2, most=5.0)
     url = f"{server.rstrip('/')}/apis/procorch.dev/v1/nodes/{quote(node)}/link"
 
     async def accept(header: dict[str, Any], stream: Stream) -> None:

@@ -22,6 +22,7 @@ BACKOFF_FIRST = 10.0
 BACKOFF_MOST = 300.0
 BACKOFF_FORGOTTEN = 600.0  # a container that ran this long begins anew
 DEFAULT_GRACE = 30
+REMOVED_GRACE = 2.0  # of a pod that was deleted by force: its place may be taken already
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,8 @@ def _time_left(pod: Object, seen: Seen, now: float) -> float | None:
 def _end(pod: Object, seen: Seen, now: float) -> list[Action]:
     """Ends what runs: containers together, then sidecars in reverse order; then the sandbox."""
     grace = grace_of(pod)
+    if seen.removed and not is_deleting(pod):
+        grace = min(grace, REMOVED_GRACE)
     running = [name for name in _names(containers(pod)) if _is_running(seen, name)]
     plain = [container for container in init_containers(pod) if not is_sidecar(container)]
     running += [name for name in _names(plain) if _is_running(seen, name)]

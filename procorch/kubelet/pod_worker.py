@@ -84,6 +84,7 @@ class PodWorker:
     def remove(self) -> None:
         """The API has no such pod any more."""
         self._removed = True
+        self._reporter.stop()
         self._wake.set()
 
     def wake(self) -> None:

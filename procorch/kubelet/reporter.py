@@ -30,6 +30,12 @@ class Reporter:
         self._record = record
         self._gone = gone
         self._dirty = asyncio.Event()
+        self._over = False
+
+    def stop(self) -> None:
+        """There is nobody left to tell."""
+        self._over = True
+        self._dirty.set()
 
     def changed(self) -> None:
         self._dirty.set()
@@ -41,6 +47,8 @@ class Reporter:
         while True:
             await self._dirty.wait()
             self._dirty.clear()
+            if self._over:
+                return
             pod = self._pod()
             try:
                 await self._send(pod)

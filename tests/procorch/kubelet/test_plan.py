@@ -113,7 +113,7 @@ DELETED = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGr
             [Wake(30.0)], id="deleted: the sidecar outlives the others",
         ),
         pytest.param(pod("a", **DELETED), seen(a=ended(0)), [Teardown()], id="deleted, all ended: tear down"),
-        pytest.param(pod("a"), seen(a=RUNNING, removed=True), [Stop("a", 30.0), Wake(30.0)], id="gone from the API"),
+        pytest.param(pod("a"), seen(a=RUNNING, removed=True), [Stop("a", 2.0), Wake(2.0)], id="gone from the API"),
         pytest.param(
             pod("a", activeDeadlineSeconds=10), seen(a=RUNNING, started_at=NOW - 4), [Wake(6.0)], id="within deadline"
         ),

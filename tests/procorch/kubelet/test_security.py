@@ -1,0 +1,53 @@
+"""Who a container's processes are, and what they may."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from procorch.kubelet import security
+from procorch.kubelet.environment import ConfigProblem
+from procorch.kubelet.images import Resolved
+from runtime import Capabilities, Root, User
+
+
+def pod(**context: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "p", "namespace": "n", "uid": "u"}, "spec": {"securityContext": context}}
+
+
+@pytest.mark.parametrize(
+    ("of_pod", "own", "image", "user"),
+    [
+        pytest.param({}, {}, "", User(0, 0), id="nobody says: root"),
+        pytest.param({}, {}, "7:8", User(7, 8), id="the image's"),
+        pytest.param({"runAsUser": 5}, {}, "7:8", User(5, 0), id="the pod's before the image's"),
+        pytest.param({"runAsUser": 5, "runAsGroup": 6}, {"runAsUser": 9}, "", User(9, 6), id="the container's first"),
+        pytest.param({"supplementalGroups": [3], "fsGroup": 4}, {}, "", User(0, 0, (3, 4)), id="groups"),
+    ],
+)
+def test_user(of_pod: dict[str, Any], own: dict[str, Any], image: str, user: User) -> None:
+    resolved = Resolved(Root("host"), "host", user=image)
+
+    assert security.user(pod(**of_pod), {"name": "c", "securityContext": own}, resolved) == user
+
+
+def test_root_is_refused_where_it_must_not_be() -> None:
+    with pytest.raises(
+        ConfigProblem, match='container has runAsNonRoot and image will run as root \\(pod: "p_n\\(u\\)"'
+    ):
+        security.user(pod(runAsNonRoot=True), {"name": "c"}, Resolved(Root("host"), "host"))
+
+
+def test_capabilities_lose_their_prefix() -> None:
+    own = {"capabilities": {"add": ["CAP_NET_ADMIN"], "drop": ["all"]}}
+
+    assert security.capabilities({"securityContext": own}) == Capabilities(("NET_ADMIN",), ("ALL",))
+
+
+@pytest.mark.parametrize(
+    ("qos", "request_", "score"),
+    [("Guaranteed", 1, -997), ("BestEffort", 0, 1000), ("Burstable", 0, 999), ("Burstable", 100, 2)],
+)
+def test_who_goes_first_when_memory_is_short(qos: str, request_: int, score: int) -> None:
+    assert security.oom_score_adjust(qos, request_, 100) == score
