@@ -352,4 +352,4 @@ async def test_a_container_is_restarted_although_the_api_is_away_and_the_kubelet
         assert list(kubelet.workers) == [pod["metadata"]["uid"]]
 
     await cluster.until(lambda pod: "restartCount" in status_of(pod))
-    assert cluster.said(pod, attempt=1) == "kept\n\nkept\n"
+    assert cluster.said(pod, attempt=1) == "kept\nkept\n"

@@ -1,0 +1,137 @@
+# A test may look at the machine again and again until a deadline.
+"""The agent as a program on a host of its own: master and agent speak over https, and the agent is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from procorch import pki
+from procorch.agent import AgentProblem, held, routes_of
+from procorch.hosts import Host, Lab
+
+TOKEN = "abcdef.0123456789abcdef"
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "web"},
+    "spec": {
+        "terminationGracePeriodSeconds": 1,
+        "containers": [{"name": "c", "image": "host", "command": ["/bin/sh", "-c", "echo started; exec sleep 1000"]}],
+    },
+}
+
+
+def node(name: str, pod_cidr: str = "", address: str = "") -> dict[str, Any]:
+    addresses = [{"type": "Hostname", "address": name}]
+    addresses += [{"type": "InternalIP", "address": address}] if address else []
+    return {"metadata": {"name": name}, "spec": {"podCIDR": pod_cidr}, "status": {"addresses": addresses}}
+
+
+def test_routes_lead_to_every_other_node_that_is_complete() -> None:
+    nodes = [
+        node("own", "10.240.0.0/22", "10.0.0.1"),
+        node("two", "10.240.4.0/22", "10.0.0.2"),
+        node("new", "", "10.0.0.3"),
+        node("odd", "10.240.8.0/22"),
+    ]
+
+    assert routes_of(nodes, "own") == {"10.240.4.0/22": "10.0.0.2"}
+
+
+def test_a_second_agent_on_the_same_directory_is_told_who_is_there(tmp_path: Path) -> None:
+    with held(tmp_path), pytest.raises(AgentProblem, match=rf"another agent \(pid {os.getpid()}\)"), held(tmp_path):
+        pass
+
+    with held(tmp_path):
+        pass
+
+
+class Cluster:
+    """A master and an agent on one host, as programs."""
+
+    def __init__(self, host: Host, directory: Path) -> None:
+        self.host, self.directory = host, directory
+        self.environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        self.url = f"https://{host.address}:6443"
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        with (self.directory / f"{words[0]}.log").open("ab") as log:
+            argv = [sys.executable, "-m", "cli", *words]
+            return self.host.popen(argv, env=self.environment, stdout=log, stderr=log)  # type: ignore[no-any-return]
+
+    def master(self) -> subprocess.Popen[bytes]:
+        address = self.host.address
+        words = ["--data-dir", str(self.directory), "--advertise-address", address, "--bootstrap-token", TOKEN]
+        return self.start("master", *words)
+
+    def agent(self) -> subprocess.Popen[bytes]:
+        token = f"{TOKEN}@{pki.fingerprint((self.directory / 'pki/ca.crt').read_bytes())}"
+        words = ["--data-dir", str(self.directory / "node"), "--node-name", "solo", "--node-ip", self.host.address]
+        return self.start("agent", "--server", self.url, "--token", token, *words)
+
+    def kubectl(self, *words: str, given: str = "") -> str:
+        argv = [str(Path(sys.executable).parent / "kubectl"), f"--kubeconfig={self.directory}/admin.kubeconfig", *words]
+        done = self.host.run(argv, input=given, capture_output=True, text=True)
+        return str(done.stdout)
+
+    def pod(self) -> dict[str, Any]:
+        return json.loads(self.kubectl("get", "pod", "web", "-o", "json") or "{}")  # type: ignore[no-any-return]
+
+    def processes(self) -> list[str]:
+        """The host's pids of pods' programs."""
+        return str(self.host.run(["pgrep", "-f", "sleep 1000"], capture_output=True, text=True).stdout).split()
+
+    def until(self, what: Callable[[], Any], seconds: float = 30) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (found := what()):
+            if time.monotonic() > deadline:
+                logs = "\n".join(path.read_text()[-2000:] for path in self.directory.glob("*.log"))
+                raise AssertionError(f"it did not come; logs:\n{logs}")
+            time.sleep(0.1)
+        return found
+
+
+def is_ready(pod: dict[str, Any]) -> bool:
+    rows = pod.get("status", {}).get("conditions", [])
+    return any(row["type"] == "Ready" and row["status"] == "True" for row in rows)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    with Lab(f"procorch-kubelet-agent-{os.getpid()}") as lab:
+        yield Cluster(lab.host("solo"), tmp_path)
+
+
+@pytest.mark.kernel
+def test_an_agent_that_is_killed_takes_its_pods_over_again(cluster: Cluster) -> None:
+    cluster.master()
+    cluster.until(lambda: (cluster.directory / "admin.kubeconfig").exists())
+    agent = cluster.agent()
+    cluster.until(lambda: " Ready" in cluster.kubectl("get", "nodes"))
+    cluster.kubectl("apply", "-f", "-", given=json.dumps(POD))
+    before = cluster.until(lambda: is_ready(pod := cluster.pod()) and pod)
+    processes = cluster.processes()
+    assert len(processes) == 1
+
+    for _ in range(3):
+        agent.send_signal(signal.SIGKILL)
+        agent.wait()
+        assert cluster.processes() == processes
+        agent = cluster.agent()
+        cluster.until(lambda: "started" in cluster.kubectl("logs", "web"))
+
+    assert cluster.processes() == processes
+    assert cluster.pod()["status"] == before["status"]
+    cluster.kubectl("delete", "pod", "web")
+    cluster.until(lambda: not cluster.processes())
+    assert cluster.pod() == {}
