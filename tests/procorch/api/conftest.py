@@ -171,7 +171,7 @@ def kubectl(request: pytest.FixtureRequest, served: Running) -> Kubectl:
 
 async def _until(condition: Callable[[], object], seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 what is waited for happens inside the API, which has no event for it
+        while not condition():
             await asyncio.sleep(0.005)
 
 
