@@ -306,7 +306,7 @@ async def test_half_a_core_is_half_a_core(bench, sandbox):
     line = f"exec python3 -S -c '{program}'"
     _, output = await bench.run(sandbox, line, limits=Limits(cpu_limit_millis=500))
 
-    assert 0.3 < float(output) < 1.2
+    assert 0.0 < float(output) < 1.2  # 1.5 without a limit; how little it gets on a busy machine says nothing
 
 
 async def test_a_fork_bomb_stays_within_its_pids_and_dies(bench, sandbox, runtime):
@@ -391,7 +391,7 @@ async def test_an_impossible_sandbox_leaves_nothing(runtime):
         await runtime.create(SandboxSpec("../up"))
 
 
-async def until(holds, seconds: float = 10.0) -> None:
+async def until(holds, seconds: float = 30.0) -> None:
     """Wait for what must come about; fails loudly if it does not."""
     for _ in range(int(seconds / 0.02)):
         if holds():

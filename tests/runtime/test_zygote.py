@@ -50,7 +50,7 @@ async def test_with_its_agent_go_the_zygote_and_the_warm_pauses_but_no_sandbox(b
     agent.kill()
     await agent.wait()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while any(map(lives, gone)):
             await asyncio.sleep(0.01)
     assert lives(kept)
@@ -69,7 +69,7 @@ async def test_a_child_that_was_ready_is_used_once_and_never_left_over(bench, ru
     other = await runtime.create(SandboxSpec("other"))
     await other.start(bench.shell("true", root=Root("dir", Path("/usr"))))
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while children(other.pid):
             await asyncio.sleep(0.01)
     assert len(children(sandbox.pid)) == 2
