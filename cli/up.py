@@ -117,7 +117,11 @@ class Voice:
             os.set_inheritable(self._pipe.fileno(), False)
 
     def say(self, line: str) -> None:
-        print(line, file=self._pipe or sys.stdout, flush=True)
+        try:
+            print(line, file=self._pipe or sys.stdout, flush=True)
+        except BrokenPipeError:  # whoever listened is gone; the cluster does not depend on that
+            self._pipe = None
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def ready(self) -> None:
         if self._pipe is not None:

@@ -17,7 +17,6 @@ import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import cmp_to_key
 from typing import Any
 
 from procorch.clock import timestamp
@@ -113,45 +112,33 @@ def deletion_order(pods: Sequence[Object], related: Sequence[Object], now: float
 
     Not yet on a node; Pending, then Unknown; not ready; cheaper by their annotation; beside most of their sisters on
     one node; ready for a shorter time (in powers of two, so that the order is not simply by age); more restarts; newer.
+
+    Kubernetes compares in pairs, and three pods of one age class can then stand in a circle. This is one key a pod.
+    Source: pkg/controller/controller_utils.go, ActivePodsWithRanks.
     """
     crowd = Counter(get(pod, ".spec.nodeName", "") for pod in related if is_active(pod))
 
-    def compare(a: Object, b: Object) -> int:
-        def first(x: Any, y: Any) -> int:
-            return int(x > y) - int(x < y)
-
-        keys: tuple[Callable[[Object], float], ...] = (
-            lambda pod: bool(get(pod, ".spec.nodeName")),
-            lambda pod: _PHASES.get(phase_of(pod), 2),
-            is_ready,
-            deletion_cost,
-            lambda pod: -crowd[get(pod, ".spec.nodeName", "")],
+    def key(pod: Object) -> tuple[Any, ...]:
+        node = get(pod, ".spec.nodeName", "")
+        return (
+            bool(node),
+            _PHASES.get(phase_of(pod), 2),
+            is_ready(pod),
+            deletion_cost(pod),
+            -crowd[node],
+            _magnitude(ready_since(pod), now),
+            -restarts_of(pod),
+            _magnitude(created_at(pod), now),
+            uid_of(pod),
         )
-        for key in keys:
-            if order := first(key(a), key(b)):
-                return order
-        since_a, since_b = ready_since(a), ready_since(b)
-        if since_a is not None and since_b is not None and since_a != since_b:
-            return _younger_first(since_a, since_b, now) or first(uid_of(a), uid_of(b))
-        if order := first(-restarts_of(a), -restarts_of(b)):
-            return order
-        if created_at(a) != created_at(b):
-            return _younger_first(created_at(a), created_at(b), now) or first(uid_of(a), uid_of(b))
-        return first(uid_of(a), uid_of(b))
 
-    return sorted(pods, key=cmp_to_key(compare))
+    return sorted(pods, key=key)
 
 
-def _younger_first(a: float, b: float, now: float) -> int:
-    """Compares the powers of two of the ages; 0 where they are of one size."""
-    if not a or not b:
-        return (b > a) - (b < a) if not a and not b else (-1 if not a else 1)
-
-    def magnitude(since: float) -> int:
-        age = (now - since) * 1e9
-        return int(math.log2(age)) if age > 0 else -1
-
-    return magnitude(a) - magnitude(b)
+def _magnitude(since: float | None, now: float) -> int:
+    """The power of two of an age in nanoseconds; -1 for what has none."""
+    age = (now - since) * 1e9 if since else 0.0
+    return int(math.log2(age)) if age > 0 else -1
 
 
 def status_of(owner: Object, pods: Sequence[Object], failure: str | None, now: float) -> dict[str, Any]:
