@@ -27,6 +27,7 @@ SIMILAR = 10
 SIMILAR_SECONDS = 600.0
 BURST = 25
 REFILL_SECONDS = 300.0
+_IDENTITY = ("kind", "apiVersion", "namespace", "name", "uid", "fieldPath")  # whatever the object's resourceVersion
 
 
 @dataclass(slots=True)
@@ -80,7 +81,7 @@ class EventRecorder:
         if not self._may(about, now):
             return
         message = message[:1024]
-        kind = (*(str(value) for value in about.values()), type_, reason)
+        kind = (*(str(about.get(name, "")) for name in _IDENTITY), type_, reason)
         if self._is_too_similar(kind, message, now):
             message = f"(combined from similar events): {message}"
             key: tuple[str, ...] = kind

@@ -96,7 +96,7 @@ class WorkQueue:
         self._ready: dict[str, None] = {}
         self._working: set[str] = set()
         self._again: set[str] = set()
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers: dict[str, tuple[float, asyncio.Handle]] = {}  # the loop's time; uvloop's handles do not tell it
         self._backoffs: dict[str, Backoff] = {}
         self._waiters: list[asyncio.Future[None]] = []
 
@@ -121,10 +121,10 @@ class WorkQueue:
         when = loop.time() + max(0.0, seconds)
         timer = self._timers.get(key)
         if timer is not None:
-            if timer.when() <= when:
+            if timer[0] <= when:
                 return
-            timer.cancel()
-        self._timers[key] = loop.call_at(when, self._time_is_up, key)
+            timer[1].cancel()
+        self._timers[key] = when, loop.call_at(when, self._time_is_up, key)
 
     def add_failed(self, key: str) -> float:
         """Again after its back-off; returns the seconds."""
@@ -162,7 +162,7 @@ class WorkQueue:
             self.add(key)
 
     def close(self) -> None:
-        for timer in self._timers.values():
+        for _, timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
 

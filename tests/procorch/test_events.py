@@ -86,6 +86,15 @@ async def test_the_same_again_counts_up(client: Client) -> None:
     assert event["firstTimestamp"] < event["lastTimestamp"]
 
 
+async def test_the_same_again_counts_up_also_when_the_object_was_written_meanwhile(client: Client) -> None:
+    async with recording(client, Clock()) as recorder:
+        for version in "789":
+            pod = POD | {"metadata": POD["metadata"] | {"resourceVersion": version}}
+            recorder.event(pod, "Warning", "BackOff", "Back-off restarting")
+
+        assert await recorded(client, recorder) == [("BackOff", "Back-off restarting", 3)]
+
+
 async def test_more_than_ten_that_differ_in_their_words_alone_become_one(client: Client) -> None:
     async with recording(client, Clock()) as recorder:
         for number in range(15):

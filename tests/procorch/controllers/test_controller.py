@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+import uvloop
 
 from procorch.client import Client
 from procorch.controllers.controller import Context, Controller, WorkQueue, own, owner
@@ -59,6 +60,17 @@ async def test_of_two_times_the_earlier_wins(queue: WorkQueue) -> None:
 
     assert await asyncio.wait_for(queue.get(), 5) == "a"
     queue.close()
+
+
+def test_two_times_that_are_due_at_once_are_one_also_under_uvloop() -> None:
+    async def main() -> str:
+        queue = WorkQueue()
+        queue.add_after("a", 0.0001)  # uvloop gives no TimerHandle for less than half a millisecond
+        queue.add_after("a", 0)
+        return await asyncio.wait_for(queue.get(), 5)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(main()) == "a"
 
 
 async def test_each_of_several_waiting_workers_gets_a_key(queue: WorkQueue) -> None:
