@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import logging
 import socket
@@ -71,6 +72,7 @@ async def run(config: MasterConfig, *, ready: Callable[[], object], clock: Clock
         api = Api(log, clock=clock, config=_api_config(config, authority, key))
         await api.start()
         stack.push_async_callback(api.close)
+        _settle_memory()
         await ensure_basics(_client(api, "system:apiserver"), config, clock)
         tls = server_context(directory / "apiserver.crt", directory / "apiserver.key", authority.pem)
         server = await serve(api, config.host, config.port, tls)
@@ -84,6 +86,13 @@ async def run(config: MasterConfig, *, ready: Callable[[], object], clock: Clock
             tasks.create_task(controllers.run(manager, clock, loops), name="controllers")
             scheduler = Scheduler(_client(api, "system:kube-scheduler"), clock)
             tasks.create_task(scheduler.run(), name="scheduler")
+
+
+def _settle_memory() -> None:
+    """What was read at the start stays: the collector need not walk through it, nor run at every few objects."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _client(api: Api, name: str) -> Client:
@@ -136,8 +145,12 @@ async def ensure_basics(client: Client, config: MasterConfig, clock: Clock) -> N
     for name in NAMESPACES:
         await _ensure(client, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     await _ensure(client, _service(config))
-    await _put(client, _endpoints(config))
-    await _put(client, _endpoint_slice(config))
+    if ipaddress.ip_address(config.advertise).is_loopback:
+        # A machine without a network: it works, but no pod can come to a loopback address of its host.
+        logger.warning("pods cannot reach the API", extra={"advertise": config.advertise})
+    else:
+        await _put(client, _endpoints(config))
+        await _put(client, _endpoint_slice(config))
     if config.bootstrap_token:
         token = Token.parse(config.bootstrap_token)
         secret = secret_of(token, expires=clock() + FIRST_TOKEN_SECONDS, description="made by `procorch up`")

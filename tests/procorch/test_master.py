@@ -1,0 +1,107 @@
+"""A master as a program of its own: what it makes on its first start, and what it finds on its second."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from procorch import kubeconfig
+from procorch.client import Client
+from procorch.master import MasterConfig, run
+from procorch.objects import Unauthorized
+from procorch.tokens import Token
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def master(directory: Path, token: str = "", advertise: str = "127.0.0.1") -> AsyncIterator[Client]:
+    """A master on loopback, and a client with its admin kubeconfig."""
+    port = free_port()
+    config = MasterConfig(
+        directory, advertise, "127.0.0.1", port, kubeconfig_server=f"https://127.0.0.1:{port}", bootstrap_token=token
+    )
+    ready = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(run(config, ready=ready.set))
+        await ready.wait()
+        client = Client(kubeconfig.from_kubeconfig(directory / "admin.kubeconfig"))
+        yield client
+        await client.transport.close()
+        task.cancel()
+
+
+async def test_a_new_cluster_has_what_every_cluster_has(tmp_path: Path) -> None:
+    async with master(tmp_path, advertise="192.0.2.7") as client:
+        names = {row["metadata"]["name"] for row in (await client.items("Namespace")).objects}
+        service = await client.get("Service", "default/kubernetes")
+        slices = await client.get("EndpointSlice", "default/kubernetes")
+
+    assert names == {"default", "kube-system", "kube-public", "kube-node-lease"}
+    assert service["spec"]["clusterIP"] == "10.96.0.1"
+    assert slices["endpoints"][0]["addresses"] == ["192.0.2.7"]
+    assert (tmp_path / "admin.kubeconfig").stat().st_mode & 0o077 == 0
+
+
+async def test_a_machine_without_a_network_has_a_cluster_too(tmp_path: Path) -> None:
+    async with master(tmp_path) as client:
+        assert (await client.items("EndpointSlice")).objects == []
+
+
+async def test_a_second_start_finds_everything_and_writes_the_same_credentials(tmp_path: Path) -> None:
+    async with master(tmp_path) as client:
+        await client.create(
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "default"}}
+        )
+        before = kubeconfig.load(tmp_path / "admin.kubeconfig")
+    async with master(tmp_path) as client:
+        assert (await client.get("ConfigMap", "default/c"))["metadata"]["name"] == "c"
+
+    assert kubeconfig.load(tmp_path / "admin.kubeconfig").certificate == before.certificate
+
+
+async def test_a_bootstrap_token_may_ask_for_a_certificate_and_for_nothing_else(tmp_path: Path) -> None:
+    token = Token.new("")
+    async with master(tmp_path, token.bearer) as client:
+        server = kubeconfig.load(tmp_path / "admin.kubeconfig").server
+        context = ssl.create_default_context(cadata=(tmp_path / "pki/ca.crt").read_text())
+
+        def ask(path: str, bearer: str) -> int:
+            request = urllib.request.Request(server + path, headers={"Authorization": f"Bearer {bearer}"})
+            try:
+                handler = urllib.request.HTTPSHandler(context=context)
+                opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), handler)
+                return int(opener.open(request, timeout=5).status)
+            except urllib.error.HTTPError as error:
+                assert json.loads(error.read())["kind"] == "Status"
+                return error.code
+
+        assert await asyncio.to_thread(ask, "/version", token.bearer) == 200
+        assert await asyncio.to_thread(ask, "/api/v1/pods", token.bearer) == 403
+        assert await asyncio.to_thread(ask, "/version", "aaaaaa.bbbbbbbbbbbbbbbb") == 401
+        del client
+
+
+async def test_another_clusters_certificate_is_no_credential(tmp_path: Path) -> None:
+    async with master(tmp_path / "one") as first, master(tmp_path / "two"):
+        other = kubeconfig.load(tmp_path / "two/admin.kubeconfig")
+        own = kubeconfig.load(tmp_path / "one/admin.kubeconfig")
+        mixed = kubeconfig.Access(own.server, ca=own.ca, certificate=other.certificate, key=other.key)
+        stranger = Client(mixed.transport())
+        with pytest.raises((ConnectionError, Unauthorized)):
+            await stranger.get("Namespace", "default")
+        await stranger.transport.close()
+        assert await first.get("Namespace", "default")
