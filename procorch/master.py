@@ -15,6 +15,7 @@ import gc
 import ipaddress
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from pathlib import Path
 import store
 from procorch import controllers, kubeconfig, pki
 from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
-from procorch.api.http import serve, server_context
+from procorch.api.http import Listener, serve, server_context
 from procorch.client import Client
 from procorch.clock import Clock, system_clock
 from procorch.objects import AlreadyExists, Conflict, NotFound, Object, key_of
@@ -58,15 +59,19 @@ class MasterConfig:
     bootstrap_token: str = ""
 
 
+class MasterProblem(RuntimeError):
+    """The master cannot start; one line says why and what to do."""
+
+
 async def run(config: MasterConfig, *, ready: Callable[[], object], clock: Clock = system_clock) -> None:
-    """Until cancelled. Calls `ready` when requests are answered. Raises OSError, ValueError or the store's errors."""
+    """Until cancelled. Calls `ready` when requests are answered. Raises MasterProblem, OSError or ValueError."""
     directory = config.data_dir / "pki"
     authority = pki.Authority.open(directory, clock())
     names = _names(config)
     pki.server_pair(directory, authority, names, clock())
     write_admin_kubeconfig(config, authority, clock())
     async with AsyncExitStack() as stack:
-        log = await store.Log.open(config.data_dir / "store.db", clock=clock)
+        log = await _open_store(config.data_dir / "store.db", clock)
         stack.push_async_callback(log.close)
         key = pki.signing_key(directory)
         api = Api(log, clock=clock, config=_api_config(config, authority, key))
@@ -75,7 +80,7 @@ async def run(config: MasterConfig, *, ready: Callable[[], object], clock: Clock
         _settle_memory()
         await ensure_basics(_client(api, "system:apiserver"), config, clock)
         tls = server_context(directory / "apiserver.crt", directory / "apiserver.key", authority.pem)
-        server = await serve(api, config.host, config.port, tls)
+        server = await _listen(api, config, tls)
         stack.push_async_callback(server.close)
         ready()
         async with asyncio.TaskGroup() as tasks:
@@ -86,6 +91,21 @@ async def run(config: MasterConfig, *, ready: Callable[[], object], clock: Clock
             tasks.create_task(controllers.run(manager, clock, loops), name="controllers")
             scheduler = Scheduler(_client(api, "system:kube-scheduler"), clock)
             tasks.create_task(scheduler.run(), name="scheduler")
+
+
+async def _open_store(path: Path, clock: Clock) -> store.Log:
+    try:
+        return await store.Log.open(path, clock=clock)
+    except store.LogError as error:
+        raise MasterProblem(str(error)) from error
+
+
+async def _listen(api: Api, config: MasterConfig, tls: ssl.SSLContext) -> Listener:
+    try:
+        return await serve(api, config.host, config.port, tls)
+    except OSError as error:
+        where = f"{config.host}:{config.port}"
+        raise MasterProblem(f"{where}: {error.strerror}: choose another with --port or --listen-address") from error
 
 
 def _settle_memory() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from procorch import kubeconfig
 from procorch.client import Client
-from procorch.master import MasterConfig, run
+from procorch.master import MasterConfig, MasterProblem, run
 from procorch.objects import Unauthorized
 from procorch.tokens import Token
 
@@ -105,3 +105,18 @@ async def test_another_clusters_certificate_is_no_credential(tmp_path: Path) -> 
             await stranger.get("Namespace", "default")
         await stranger.transport.close()
         assert await first.get("Namespace", "default")
+
+
+async def test_what_keeps_a_master_from_starting_is_one_line(tmp_path: Path) -> None:
+    async with master(tmp_path):
+        with pytest.raises(MasterProblem, match=r"store\.db: in use by process \d+$"):
+            await run(MasterConfig(tmp_path, "127.0.0.1", "127.0.0.1", free_port()), ready=lambda: None)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        config = MasterConfig(tmp_path, "127.0.0.1", "127.0.0.1", taken.getsockname()[1])
+        with pytest.raises(MasterProblem, match="Address already in use: choose another with --port"):
+            await run(config, ready=lambda: None)
+    (tmp_path / "store.db").write_bytes(b"not a database" * 1000)
+    with pytest.raises(MasterProblem, match="restore a backup"):
+        await run(MasterConfig(tmp_path, "127.0.0.1", "127.0.0.1", free_port()), ready=lambda: None)
