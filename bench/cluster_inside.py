@@ -29,7 +29,6 @@ SETTLE, IDLE = 10.0, 60.0  # seconds
 STARTS = 30
 PAUSE = 0.1  # seconds between POSTs: in a tight loop the kernel hides what an idle host pays
 MANY = 300
-MOST_WARM = 4  # pauses that wait for a pod
 AT_ONCE = 16  # requests under way while MANY pods are made
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -53,7 +52,7 @@ def pod(name: str, *command: str) -> Object:
 
 
 def programs() -> dict[int, str]:
-    """pid → master, agent, zygote, pause or up, of every process of ours."""
+    """pid → master, agent, zygote, pause (a pod's), warm (nobody's yet) or up, of every process of ours."""
     found = {}
     for path in Path("/proc").glob("[0-9]*"):
         try:
@@ -62,6 +61,8 @@ def programs() -> dict[int, str]:
             continue  # it ended meanwhile
         if "cli" in words[:3]:
             found[int(path.name)] = words[words.index("cli") + 1]
+        elif words[0].startswith("procorch:pause (warm)"):
+            found[int(path.name)] = "warm"
         elif words[0].startswith(("procorch:pause", "procorch:zygote")):
             found[int(path.name)] = words[0].removeprefix("procorch:").split()[0]
     return found
@@ -129,7 +130,7 @@ async def idle(directory: Path) -> list[Row]:
     grown = {path: size - before.files.get(path, 0) for path, size in after.files.items()}
     where = ", ".join(sorted(f"{path.relative_to(directory)} {size:+,}" for path, size in grown.items() if size))
     together, master, agent = memory("master", "agent"), memory("master"), memory("agent")
-    rest = ("up", "zygote", "pause")
+    rest = ("up", "zygote", "warm")
     shares = f"master {percent('master'):.2f}, agent {percent('agent'):.2f}, the rest {percent(*rest):.2f}"
     weights = f"master {master:.0f}, agent {agent:.0f}, the rest {memory(*rest):.0f}"
     return [
@@ -165,7 +166,7 @@ async def starts(client: Client, directory: Path) -> list[Row]:
         log = directory / "node/pods" / uid / "logs/main/0.log"
         await until(partial(has_content, log))
         waits.append(epoch(log.read_text().split()[0]) - at)
-    await delete_all(client)
+    await delete_all(client, directory)
     return [("POST pod → its process runs", percentiles(waits)), ("POST pod → answered", percentiles(answered))]
 
 
@@ -186,7 +187,7 @@ async def watching(client: Client, seen: Callable[[str, Object], None]) -> Async
         task.cancel()
 
 
-async def bindings(client: Client) -> list[Row]:
+async def bindings(client: Client, directory: Path) -> list[Row]:
     """What a watcher on another connection sees of one pod after the other: it is bound, it runs."""
     bound: dict[str, float] = {}
     running: dict[str, float] = {}
@@ -206,14 +207,14 @@ async def bindings(client: Client) -> list[Row]:
             await client.create(pod(name, "/bin/sleep", "100000"))
             await asyncio.sleep(PAUSE)
         await until(lambda: len(running) == STARTS)
-    await delete_all(client)
+    await delete_all(client, directory)
     return [
         ("POST pod → bound, as watched", percentiles([bound[name] - at for name, at in begun.items()])),
         ("POST pod → Running, as watched", percentiles([running[name] - at for name, at in begun.items()])),
     ]
 
 
-async def crowd(client: Client) -> list[Row]:
+async def crowd(client: Client, directory: Path) -> list[Row]:
     """MANY pods on the one node: until all run, what they weigh, and until they are gone."""
     running: set[str] = set()
 
@@ -240,7 +241,7 @@ async def crowd(client: Client) -> list[Row]:
     pauses, more, together = memory("pause"), memory() - alone, memory("master", "agent")
     master = memory("master")
     begun = time.perf_counter()
-    await delete_all(client)
+    await delete_all(client, directory)
     gone = time.perf_counter() - begun
     return [
         (f"{MANY} pods: POST to all Running", f"{seconds:.1f} s (all accepted after {accepted:.1f} s)"),
@@ -252,13 +253,14 @@ async def crowd(client: Client) -> list[Row]:
     ]  # fmt: skip
 
 
-async def delete_all(client: Client) -> None:
+async def delete_all(client: Client, directory: Path) -> None:
     """Every pod off the API and, the kubelet being asked, off the node."""
     query: dict[str, str] = {"gracePeriodSeconds": "0"}
     await client.raw("DELETE", "/api/v1/namespaces/default/pods", query=query)
+    sandboxes = directory / "node/runtime/sandboxes"
     for _ in range(600):
         there = (await client.items("Pod", "default", limit=1)).objects
-        if not there and list(programs().values()).count("pause") <= MOST_WARM:
+        if not there and not any(sandboxes.iterdir()):
             break
         await asyncio.sleep(0.2)
     else:
@@ -293,8 +295,8 @@ async def measure(directory: Path) -> list[Row]:
         for _ in range(3):  # the first requests pay for TLS
             await client.items("Pod", "default")
         found += await starts(client, directory)
-        found += await bindings(client)
-        found += await crowd(client)
+        found += await bindings(client, directory)
+        found += await crowd(client, directory)
     finally:
         await transport.close()
     return found
