@@ -157,7 +157,7 @@ async def _messages(socket_: web.WebSocketResponse) -> AsyncIterator[bytes]:
 
 
 async def _request_of(http: web.BaseRequest) -> Request:
-    """Raises RequestEntityTooLarge, Timeout."""
+    """Raises RequestEntityTooLarge, Timeout, BadRequest."""
     body = b""
     if http.body_exists:
         length = http.content_length
@@ -170,6 +170,8 @@ async def _request_of(http: web.BaseRequest) -> Request:
                 body = await _body(http)
         except TimeoutError:
             raise Timeout.of("the body of the request did not arrive in time") from None
+        except web.RequestPayloadError as error:
+            raise BadRequest.of(f"the body of the request cannot be read: {error}") from None
     url = http.rel_url
     query = {name: value for name, value in url.query.items()} if url.raw_query_string else {}
     headers: dict[str, str] = {}

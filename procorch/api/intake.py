@@ -99,15 +99,17 @@ def read_options(request: Request) -> Object:
 
 
 def typed(obj: object, api_version: str, name: str) -> Object:
-    """Raises BadRequest where the object says that it is something else."""
+    """The object, which need not say what it is: the URL has said it. Clients made by generators leave it out.
+
+    Raises BadRequest where it says that it is something else.
+    """
     if not isinstance(obj, dict):
         raise BadRequest.of("the body of the request is not an object")
-    said_version, said_kind = obj.get("apiVersion"), obj.get("kind")
-    if not said_kind:
-        raise BadRequest.of("Object 'Kind' is missing in the body of the request")
+    said_version, said_kind = obj.get("apiVersion") or api_version, obj.get("kind") or name
+    obj["apiVersion"], obj["kind"] = said_version, said_kind
     if said_version != api_version:
         raise BadRequest.of(
-            f"the API version in the data ({said_version or ''}) does not match the expected API version "
+            f"the API version in the data ({said_version}) does not match the expected API version "
             f"({api_version})"
         )
     if said_kind != name:

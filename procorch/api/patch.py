@@ -31,9 +31,7 @@ def apply_patch(content_type: str, original: Object, patch: bytes | Object | lis
     Raises BadRequest (the patch is none), ApiError 422 (it does not apply), RequestEntityTooLarge,
     UnsupportedMediaType.
     """
-    media = content_type.partition(";")[0].strip().lower()
-    if media not in TYPES:
-        raise UnsupportedMediaType.of(TYPES)
+    media = check_media(content_type)
     wanted = body.decode(body.JSON, patch) if isinstance(patch, bytes) else patch
     try:
         if media == JSON_PATCH:
@@ -45,6 +43,14 @@ def apply_patch(content_type: str, original: Object, patch: bytes | Object | lis
         return _object(merge_object(_private(original), _private(wanted), _definition(kind)))
     except (RecursionError, orjson.JSONEncodeError) as error:
         raise BadRequest.of("error decoding patch: it makes the object nested too deep") from error
+
+
+def check_media(content_type: str) -> str:
+    """Which of TYPES it is. Raises UnsupportedMediaType."""
+    media = content_type.partition(";")[0].strip().lower()
+    if media not in TYPES:
+        raise UnsupportedMediaType.of(TYPES)
+    return media
 
 
 def _private(value: Any) -> Any:

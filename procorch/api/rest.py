@@ -20,7 +20,7 @@ from procorch.api.allocation import Allocations, Taken, release
 from procorch.api.cache import Cache, Entry
 from procorch.api.encoding import decode, encode
 from procorch.api.intake import Fields
-from procorch.api.patch import apply_patch
+from procorch.api.patch import apply_patch, check_media
 from procorch.api.request import Request
 from procorch.api.routes import Route
 from procorch.api.scope import Scope
@@ -94,6 +94,7 @@ class Rest:
         kind = _kind(route)
         assert route.name is not None
         name, content_type = route.name, request.headers.get("content-type", "")
+        check_media(content_type)  # first: an apply that is not served is not answered with NotFound
 
         def patched(old: Object) -> Object:
             fields.warnings.clear()

@@ -1,6 +1,7 @@
 """The metadata of every object: names, labels, annotations, owners, finalizers; and names made by the server.
 
-Source: apimachinery pkg/api/validation/objectmeta.go; apiserver pkg/storage/names (generateName).
+Source: apimachinery pkg/api/validation/objectmeta.go; pkg/apis/core/validation (ValidateObjectMeta); apiserver
+pkg/storage/names (generateName).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from procorch.objects import Cause, Object
 ANNOTATIONS_LIMIT = 256 * 1024
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # no vowels: no words by accident
 _SUFFIX, _LONGEST = 5, 63
+_OWN_GROUP = "procorch.dev"
+_STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _IMMUTABLE = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
@@ -32,8 +35,8 @@ def validate_metadata(kind: Kind, obj: Object, old: Object | None) -> list[Cause
     """
     metadata = mapping(obj.get("metadata"))
     if old is None:
-        return [*_names(kind, metadata), *_common(metadata)]
-    return [*_update(metadata, mapping(old.get("metadata"))), *_common(metadata)]
+        return [*_names(kind, metadata), *_common(kind, metadata)]
+    return [*_update(metadata, mapping(old.get("metadata"))), *_common(kind, metadata)]
 
 
 def validate_name(field: str, name: str, format: NameFormat, *, prefix: bool = False) -> list[Cause]:
@@ -80,13 +83,13 @@ def _update(new: Fields, old: Fields) -> Iterator[Cause]:
             yield Cause.invalid(f"metadata.{field}", new.get(field), "field is immutable")
 
 
-def _common(metadata: Fields) -> Iterator[Cause]:
+def _common(kind: Kind, metadata: Fields) -> Iterator[Cause]:
     if (number(metadata.get("generation")) or 0) < 0:
         yield Cause.invalid("metadata.generation", metadata["generation"], "must be greater than or equal to 0")
     yield from validate_labels(metadata.get("labels"), "metadata.labels")
     yield from validate_annotations(metadata.get("annotations"), "metadata.annotations")
     yield from _owners(metadata.get("ownerReferences"))
-    yield from _finalizers(metadata.get("finalizers"))
+    yield from _finalizers(kind, metadata.get("finalizers"))
 
 
 def validate_labels(value: object, path: str) -> Iterator[Cause]:
@@ -134,10 +137,15 @@ def _owners(value: object) -> Iterator[Cause]:
             first = first or this
 
 
-def _finalizers(value: object) -> Iterator[Cause]:
+def _finalizers(kind: Kind, value: object) -> Iterator[Cause]:
     names: list[Any] = texts(value)
     for name in names:
         for message in label_key(name):
             yield Cause.invalid("metadata.finalizers", name, message)
     if "orphan" in names and "foregroundDeletion" in names:
         yield Cause.invalid("metadata.finalizers", names, "finalizer orphan and foregroundDeletion cannot be both set")
+    if kind.group != _OWN_GROUP:  # Kubernetes is as strict with its own kinds, not with those that are added to it
+        for index, name in enumerate(names):
+            if "/" not in name and name not in _STANDARD_FINALIZERS:
+                message = "name is neither a standard finalizer name nor is it fully qualified"
+                yield Cause.invalid(f"metadata.finalizers[{index}]", name, message)

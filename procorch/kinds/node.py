@@ -24,7 +24,7 @@ _ROLE_LABEL = "kubernetes.io/role"
 def default(node: Object) -> None:
     spec, status = made(node, "spec"), part(node, "status")
     addresses = texts(spec.get("podCIDRs"))
-    if text(spec.get("podCIDR")) and not addresses:
+    if text(spec.get("podCIDR")) and spec["podCIDR"] not in addresses[:1]:  # the older field wins, as in Kubernetes
         spec["podCIDRs"] = [spec["podCIDR"]]
     elif addresses and not text(spec.get("podCIDR")):
         spec["podCIDR"] = addresses[0]

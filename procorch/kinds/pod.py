@@ -24,8 +24,8 @@ def default(pod: Object) -> None:
     status = part(pod, "status")
     for one, many in (("podIP", "podIPs"), ("hostIP", "hostIPs")):
         addresses = rows(status.get(many))
-        if text(status.get(one)) and not addresses:
-            status[many] = [{"ip": status[one]}]
+        if text(status.get(one)) and (not addresses or addresses[0].get("ip") != status[one]):
+            status[many] = [{"ip": status[one]}]  # the older field wins, as in Kubernetes
         elif addresses and not text(status.get(one)):
             status[one] = text(addresses[0].get("ip"))
 

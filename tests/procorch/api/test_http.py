@@ -169,6 +169,20 @@ async def test_a_bad_body_changes_nothing_and_costs_one_line(served, admin, capl
     assert [record.message for record in caplog.records] == ["request refused"]
 
 
+async def test_a_body_that_is_not_compressed_as_it_says_is_400(admin):
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    answer = await admin.send("POST", CONFIG_MAPS, headers=headers, body=b"xx")
+
+    assert answer.status == 400, answer.body
+
+
+async def test_a_body_that_is_small_until_it_is_unpacked_is_413(admin):
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    answer = await admin.send("POST", CONFIG_MAPS, headers=headers, body=gzip.compress(b" " * (64 << 20)))
+
+    assert answer.status == 413, answer.body
+
+
 async def test_unknown_fields_are_refused_warned_of_or_ignored_as_asked(served):
     from procorch.client import Client
     from procorch.objects import BadRequest

@@ -20,7 +20,6 @@ def request(body, content_type="application/json"):
     ("obj", "message"),
     [
         ([], "not an object"),
-        ({"apiVersion": "v1"}, "Object 'Kind' is missing"),
         ({"apiVersion": "v2", "kind": "ConfigMap"}, r"data \(v2\) does not match the expected API version \(v1\)"),
         ({"apiVersion": "v1", "kind": "Pod"}, "does not match the expected kind"),
         ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": []}, "metadata"),
@@ -29,6 +28,15 @@ def request(body, content_type="application/json"):
 def test_what_an_object_says_of_itself_must_be_right(obj, message):
     with pytest.raises(BadRequest, match=message):
         typed(obj, "v1", "ConfigMap")
+
+
+def test_an_object_need_not_say_what_it_is():
+    shown = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}}
+
+    assert typed({}, "v1", "ConfigMap") == shown
+    assert typed({"apiVersion": "", "kind": None, "metadata": None}, "v1", "ConfigMap") == shown
+    with pytest.raises(BadRequest, match="does not match the expected kind"):
+        typed({"kind": "Pod"}, "v1", "ConfigMap")
 
 
 def test_duplicate_fields_are_seen_unless_they_are_ignored():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 
 import pytest
 
@@ -55,6 +56,14 @@ async def test_a_page_whose_snapshot_is_compacted_is_410(served):
 
     with pytest.raises(Expired, match="continue parameter is too old"):
         await served.client.items("ConfigMap", "default", limit=3, continue_token=first.continue_token)
+
+
+async def test_a_page_of_a_snapshot_that_is_not_yet_is_410(served):
+    await fill(served.client)
+    token = base64.urlsafe_b64encode(b'{"v":"meta.k8s.io/v1","rv":999999,"start":"c1"}').decode().rstrip("=")
+
+    with pytest.raises(Expired, match="continue parameter is too old"):
+        await served.client.items("ConfigMap", "default", limit=3, continue_token=token)
 
 
 async def test_a_list_as_of_an_exact_version(served):

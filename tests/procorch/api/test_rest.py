@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from procorch.client import Client
-from procorch.objects import AlreadyExists, BadRequest, Conflict, Forbidden, Invalid, NotFound, is_deleting
+from procorch.objects import (
+    AlreadyExists,
+    BadRequest,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    UnsupportedMediaType,
+    is_deleting,
+)
 
 
 def of(client: Any) -> Client:
@@ -113,6 +122,11 @@ async def test_a_patch_with_an_old_resource_version_or_another_uid_is_a_conflict
         await client.patch("ConfigMap", "default/a", old)
     with pytest.raises(Conflict):
         await client.patch("ConfigMap", "default/a", {"metadata": {"uid": "another"}, "data": {"x": "2"}})
+
+
+async def test_an_apply_of_an_object_that_is_not_there_says_that_applying_is_not_served(client):
+    with pytest.raises(UnsupportedMediaType):
+        await client.patch("ConfigMap", "default/new", {"data": {}}, type="apply")
 
 
 async def test_a_dry_run_leaves_nothing(client):

@@ -110,6 +110,16 @@ def test_who_is_being_deleted_gets_no_new_finalizers() -> None:
     ]
 
 
+def test_a_finalizer_is_kubernetes_own_or_says_whose_it_is() -> None:
+    metadata = {"finalizers": ["orphan", "mine", "example.com/mine"]}
+
+    assert problems(metadata) == [
+        'metadata.finalizers[1]: Invalid value: "mine": name is neither a standard finalizer name nor is it fully '
+        "qualified"
+    ]
+    assert problems({**metadata, "namespace": None}, kind="Image") == []
+
+
 def test_metadata_of_odd_types_does_not_raise() -> None:
     for odd in ([], "x", 5, None, {"labels": [1], "annotations": 3, "ownerReferences": {}, "finalizers": "a"}):
         validate_metadata(KINDS["Pod"], {"metadata": odd}, None)

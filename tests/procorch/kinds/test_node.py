@@ -48,6 +48,17 @@ def test_its_range_stays_its_range(enter) -> None:  # type: ignore[no-untyped-de
     ]
 
 
+def test_the_two_fields_for_its_range_agree_so_that_the_older_one_cannot_be_changed_alone(enter) -> None:  # type: ignore[no-untyped-def]
+    old, _ = enter(NODE)
+    old["spec"] = {"podCIDR": "10.240.0.0/22", "podCIDRs": ["10.240.0.0/22"]}
+    new = copy.deepcopy(old)
+    new["spec"]["podCIDR"] = "10.9.0.0/16"
+
+    assert enter(new, old)[1] == [
+        'spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid'
+    ]
+
+
 def test_a_range_has_no_bits_beyond_its_prefix(enter) -> None:  # type: ignore[no-untyped-def]
     wrong = copy.deepcopy(NODE)
     wrong["spec"] = {"podCIDRs": ["10.240.0.1/22"]}
