@@ -380,6 +380,6 @@ def _logs_of(kubelet: Kubelet) -> Serve:
         if len(steps) != 3:
             await stream.respond({"status": 404, "headers": {}})
             return
-        await kubelet.serve_log(steps[0], steps[1], steps[2], query, stream)
+        await kubelet.logs.serve(steps[0], steps[1], steps[2], query, stream)
 
     return serve

@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import ctypes
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import dropwhile
 from pathlib import Path
 
 from .logwriter import KEPT
@@ -42,8 +43,15 @@ class Line:
 
     @property
     def time(self) -> float:
-        """Seconds since the epoch."""
+        """Seconds since the epoch. Raises ValueError for a stamp that is damaged."""
         return datetime.fromisoformat(self.stamp.decode()[:26].rstrip("Z") + "+00:00").timestamp()
+
+    def is_since(self, since: float) -> bool:
+        """since: epoch seconds. No for a line whose stamp is damaged."""
+        try:
+            return self.time >= since
+        except ValueError:
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,19 @@ def tail_start(path: Path, count: int, stream: str = "") -> tuple[Path, int]:
     return where
 
 
+def ending(path: Path, lines: int, most: int) -> bytes:
+    """The text of the last so many lines, of it the last `most` bytes."""
+    first, offset = tail_start(path, lines)
+    text = b""
+    for file in dropwhile(lambda one: one != first, files_of(path)):
+        with contextlib.suppress(FileNotFoundError), file.open("rb") as opened:  # rotated this moment
+            opened.seek(offset)
+            offset = 0
+            rows = (Line.parse(row) for row in opened.read().split(b"\n"))
+            text += b"".join(line.text for line in rows if line is not None)
+    return text[-most:]
+
+
 class _Changes:
     """Tells when something in a directory was written, made or renamed."""
 
@@ -155,7 +176,7 @@ class LogReader:
         if self._changes is not None:
             self._changes.poke()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         if self._wanted.follow:
             self._changes = _Changes(self._path.parent)
         try:
@@ -246,7 +267,7 @@ class LogReader:
             line = Line.parse(row)
             if line is None or (wanted.stream and line.stream != wanted.stream):
                 continue
-            if wanted.since is not None and line.time < wanted.since:
+            if wanted.since is not None and not line.is_since(wanted.since):
                 continue
             if wanted.timestamps and self._begin_of_line[line.stream]:
                 out.append(line.stamp + b" ")

@@ -17,14 +17,12 @@ from procorch.client import Client
 from procorch.clock import Clock
 from procorch.events import EventRecorder
 from procorch.informer import Informer
-from procorch.kubelet import logs
-from procorch.kubelet.launch import log_path
+from procorch.kubelet.container_logs import ContainerLogs
 from procorch.kubelet.pod_files import Dns
 from procorch.kubelet.pod_worker import PodWorker
-from procorch.kubelet.record import PodDirectory
+from procorch.kubelet.record import PodDirectory, PodRecord
 from procorch.kubelet.sources import Sources
 from procorch.kubelet.surroundings import Network, Surroundings
-from procorch.link import Stream
 from procorch.objects import Object, key_of, uid_of
 from runtime import Runtime, RuntimeFailed
 
@@ -73,6 +71,7 @@ class Kubelet:
         self._services = services
         self._known = known
         self._workers: dict[str, PodWorker] = {}
+        self.logs = ContainerLogs(config.directory, runtime, clock, self._find, config.node_name)
         self._pods = Informer(client, "Pod", field_selector=f"spec.nodeName={config.node_name}")
 
     @property
@@ -163,6 +162,7 @@ class Kubelet:
                 await self._network.detach(sandbox.id)
 
     def _sandbox_changed(self, sandbox_id: str) -> None:
+        self.logs.changed(sandbox_id)
         sandbox = self._runtime.sandboxes.get(sandbox_id)
         if sandbox is not None and (worker := self._workers.get(sandbox.labels.get("uid", ""))) is not None:
             worker.wake()
@@ -171,35 +171,7 @@ class Kubelet:
         if (worker := self._workers.get(uid)) is not None:
             worker.source_changed()
 
-    # Logs
-
-    async def serve_log(self, namespace: str, name: str, container: str, query: Mapping[str, str], out: Stream) -> None:
-        """/containerLogs/{namespace}/{pod}/{container} on the node's link."""
-        key = f"{namespace}/{name}"
-        worker = next((one for one in self._workers.values() if key_of(one.pod) == key), None)
-        if worker is None:
-            await _refuse(out, 404, f'pod "{name}" not found on node {self.config.node_name}')
-            return
-        try:
-            options = logs.LogOptions.parse(query, self._clock())
-        except ValueError as error:
-            await _refuse(out, 400, str(error))
-            return
-        record = worker.record.containers.get(container)
-        attempt = None if record is None else record.last if options.previous else record.current
-        if attempt is None:
-            what = "previous terminated container" if options.previous else "container"
-            await _refuse(out, 400, f'{what} "{container}" in pod "{name}" not found')
-            return
-        path = log_path(self.config.directory / worker.uid, container, attempt.number)
-        if not path.exists():
-            await _refuse(out, 404, f'the log of container "{container}" in pod "{name}" is gone')
-            return
-        await out.respond({"status": 200, "headers": {"Content-Type": "text/plain"}})
-        async for piece in logs.read(path, options, lambda: attempt.running):
-            await out.write(piece)
-
-
-async def _refuse(out: Stream, status: int, message: str) -> None:
-    await out.respond({"status": status, "headers": {"Content-Type": "text/plain"}})
-    await out.write(message.encode())
+    def _find(self, key: str) -> tuple[str, PodRecord] | None:
+        """A pod's uid and record by namespace/name; of two of one name the newer, which the API has."""
+        found = [worker for worker in self._workers.values() if key_of(worker.pod) == key]
+        return (found[-1].uid, found[-1].record) if found else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +17,12 @@ from procorch.kubelet.volumes import Made, mounts_of
 from procorch.objects import Object, get
 from procorch.quantity import byte_count
 from runtime import Limits, Mount, ProcessSpec, Root, SandboxSpec
+from runtime.logs import ending
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MESSAGE_PATH = "/dev/termination-log"
 MESSAGE_BYTES = 4096
+LOG_LINES, LOG_BYTES = 80, 2048  # of FallbackToLogsOnError
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +140,8 @@ def read_message(directory: Path, container: Mapping[str, Any], number: int, fai
         text = ""
     if text or not failed or container.get("terminationMessagePolicy") != "FallbackToLogsOnError":
         return text
-    try:
-        with log_path(directory, container["name"], number).open("rb") as file:
-            file.seek(max(file.seek(0, os.SEEK_END) - 8192, 0))
-            lines = file.read().splitlines()
-    except OSError:
-        return ""
-    told = b"\n".join(line.split(b" ", 3)[-1] for line in lines[-80:])
-    return told[-2048:].decode(errors="replace")
+    log = log_path(directory, container["name"], number)
+    return ending(log, LOG_LINES, LOG_BYTES).decode(errors="replace")
 
 
 def clear_message(directory: Path, container: str) -> None:

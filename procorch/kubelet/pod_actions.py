@@ -28,6 +28,7 @@ from procorch.kubelet.surroundings import Surroundings
 from procorch.kubelet.volumes import Made, VolumeProblem, make_all, remove_all
 from procorch.objects import ApiError, Object, get, key_of, uid_of
 from runtime import ProcessSpec, RuntimeFailed, Sandbox
+from runtime.logs import files_of
 
 logger = logging.getLogger(__name__)
 
@@ -236,7 +237,8 @@ class PodActions:
                 await sandbox.forget(process)
         log = log_path(self._directory, name, number)
         log.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        log_path(self._directory, name, number - 2).unlink(missing_ok=True)
+        for old in files_of(log_path(self._directory, name, number - 2)):
+            old.unlink(missing_ok=True)
         clear_message(self._directory, name)
 
     def _prepared(self, pod: Object) -> Prepared:

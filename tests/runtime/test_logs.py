@@ -7,7 +7,7 @@ import asyncio
 
 import pytest
 
-from runtime.logs import Line, LogReader, Wanted
+from runtime.logs import Line, LogReader, Wanted, ending, files_of
 from runtime.logwriter import LogWriter
 
 SECOND = 1_000_000_000
@@ -58,6 +58,29 @@ async def test_parts_of_a_line_are_joined_and_stamped_once(tmp_path):
 async def test_damaged_rows_are_left_out(tmp_path):
     (tmp_path / "log").write_bytes(b"torn\n1970-01-01T00:00:01.000000000Z stdout F good\n\xff\n")
     assert await read(tmp_path / "log") == "good\n"
+
+
+async def test_a_row_with_a_damaged_stamp_is_not_since_anything(tmp_path):
+    (tmp_path / "log").write_bytes(b"1970-xx stdout F bad\n1970-01-01T00:00:09.100000000Z stdout F good\n")
+    assert await read(tmp_path / "log", since=1.0) == "good\n"
+
+
+@pytest.mark.parametrize("tail", [1, 7, 20_000, 20_001])
+async def test_the_tail_of_a_log_of_many_blocks(tmp_path, tail):
+    rows = [f"2026-01-01T00:00:01.100000000Z stdout F {number}" for number in range(20_000)]
+    (tmp_path / "log").write_text("".join(f"{row}\n" for row in rows))
+    assert (await read(tmp_path / "log", tail=tail)).split() == [str(n) for n in range(max(20_000 - tail, 0), 20_000)]
+
+
+def test_an_ending_is_lines_and_bytes(log):
+    assert ending(log, 2, 100) == b"line 8\nline 9\n"
+    assert ending(log, 99, 100) == b"".join(b"line %d\n" % n for n in range(10))
+    assert ending(log, 2, 9) == b"8\nline 9\n"
+    assert ending(log.with_name("none"), 2, 9) == b""
+
+
+def test_a_log_is_all_its_files(log):
+    assert [one.name for one in files_of(log)] == ["log.2", "log.1", "log"]
 
 
 async def test_no_file_is_no_output(tmp_path):
