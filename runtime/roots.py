@@ -81,7 +81,7 @@ def build_mask(mask: str, hidden: tuple[str, ...] = ()) -> None:
         if os.path.isdir(path) and path != "/" and not _covered(mask, path):
             os.setxattr(_mirror(mask, path), "trusted.overlay.opaque", b"y")
     found = [one for pattern in ABSENT for one in _matching(pattern)]
-    for path in [*found, *map(os.path.realpath, hidden)]:
+    for path in sorted([*found, *map(os.path.realpath, hidden)]):  # what is above others comes first, and covers them
         parent, _, name = path.rpartition("/")
         while parent and not os.path.isdir(parent):  # not there yet: the way to it is hidden, whenever it is made
             parent, _, name = parent.rpartition("/")

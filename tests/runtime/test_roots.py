@@ -50,3 +50,12 @@ def test_what_is_not_there_yet_is_hidden_all_the_same(machine):
 
 def test_mount_options_are_escaped():
     assert roots.overlay_data("/a:b", "/c,d", "/m") == "lowerdir=/m:/a\\:b,upperdir=/c\\,d/upper,workdir=/c\\,d/work"
+
+
+def test_a_hidden_directory_may_stand_in_another(machine):
+    """As the state of a node does in the state of the whole cluster."""
+    tree, mask = machine
+    (tree / "var/lib/state/node").mkdir()
+    roots.build_mask(str(mask), (f"{tree}/var/lib/state/node", f"{tree}/var/lib/state"))
+
+    assert stat.S_ISCHR((mask / str(tree).lstrip("/") / "var/lib/state").lstat().st_mode)
