@@ -9,14 +9,33 @@ import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
 from cli.directories import DEFAULT
 from procorch.client import Client, Unreachable
+from procorch.kinds.kind import Kind
 from procorch.kubeconfig import Access, KubeconfigError, default_path, load
 from procorch.objects import ApiError
+
+INTERRUPTED = 130  # as shells report a program that Ctrl-C ended
+
+
+class Refused(click.ClickException):
+    """What the API refused, in the words that kubectl's users know."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(refusal(error))
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(self.message, file=file, err=file is None)
+
+
+def refusal(error: ApiError, source: str = "") -> str:
+    """One line (several where the server names several causes). source: which file and document it is about."""
+    reason = f" ({error.reason})" if error.reason else ""
+    return f"Error from server{reason}: {source + ': ' if source else ''}{error.message}"
 
 
 @dataclass
@@ -82,15 +101,35 @@ def cluster_command(function: Callable[..., Coroutine[Any, Any, int | None]]) ->
         try:
             code = asyncio.run(_closing(cluster, function(cluster, **options)))
         except ApiError as error:
-            reason = f" ({error.reason})" if error.reason else ""
-            raise click.ClickException(f"from server{reason}: {error.message}") from None
+            raise Refused(error) from None
         except Unreachable as error:
             raise click.ClickException(f"no answer from {error}: is the cluster up? `procorch status` tells") from None
+        except KubeconfigError as error:
+            raise click.ClickException(str(error)) from None
         except KeyboardInterrupt:
-            sys.exit(130)
+            sys.exit(INTERRUPTED)
         sys.exit(code or 0)
 
     return run
+
+
+def names_for_completion(ctx: click.Context, kind: Kind) -> list[str]:
+    """What the Tab key offers: the names there are, or nothing when the cluster does not answer within 2 s."""
+    options = ctx.params
+
+    async def look() -> list[str]:
+        cluster = _cluster(options.get("kubeconfig"), options.get("context"), options.get("namespace"), False)
+        try:
+            async with asyncio.timeout(2):
+                found = await cluster.client.items(kind, cluster.namespace if kind.namespaced else None)
+            return [obj["metadata"]["name"] for obj in found.objects]
+        finally:
+            await cluster.client.transport.close()
+
+    try:
+        return asyncio.run(look())
+    except (ApiError, Unreachable, TimeoutError, click.ClickException, OSError, ValueError):
+        return []
 
 
 async def _closing(cluster: Cluster, work: Coroutine[Any, Any, int | None]) -> int | None:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 import orjson
 
-from cli.access import Cluster, cluster_command
+from cli.access import Cluster, cluster_command, refusal
 from cli.manifests import Manifest, filename_option, read
 from cli.resources import shown
 from procorch.kinds import schema
@@ -20,23 +20,28 @@ from procorch.objects import ApiError, Conflict, NotFound, Object, annotations_o
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 TRIES = 5
+# Go escapes these in JSON: kubectl finds its own text unchanged, and says so
+_AS_GO_WRITES = {ord(one): f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
 
 
 @click.command("apply")
 @filename_option
-@click.option("--dry-run", is_flag=True, help="Let the server check everything and keep nothing.")
+@click.option(
+    "--dry-run", type=click.Choice(["none", "server"]), default="none", is_flag=False, flag_value="server",
+    help="server: let it check everything and keep nothing.",
+)  # fmt: skip
 @cluster_command
-async def command(cluster: Cluster, files: tuple[str, ...], recursive: bool, dry_run: bool) -> int:
+async def command(cluster: Cluster, files: tuple[str, ...], recursive: bool, dry_run: str) -> int:
     """Create or change objects so that they are as the files say."""
     failed = 0
     for manifest in read(files, recursive):
         try:
-            name, what = await _apply(cluster, manifest, {"dryRun": "All"} if dry_run else {})
+            name, what = await _apply(cluster, manifest, {"dryRun": "All"} if dry_run == "server" else {})
         except ApiError as error:
             failed += 1
-            click.echo(f"Error from server ({error.reason}): {manifest.source}: {error.message}", err=True)
+            click.echo(refusal(error, manifest.source), err=True)
             continue
-        click.echo(f"{shown(manifest.kind, name)} {what}{' (dry run)' if dry_run else ''}")
+        click.echo(f"{shown(manifest.kind, name)} {what}{' (server dry run)' if dry_run == 'server' else ''}")
     return 1 if failed else 0
 
 
@@ -64,11 +69,12 @@ async def _apply(cluster: Cluster, manifest: Manifest, query: dict[str, str]) ->
 
 
 def _recorded(obj: Object) -> Object:
-    """The object with itself, as text, in the annotation."""
-    text = orjson.dumps(obj, option=orjson.OPT_SORT_KEYS).decode() + "\n"
+    """The object with itself, as the text that kubectl would write, in the annotation."""
     metadata = obj["metadata"]
-    annotations = {**(metadata.get("annotations") or {}), LAST_APPLIED: text}
-    return {**obj, "metadata": {**metadata, "annotations": annotations}}
+    annotations = {name: one for name, one in (metadata.get("annotations") or {}).items() if name != LAST_APPLIED}
+    plain = {**obj, "metadata": {**metadata, "annotations": annotations}}
+    text = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS).decode().translate(_AS_GO_WRITES) + "\n"
+    return {**plain, "metadata": {**plain["metadata"], "annotations": {**annotations, LAST_APPLIED: text}}}
 
 
 def merge(live: Any, last: Any, wanted: Any, definition: schema.Definition | None) -> Any:

@@ -7,10 +7,10 @@ from contextlib import aclosing
 
 import click
 
-from cli.access import Cluster, all_namespaces_option, cluster_command, selector_option
+from cli.access import Cluster, all_namespaces_option, cluster_command, refusal, selector_option
 from cli.get import Query
 from cli.manifests import read
-from cli.resources import Target, complete_words, shown, targets
+from cli.resources import Target, complete_words, nothing_found, shown, targets
 from procorch.client import Client
 from procorch.kinds.kind import Kind
 from procorch.objects import ApiError, Expired, NotFound, Object, key_of, uid_of
@@ -65,7 +65,7 @@ async def command(
         except ApiError as error:
             if not (isinstance(error, NotFound) and ignore_not_found):
                 failed += 1
-                click.echo(f"Error from server ({error.reason}): {error.message}", err=True)
+                click.echo(refusal(error), err=True)
             continue
         click.echo(f"{shown(kind, name)} deleted{' by force' if force else ''}")
         if obj.get("kind") == kind.name:
@@ -90,7 +90,7 @@ async def _chosen(query: Query, wanted: list[Target], everything: bool) -> list[
         else:
             chosen += [(target.kind, key_of(obj)) for obj in await query.objects(target)]
     if not chosen:
-        click.echo("No resources found", err=True)
+        click.echo(nothing_found(wanted, query.cluster.scope), err=True)
     return chosen
 
 

@@ -26,7 +26,7 @@ async def command(cluster: Cluster, about: str, types: str, watch: bool) -> None
     query = Query(cluster, fields=",".join(fields))
     events = Target(kind_named("events"), None)
     if watch:
-        await TableView(False, cluster.all_namespaces, False, False).follow(query, events)
+        await TableView(namespaces=cluster.all_namespaces).follow(query, events)
         return
     wanted = {one.strip().lower() for one in types.split(",") if one.strip()}
     found = [event for event in await query.objects(events) if not wanted or str(event.get("type")).lower() in wanted]
@@ -44,11 +44,16 @@ def event_rows(events: list[Object]) -> list[list[str]]:
             str(event.get("type") or ""),
             str(event.get("reason") or ""),
             f"{str(get(event, '.involvedObject.kind', '')).lower()}/{get(event, '.involvedObject.name', '')}",
-            str(event.get("count") or get(event, ".series.count", 1)),
+            str(count_of(event)),
             " ".join(str(event.get("message") or "").split()),
         ]
         for event in sorted(events, key=time_of)
     ]
+
+
+def count_of(event: Object) -> int:
+    """How often it happened."""
+    return int(event.get("count") or get(event, ".series.count", 1))
 
 
 def time_of(event: Object) -> str:

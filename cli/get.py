@@ -7,9 +7,12 @@ from contextlib import aclosing
 
 import click
 
-from cli.access import Cluster, all_namespaces_option, cluster_command, selector_option
+from cli import jsonpath
+from cli.access import Cluster, all_namespaces_option, cluster_command, refusal, selector_option
 from cli.output import check_format, output_option, print_objects, print_table, table_rows
-from cli.resources import Target, complete_words, shown, targets
+from cli.resources import Target, complete_words, nothing_found, shown, targets
+from procorch import quantity
+from procorch.kinds.cells import label_text
 from procorch.objects import NotFound, Object
 
 
@@ -22,6 +25,8 @@ from procorch.objects import NotFound, Object
 @click.option("--watch", "-w", is_flag=True, help="Go on showing what changes, until Ctrl-C.")
 @click.option("--no-headers", is_flag=True, help="Rows alone.")
 @click.option("--show-labels", is_flag=True, help="A last column with the labels.")
+@click.option("--label-columns", "-L", multiple=True, help="A column with this label: app,tier.")
+@click.option("--sort-by", default="", metavar="PATH", help="In the order of this field: .metadata.name.")
 @click.option("--ignore-not-found", is_flag=True, help="Exit with 0 when a named object is not there.")
 @cluster_command
 async def command(
@@ -33,33 +38,63 @@ async def command(
     watch: bool,
     no_headers: bool,
     show_labels: bool,
+    label_columns: tuple[str, ...],
+    sort_by: str,
     ignore_not_found: bool,
 ) -> int:
     """Show objects: `get pods`, `get rc,svc`, `get pod web`, `get node/n1 -o yaml`, `get all -A`."""
     check_format(output)
     wanted = targets(words)
+    if cluster.all_namespaces and any(target.name is not None for target in wanted):
+        raise click.UsageError("an object cannot be named in all namespaces: leave out --all-namespaces, or the name")
     query = Query(cluster, selector, field_selector)
-    view = TableView(output == "wide", cluster.all_namespaces, no_headers, show_labels)
+    columns = tuple(one.strip() for words in label_columns for one in words.split(",") if one.strip())
+    view = TableView(output == "wide", cluster.all_namespaces, no_headers, show_labels, columns, sort_by)
     if watch:
         if len(wanted) != 1:
             raise click.UsageError("--watch follows one resource type")
         await (view.follow(query, wanted[0]) if output in ("", "wide") else _follow(query, wanted[0], output))
         return 0
-    missing = 0
     if output in ("", "wide"):
-        missing = await view.show(query, wanted, several=len(wanted) > 1)
+        missing = await view.show(query, wanted, quiet=ignore_not_found)
     else:
-        objects: list[Object] = []
-        for target in wanted:
-            try:
-                objects += await query.objects(target)
-            except NotFound as error:
-                missing += 1
-                if not ignore_not_found:
-                    click.echo(f"Error from server (NotFound): {error.message}", err=True)
-        if objects or any(target.name is None for target in wanted):
-            print_objects(output, objects, as_list=len(wanted) != 1 or wanted[0].name is None)
+        missing = await _print(query, wanted, output, sort_by, no_headers=no_headers, quiet=ignore_not_found)
     return 1 if missing and not ignore_not_found else 0
+
+
+async def _print(
+    query: Query, wanted: list[Target], output: str, sort_by: str, *, no_headers: bool, quiet: bool
+) -> int:
+    """In any format but a table. The number of named objects that are not there."""
+    missing = 0
+    objects: list[Object] = []
+    for target in wanted:
+        try:
+            objects += await query.objects(target)
+        except NotFound as error:
+            missing += 1
+            if not quiet:
+                click.echo(refusal(error), err=True)
+    if sort_by:
+        objects.sort(key=lambda obj: sort_key(sort_by, obj))
+    if objects or any(target.name is None for target in wanted):
+        print_objects(output, objects, as_list=len(wanted) != 1 or wanted[0].name is None, no_headers=no_headers)
+    return missing
+
+
+def sort_key(path: str, obj: Object) -> tuple[int, float, str]:
+    """Numbers (quantities too) by size, then text; what has no such field comes first."""
+    path = path.strip("{}")
+    try:
+        found = jsonpath.find(path if path.startswith((".", "[", "$")) else f".{path}", obj)
+    except jsonpath.JSONPathError as error:
+        raise click.ClickException(f"--sort-by: {error}") from None
+    if not found or found[0] is None:
+        return 0, 0.0, ""
+    try:
+        return 1, float(quantity.parse(found[0])), ""
+    except ValueError:
+        return 2, 0.0, str(found[0])
 
 
 class Query:
@@ -84,11 +119,20 @@ class Query:
 class TableView:
     """Tables on the terminal."""
 
-    def __init__(self, wide: bool, namespaces: bool, no_headers: bool, labels: bool) -> None:
+    def __init__(
+        self,
+        wide: bool = False,
+        namespaces: bool = False,
+        no_headers: bool = False,
+        labels: bool = False,
+        label_columns: tuple[str, ...] = (),
+        sort_by: str = "",
+    ) -> None:
         self.wide, self.namespaces, self.no_headers, self.labels = wide, namespaces, no_headers, labels
+        self.label_columns, self.sort_by = label_columns, sort_by
         self._columns: list[Object] = []
 
-    async def show(self, query: Query, wanted: list[Target], *, several: bool) -> int:
+    async def show(self, query: Query, wanted: list[Target], *, quiet: bool = False) -> int:
         """One table a kind. The number of named objects that are not there."""
         missing = printed = 0
         groups: dict[str, list[Target]] = {}
@@ -103,7 +147,8 @@ class TableView:
                     cells += more
                 except NotFound as error:
                     missing += 1
-                    click.echo(f"Error from server (NotFound): {error.message}", err=True)
+                    if not quiet:
+                        click.echo(refusal(error), err=True)
             if len(groups) > 1:
                 prefix = shown(rows[0].kind, "")
                 name = headings.index("NAME") if "NAME" in headings else 0
@@ -114,12 +159,7 @@ class TableView:
                 print_table(headings, cells, no_headers=self.no_headers)
                 printed += 1
         if not printed and not missing:
-            where = (
-                ""
-                if query.cluster.all_namespaces or not wanted[0].kind.namespaced
-                else (f" in {query.cluster.namespace} namespace")
-            )
-            click.echo(f"No resources found{where}", err=True)
+            click.echo(nothing_found(wanted, query.cluster.scope), err=True)
         return missing
 
     async def follow(self, query: Query, target: Target) -> None:
@@ -139,19 +179,27 @@ class TableView:
                 target.kind, query.cluster.namespace if target.kind.namespaced else None, target.name
             )
         return await query.cluster.client.table(
-            target.kind, namespace, label_selector=query.labels, field_selector=query.fields
+            target.kind,
+            namespace,
+            label_selector=query.labels,
+            field_selector=query.fields,
+            include_object="Object" if self.sort_by else "Metadata",
         )
 
     def _cells(self, table: Object, target: Target) -> tuple[list[str], list[list[str]]]:
         if not table.get("columnDefinitions"):  # a watch sends them with its first event only
             table = {**table, "columnDefinitions": self._columns}
         self._columns = table["columnDefinitions"]
+        if self.sort_by and table.get("rows"):
+            table = {**table, "rows": sorted(table["rows"], key=lambda row: sort_key(self.sort_by, row["object"]))}
         found, cells = table_rows(table, wide=self.wide, namespaces=self.namespaces and target.kind.namespaced)
-        if self.labels:
-            for row, raw in zip(cells, table.get("rows") or [], strict=True):
-                labels = ((raw.get("object") or {}).get("metadata") or {}).get("labels") or {}
-                row.append(",".join(f"{name}={value}" for name, value in sorted(labels.items())) or "<none>")
-            found = [*found, "LABELS"]
+        for row, raw in zip(cells, table.get("rows") or [], strict=True):
+            labels = ((raw.get("object") or {}).get("metadata") or {}).get("labels") or {}
+            row += [labels.get(name, "") for name in self.label_columns]
+            if self.labels:
+                row.append(label_text(labels))
+        found = [*found, *(name.rpartition("/")[2].upper() for name in self.label_columns)]
+        found += ["LABELS"] if self.labels else []
         return found, cells
 
 
@@ -177,7 +225,24 @@ async def _events(query: Query, target: Target, version: str, *, as_table: bool)
 
 
 async def _follow(query: Query, target: Target, output: str) -> None:
-    for obj in await query.objects(target):
-        print_objects(output, [obj], as_list=False)
-    async for _, obj in _events(query, target, "", as_table=False):
-        print_objects(output, [obj], as_list=False)
+    """What there is, then each change of it; YAML as documents of one stream."""
+    fields = query.fields if target.name is None else f"metadata.name={target.name}"
+    if target.name is not None:
+        await query.objects(target)  # NotFound, rather than waiting for what may never be
+    scope = query.cluster.scope if target.kind.namespaced else None
+    found = await query.cluster.client.items(target.kind, scope, query.labels, fields)
+    first = True
+
+    def show(obj: Object) -> None:
+        nonlocal first
+        if output == "yaml" and not first:
+            click.echo("---")
+        print_objects(output, [obj], as_list=False, no_headers=not first)
+        if output.startswith("jsonpath"):
+            click.echo()
+        first = False
+
+    for obj in found.objects:
+        show(obj)
+    async for _, obj in _events(query, target, found.resource_version, as_table=False):
+        show(obj)

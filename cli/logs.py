@@ -10,14 +10,14 @@ import click
 
 from cli.access import Cluster, cluster_command, selector_option
 from cli.get import Query
-from cli.resources import Target, kind_named
+from cli.resources import Target, complete_pods, kind_named
 from procorch.objects import Object, get, key_of
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
 @click.command("logs")
-@click.argument("pod", required=False)
+@click.argument("pod", required=False, shell_complete=complete_pods)
 @click.option("--container", "-c", default="", help="Which of the pod's containers.")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what is written from now on, until Ctrl-C.")
 @click.option("--previous", "-p", is_flag=True, help="Of the container's life before the last restart.")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
 
 import click
-import orjson
 import yaml
 
 from cli import jsonpath
@@ -22,19 +22,33 @@ _BAD = {
 }  # fmt: skip
 
 
+FORMATS = ("wide", "yaml", "json", "name", "jsonpath=", "jsonpath-file=", "custom-columns=")
+
 output_option = click.option(
-    "--output", "-o", default="", help="wide, yaml, json, name, jsonpath=TEMPLATE or jsonpath-file=FILE."
+    "--output",
+    "-o",
+    default="",
+    metavar="FORMAT",
+    help="wide, yaml, json, name, jsonpath=TEMPLATE, jsonpath-file=FILE or custom-columns=TITLE:PATH,….",
+    shell_complete=lambda ctx, param, text: [one for one in FORMATS if one.startswith(text)],
 )
 
 
 def check_format(output: str, *, tables: bool = True) -> None:
     known = ("yaml", "json", "name", *(("", "wide") if tables else ("",)))
-    if output not in known and not output.startswith(("jsonpath=", "jsonpath-file=")):
-        raise click.UsageError(f'unknown output "{output}": one of wide, yaml, json, name, jsonpath=…')
+    if output not in known and not output.startswith(("jsonpath=", "jsonpath-file=", "custom-columns=")):
+        raise click.UsageError(
+            f'unknown output "{output}": one of wide, yaml, json, name, jsonpath=…, custom-columns=…'
+        )
+    if output.startswith("custom-columns="):
+        _columns(output)
 
 
-def print_objects(output: str, objects: Sequence[Object], *, as_list: bool) -> None:
-    """In any format but a table. as_list: what was asked for is a list, even if it has one row."""
+def print_objects(output: str, objects: Sequence[Object], *, as_list: bool, no_headers: bool = False) -> None:
+    """In any format but a server's table. as_list: what was asked for is a list, even if it has one row."""
+    if output.startswith("custom-columns="):
+        print_columns(output, objects, no_headers=no_headers)
+        return
     if output == "name":
         for obj in objects:
             click.echo(shown(KINDS.of(obj), obj["metadata"]["name"]))
@@ -42,7 +56,7 @@ def print_objects(output: str, objects: Sequence[Object], *, as_list: bool) -> N
     data: Object = {"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": list(objects)}
     data = data if as_list else objects[0]
     if output == "json":
-        click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+        click.echo(json.dumps(data, indent=4, sort_keys=True, ensure_ascii=False))
     elif output == "yaml":
         click.echo(yaml.dump(data, Dumper=_Dumper, sort_keys=True, allow_unicode=True), nl=False)
     else:
@@ -52,12 +66,43 @@ def print_objects(output: str, objects: Sequence[Object], *, as_list: bool) -> N
 def print_jsonpath(output: str, data: Object) -> None:
     template = output.partition("=")[2]
     if output.startswith("jsonpath-file="):
-        with open(template, encoding="utf-8") as file:
-            template = file.read()
+        try:
+            with open(template, encoding="utf-8") as file:
+                template = file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.ClickException(f"{template}: {getattr(error, 'strerror', None) or error}") from None
     try:
         click.echo(jsonpath.render(template, data), nl=False)
     except jsonpath.JSONPathError as error:
         raise click.ClickException(f"jsonpath: {error}") from None
+
+
+def print_columns(output: str, objects: Sequence[Object], *, no_headers: bool = False) -> None:
+    """A table of the user's own: `custom-columns=NAME:.metadata.name,NODE:.spec.nodeName`."""
+    columns = _columns(output)
+    try:
+        rows = [[",".join(map(_plain, jsonpath.find(path, obj))) or "<none>" for _, path in columns] for obj in objects]
+    except jsonpath.JSONPathError as error:
+        raise click.ClickException(f"custom-columns: {error}") from None
+    print_table([title for title, _ in columns], rows, no_headers=no_headers)
+
+
+def _columns(output: str) -> list[tuple[str, str]]:
+    """(title, path) of each. Raises a one-line error."""
+    columns = []
+    for word in output.partition("=")[2].split(","):
+        title, colon, path = word.partition(":")
+        if not (title and colon and path):
+            raise click.UsageError(f'custom-columns: "{word}" is not TITLE:PATH')
+        path = path.strip("{}")
+        columns.append((title, path if path.startswith((".", "[", "$")) else f".{path}"))
+    return columns
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return "<none>" if value is None else str(value).lower()
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -68,7 +113,11 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, data: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+    node = dumper.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+    read_as: str = dumper.resolve(yaml.ScalarNode, data, (True, False))  # type: ignore[no-untyped-call]
+    if node.style is None and read_as != node.tag:
+        node.style = '"'  # text that would be read as a number, a time or a truth: quoted as kubectl does
+    return node
 
 
 _Dumper.add_representer(str, _text)

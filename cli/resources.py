@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import click
@@ -59,10 +59,39 @@ def one_object(words: Sequence[str]) -> Target:
     return found[0]
 
 
+def nothing_found(wanted: Sequence[Target], scope: str | None) -> str:
+    """What to say where a list is empty. scope: the namespace that was looked into, None for all."""
+    within = scope if wanted and all(target.kind.namespaced for target in wanted) else None
+    return f"No resources found in {within} namespace." if within else "No resources found"
+
+
 def complete_words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Shell completion of the first word: resource types."""
+    """Shell completion: resource types, and after TYPE or TYPE/ the names of what there is."""
+    before: Iterable[str] = ctx.params.get(param.name or "") or ()
+    first = next(iter(before), "")
+    if "/" in incomplete:
+        word, _, start = incomplete.partition("/")
+        return [f"{word}/{name}" for name in _names(ctx, word) if name.startswith(start)]
+    if first and "/" not in first:
+        return [name for name in _names(ctx, first) if name.startswith(incomplete) and name not in before]
     words = {name for kind in KINDS for name in (kind.plural, singular(kind), *kind.short_names)}
     return sorted(word for word in words if word.startswith(incomplete))
+
+
+def complete_pods(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Shell completion where a pod is named."""
+    word, slash, start = incomplete.rpartition("/")
+    return [f"{word}{slash}{name}" for name in _names(ctx, word or "pods") if name.startswith(start)]
+
+
+def _names(ctx: click.Context, word: str) -> list[str]:
+    from cli.access import names_for_completion
+
+    try:
+        kind = kind_named(word)
+    except click.ClickException:
+        return []
+    return names_for_completion(ctx, kind)
 
 
 def singular(kind: Kind) -> str:
