@@ -113,8 +113,11 @@ def wait(what: str, done: Callable[[], bool], seconds: float) -> None:
 
 
 def running() -> bool:
-    ready = output("get", "pods", "-o", "jsonpath={.items[*].status.conditions[?(@.type=='Ready')].status}").split()
-    return len(ready) == 4 and set(ready) == {"True"}
+    counts = [output("get", "rc", name, "-o", "jsonpath={.status.readyReplicas}/{.spec.replicas}") for name in RCS]
+    hello = output("get", "pod", "hello", "-o", "jsonpath={.status.phase}")
+    return hello == "Running" and all(
+        ready == wanted for ready, _, wanted in (count.partition("/") for count in counts)
+    )
 
 
 def fetch(url: str) -> bytes:
@@ -154,6 +157,7 @@ def from_pod(address: str) -> None:
     run("delete", "pod", "visitor", show=False)
 
 
+RCS = ("mysql", "myweb")
 ENDED = ("Succeeded", "Failed")
 
 if __name__ == "__main__":
