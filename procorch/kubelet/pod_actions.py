@@ -11,7 +11,7 @@ import contextlib
 import logging
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,13 @@ logger = logging.getLogger(__name__)
 
 
 class PodActions:
-    """directory: the pod's own. retries: when to try again what failed."""
+    """directory: the pod's own. save: the record to disk. retries: when to try again what failed."""
 
-    def __init__(self, around: Surroundings, record: PodRecord, directory: Path) -> None:
+    def __init__(self, around: Surroundings, record: PodRecord, directory: Path, save: Callable[[], None]) -> None:
         self._around = around
         self._record = record
         self._directory = directory
+        self._save = save
         self._volumes: dict[str, Made] | None = None
         self._mounted: Object | None = None  # the pod with its ServiceAccount's volume
         self.retries = Retries()
@@ -58,16 +59,41 @@ class PodActions:
     # The pause
 
     async def start_pause(self, pod: Object) -> None:
-        """Volumes first: what a pod cannot mount, it does not need a network for."""
+        """The sandbox with its network, and meanwhile the volumes, which take as long.
+
+        What a pod cannot mount, it does not need a network for: then the sandbox goes again, and the next tries begin
+        with the volumes.
+        """
         record, around = self._record, self._around
         if record.started_at is None:
             record.started_at = around.clock()
         if not self.retries.may("pod", around.clock()):
             return
-        if not self._is_known() and not await self.make_volumes(pod):
-            return
-        uid, number = uid_of(pod), record.sandboxes
-        sandbox_id = f"pod{uid}" if not number else f"pod{uid}.{number}"
+        if self._is_known():
+            problem, mounted = await self._make_sandbox(pod), True
+        elif self.retries.is_failing("pod"):
+            mounted = await self.make_volumes(pod)
+            problem = await self._make_sandbox(pod) if mounted else ""
+        else:
+            async with asyncio.TaskGroup() as tasks:
+                making = tasks.create_task(self.make_volumes(pod), name=f"volumes:{key_of(pod)}")
+                problem = await self._make_sandbox(pod)
+            mounted = making.result()
+        if problem:
+            around.events.event(pod, "Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {problem}")
+            self.retries.failed("pod", around.clock())
+        elif mounted:
+            record.pause = Pause.ALIVE
+            self.retries.worked("pod")
+        else:
+            await self._remove_sandboxes(pod)
+            record.address = ""
+
+    async def _make_sandbox(self, pod: Object) -> str:
+        """Why it cannot be made; nothing if it is there."""
+        record, around = self._record, self._around
+        number = record.sandboxes
+        sandbox_id = f"pod{uid_of(pod)}" if not number else f"pod{uid_of(pod)}.{number}"
         hostname = pod_files.hostname_of(pod, around.node_name)
         try:
             sandbox = await around.runtime.create(sandbox_spec(pod, sandbox_id, hostname, number, None))
@@ -80,12 +106,8 @@ class PodActions:
                     await asyncio.shield(sandbox.remove())
                 raise
         except (RuntimeFailed, OSError, ConnectionError) as error:
-            message = f"Failed to create pod sandbox: {error}"
-            around.events.event(pod, "Warning", "FailedCreatePodSandBox", message)
-            self.retries.failed("pod", around.clock())
-            return
-        record.pause = Pause.ALIVE
-        self.retries.worked("pod")
+            return str(error) or type(error).__name__
+        return ""
 
     async def attach(self, pod: Object, sandbox: Sandbox) -> None:
         """Its address: the node's where it is on the node's network."""
@@ -160,12 +182,13 @@ class PodActions:
             return
         await self._clear_old(sandbox, name, number)
         attempt = Attempt(number, sandbox.id, image_id, started_at=self._around.clock())
+        record.launch, record.image_id = spec, image_id
+        self._save()  # an agent that is killed from here on finds a process, and must know what it is
         try:
             state = await sandbox.start(spec)
         except (RuntimeFailed, OSError) as error:
             self._cannot(pod, name, "CreateContainerError", str(error))
             return
-        record.launch = spec
         record.begin(attempt)
         self.retries.worked(name)
         self._event(pod, name, "Normal", "Created", f"Created container: {name}")

@@ -10,12 +10,14 @@ from typing import Any
 from procorch.kubelet import probes
 from procorch.kubelet.handlers import Target, ask
 from procorch.kubelet.plan import all_containers, init_containers, is_sidecar
-from procorch.kubelet.record import Attempt, ContainerRecord, PodRecord
+from procorch.kubelet.record import Attempt, ContainerRecord, PodRecord, process_name
 from procorch.kubelet.surroundings import Surroundings
 from procorch.objects import Object, get
-from runtime import Sandbox
+from runtime import ProcessSpec, Sandbox
 
 _HOOK_SECONDS = 3600.0  # Kubernetes sets no bound: the container is simply not yet started
+
+_ASKS = ("startupProbe", "readinessProbe", "livenessProbe", "lifecycle")
 
 
 class PodHealth:
@@ -61,7 +63,8 @@ class PodHealth:
         """The preStop hook, for at most the grace."""
         hook = get(container, "lifecycle.preStop")
         sandbox = self._around.runtime.sandboxes.get(attempt.sandbox)
-        if not hook or sandbox is None or grace <= 0:
+        known = self._record.of(container["name"]).launch is not None
+        if not hook or sandbox is None or grace <= 0 or not known:
             return
         good, heard = await ask(hook, self._target(container, attempt, sandbox), grace)
         if not good:
@@ -70,6 +73,10 @@ class PodHealth:
     async def _watch(
         self, pod: Object, container: Mapping[str, Any], one: ContainerRecord, attempt: Attempt, sandbox: Sandbox
     ) -> None:
+        if one.launch is None and any(container.get(name) for name in _ASKS):
+            one.unhealthy = f"Container {container['name']} is not known well enough to be asked, will be restarted"
+            self._changed()
+            return
         target = self._target(container, attempt, sandbox)
         if not one.started:
             hook = get(container, "lifecycle.postStart")
@@ -145,8 +152,9 @@ class PodHealth:
         return True
 
     def _target(self, container: Mapping[str, Any], attempt: Attempt, sandbox: Sandbox) -> Target:
-        launch = self._record.of(container["name"]).launch
-        assert launch is not None
+        name = container["name"]
+        # No launch: the disk lost the record. Then nothing is asked of the container (see _watch and before_end).
+        launch = self._record.of(name).launch or ProcessSpec(process_name(name, attempt.number), ())
         return Target(sandbox, container, attempt.number, launch, self._record.address)
 
     def _event(self, pod: Object, name: str, type_: str, reason: str, message: str) -> None:

@@ -66,7 +66,7 @@ class PodWorker:
         self._removed = False
         self._wake = asyncio.Event()
         self._stale = False  # an object that volumes are made of has changed
-        self._actions = PodActions(around, self.record, directory.path)
+        self._actions = PodActions(around, self.record, directory.path, lambda: directory.save(self.record))
         self._reporter = Reporter(around, lambda: self.pod, self.record, self.remove)
         self._health: PodHealth | None = None
         self._noticed: set[tuple[str, int]] = set()  # ended attempts whose end was dealt with
@@ -153,6 +153,7 @@ class PodWorker:
         actions: list[Action] = []
         for _ in range(MOST_TURNS):
             self._look()
+            await self._complete_sandbox()
             seen = self.record.seen(removed=self._removed)
             if _is_over(self.pod) and not seen.failed:
                 seen = replace(seen, failed=True)
@@ -180,6 +181,12 @@ class PodWorker:
                 one.reset_health()
         if self._health is not None:
             self._health.follow(self.pod, sandbox if record.pause is Pause.ALIVE else None)
+
+    async def _complete_sandbox(self) -> None:
+        """An agent that was killed after it had made the sandbox may not have come to its network."""
+        sandbox, over = self._actions.sandbox, is_deleting(self.pod) or self._removed or _is_over(self.pod)
+        if self.record.pause is Pause.ALIVE and not self.record.address and sandbox is not None and not over:
+            await self._actions.attach(self.pod, sandbox)
 
     async def _act(self, actions: list[Action]) -> bool:
         """Whether anything was done, so that another plan is due."""

@@ -56,6 +56,7 @@ class ContainerRecord:
     backoff: float = 0.0
     backoff_since: float | None = None
     launch: ProcessSpec | None = None  # for commands run beside it, and for starts while the API is away
+    image_id: str = ""  # of the launch
     started: bool = False
     ready: bool = False
     # Not kept on disk: it is found out again.
@@ -151,7 +152,7 @@ class PodRecord:
             current = record.current
             if current is None or int(number) > current.number:
                 # Started by an agent that was killed before it could write this down.
-                current = Attempt(int(number), self.sandbox, started_at=state.started_at)
+                current = Attempt(int(number), self.sandbox, record.image_id, started_at=state.started_at)
                 record.begin(current)
             for one in (record.current, record.last):
                 if one is not None and one.number == int(number) and one.sandbox == self.sandbox:

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from runtime import ProcessSpec, ProcessState, Sandbox
 
 if TYPE_CHECKING:
     from .conftest import Cluster
@@ -154,6 +157,56 @@ async def test_after_the_kubelet_is_gone_and_back_the_same_processes_run(cluster
         assert len(kubelet.workers) == 1
         assert after == before
         assert (await cluster.get())["status"] == told
+
+
+async def test_a_process_is_known_on_disk_before_it_is_started(
+    running: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent killed in between finds a process: it must know its environment and user, and where it is reached."""
+    known: list[Any] = []
+    start = Sandbox.start
+
+    async def looking(self: Sandbox, spec: ProcessSpec) -> ProcessState:
+        path = running.directory / "pods" / self.labels["uid"] / "record.json"
+        known.append(json.loads(path.read_text()))
+        return await start(self, spec)
+
+    monkeypatch.setattr(Sandbox, "start", looking)
+    await running.pod("web", "exec sleep 100")
+    pod = await running.until(is_ready)
+
+    assert known[0]["containers"]["a"]["launch"]["argv"] == ["/bin/sh", "-c", "exec sleep 100"]
+    assert known[0]["containers"]["a"]["image_id"] == status_of(pod)["imageID"] == "host"
+    assert known[0]["address"] == pod["status"]["podIP"]
+
+
+async def test_a_lost_record_costs_neither_the_process_nor_the_kubelet(cluster: Cluster) -> None:
+    async with cluster.running():
+        pod = await cluster.pod("web", "exec sleep 100")
+        told = await cluster.until(is_ready)
+        (before,) = cluster.sandboxes(pod["metadata"]["uid"])
+        pid = before.processes()["a.0"].pid
+    (cluster.directory / "pods" / pod["metadata"]["uid"] / "record.json").unlink()
+
+    async with cluster.running():
+        await cluster.pod("other", "exec sleep 100")
+        await cluster.until(is_ready, "other")
+        (after,) = cluster.sandboxes(pod["metadata"]["uid"])
+        assert after.processes()["a.0"].pid == pid
+        found = await cluster.until(is_ready)
+        assert found["status"]["podIP"] == told["status"]["podIP"]
+
+
+async def test_a_lost_record_of_a_container_with_a_probe_costs_one_restart(cluster: Cluster) -> None:
+    probe = {"exec": {"command": ["/bin/true"]}, "periodSeconds": 1}
+    container = {"name": "a", "image": "host", "command": ["/bin/sleep", "100"], "livenessProbe": probe}
+    async with cluster.running():
+        pod = await cluster.pod("web", containers=[container])
+        await cluster.until(is_ready)
+    (cluster.directory / "pods" / pod["metadata"]["uid"] / "record.json").unlink()
+
+    async with cluster.running():
+        await cluster.until(lambda pod: is_ready(pod) and status_of(pod)["restartCount"] == 1)
 
 
 async def test_what_ended_while_the_kubelet_was_away_is_dealt_with(cluster: Cluster) -> None:
