@@ -48,11 +48,10 @@ async def command(cluster: Cluster, words: tuple[str, ...], selector: str, show_
 
 async def _describe(cluster: Cluster, target: Target, obj: Object, show_events: bool) -> None:
     page = {**identity(target.kind, obj), **await _page(cluster, target.kind, obj)}
+    if show_events and target.kind.name not in ("Event", "Secret", "ConfigMap"):
+        page |= event_page(await _events(cluster, target.kind, obj), time.time())
     for line in lines(page):
         click.echo(line)
-    if show_events and target.kind.name not in ("Event", "Secret", "ConfigMap"):
-        for line in lines(event_page(await _events(cluster, target.kind, obj), time.time())):
-            click.echo(line)
 
 
 def identity(kind: Kind, obj: Object) -> Page:

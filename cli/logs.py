@@ -10,8 +10,8 @@ import click
 
 from cli.access import Cluster, cluster_command, selector_option
 from cli.get import Query
-from cli.resources import Target, complete_pods, kind_named
-from procorch.objects import Object, get, key_of
+from cli.resources import Target, complete_pods, kind_named, one_object
+from procorch.objects import Object, controller_of, get, key_of, uid_of
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
@@ -43,7 +43,7 @@ async def command(
     all_containers: bool,
     selector: str,
 ) -> int:
-    """Print a container's output: `logs web`, `logs -f pod/web -c app`, `logs -l app=web --tail 5`."""
+    """Print a container's output: `logs web`, `logs -f pod/web -c app`, `logs rc/web`, `logs -l app=web --tail 5`."""
     if bool(pod) == bool(selector):
         raise click.UsageError("name a pod, or choose pods with --selector")
     options: dict[str, str | int | bool] = {"timestamps": timestamps, "previous": previous, "follow": follow}
@@ -55,10 +55,8 @@ async def command(
         options["sinceTime"] = since_time
     if limit_bytes:
         options["limitBytes"] = limit_bytes
-    target = Target(
-        kind_named("pods"), pod.removeprefix("pods/").removeprefix("pod/").removeprefix("po/") if pod else None
-    )
     query = Query(cluster, selector)
+    target = await _target(query, pod)
     if target.name is not None and not all_containers:
         await _copy(cluster, query.key(target), container, options)
         return 0
@@ -66,6 +64,28 @@ async def command(
         for name in containers(obj) if all_containers else [container]:
             await _copy(cluster, key_of(obj), name, options)
     return 0
+
+
+async def _target(query: Query, word: str | None) -> Target:
+    """The pod that is meant: `web`, `pod/web`, or one of those that `rc/web` keeps. Raises a one-line error."""
+    pods = kind_named("pods")
+    if word is None or "/" not in word:
+        return Target(pods, word)
+    target = one_object([word])
+    if target.kind is pods:
+        return target
+    (owner,) = await query.objects(target)
+    scope = owner["metadata"].get("namespace")
+    mine = [
+        pod["metadata"]["name"]
+        for pod in (await query.cluster.client.items(pods, scope)).objects
+        if (controller_of(pod) or {}).get("uid") == uid_of(owner)
+    ]
+    if not mine:
+        raise click.ClickException(f"{word} has no pods")
+    if len(mine) > 1:
+        click.echo(f"{word} has {len(mine)} pods: this is pod/{mine[0]}", err=True)
+    return Target(pods, mine[0])
 
 
 async def _copy(cluster: Cluster, key: str, container: str, options: dict[str, str | int | bool]) -> None:

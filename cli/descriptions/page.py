@@ -64,18 +64,17 @@ def lines(page: Page, indent: int = 0) -> Iterator[str]:
             case Text():
                 yield f"{margin}{name}:{'  ' + value.note if value.note else ''}"
                 yield from (f"{margin}  {one}".rstrip() for one in value.rows)
+            case Grid() if not value.rows:
+                yield f"{head}{NONE}"
             case Grid():
-                yield from _grid(f"{margin}{name}:", value, margin + "  ")
+                yield f"{margin}{name}:"
+                yield from _grid(value, margin + "  ")
             case _:
                 yield f"{margin}{name}:"
                 yield from lines(value, indent + 1)
 
 
-def _grid(head: str, grid: Grid, margin: str) -> Iterator[str]:
-    if not grid.rows:
-        yield f"{head}  {NONE}"
-        return
-    yield head
+def _grid(grid: Grid, margin: str) -> Iterator[str]:
     table = [grid.headings, tuple("-" * len(one) for one in grid.headings), *grid.rows]
     widths = [max(len(row[i]) for row in table) for i in range(len(grid.headings))]
     for row in table:
