@@ -27,13 +27,14 @@ from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
 from procorch.api.http import Listener, serve, server_context
 from procorch.client import Client
 from procorch.clock import Clock, system_clock
-from procorch.objects import AlreadyExists, Conflict, NotFound, Object, key_of
+from procorch.objects import AlreadyExists, ApiError, Conflict, NotFound, Object, key_of
 from procorch.scheduler import Scheduler
 from procorch.tokens import Token, secret_of
 
 logger = logging.getLogger(__name__)
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+KEEP_SECONDS = 10.0  # between two looks at what every cluster has
 FIRST_TOKEN_SECONDS = 3600.0  # for the nodes that `up` starts together with the master
 ADMIN = "kubernetes-admin"
 
@@ -91,6 +92,7 @@ async def run(config: MasterConfig, *, ready: Callable[[], object], clock: Clock
             tasks.create_task(controllers.run(manager, clock, loops), name="controllers")
             scheduler = Scheduler(_client(api, "system:kube-scheduler"), clock)
             tasks.create_task(scheduler.run(), name="scheduler")
+            tasks.create_task(_keep_basics(_client(api, "system:apiserver"), config), name="basics")
 
 
 async def _open_store(path: Path, clock: Clock) -> store.Log:
@@ -162,19 +164,37 @@ def write_admin_kubeconfig(config: MasterConfig, authority: pki.Authority, now: 
 
 async def ensure_basics(client: Client, config: MasterConfig, clock: Clock) -> None:
     """What every cluster has: four namespaces, the Service `kubernetes` and where it leads, the first join token."""
-    for name in NAMESPACES:
-        await _ensure(client, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    await _ensure(client, _service(config))
-    if ipaddress.ip_address(config.advertise).is_loopback:
-        # A machine without a network: it works, but no pod can come to a loopback address of its host.
+    await _ensure_own(client, config)
+    if _is_alone(config):
         logger.warning("pods cannot reach the API", extra={"advertise": config.advertise})
-    else:
-        await _put(client, _endpoints(config))
-        await _put(client, _endpoint_slice(config))
     if config.bootstrap_token:
         token = Token.parse(config.bootstrap_token)
         secret = secret_of(token, expires=clock() + FIRST_TOKEN_SECONDS, description="made by `procorch up`")
         await _ensure(client, secret)
+
+
+async def _keep_basics(client: Client, config: MasterConfig) -> None:
+    """Makes again what somebody deletes (`kubectl delete service --all`), as Kubernetes does; a token stays revoked."""
+    while True:
+        await asyncio.sleep(KEEP_SECONDS)
+        try:
+            await _ensure_own(client, config)
+        except ApiError as error:
+            logger.warning("the cluster's own objects were not looked after", extra={"error": str(error)})
+
+
+async def _ensure_own(client: Client, config: MasterConfig) -> None:
+    for name in NAMESPACES:
+        await _ensure(client, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    await _ensure(client, _service(config))
+    if not _is_alone(config):
+        await _put(client, _endpoints(config))
+        await _put(client, _endpoint_slice(config))
+
+
+def _is_alone(config: MasterConfig) -> bool:
+    """On a machine without a network: it works, but no pod can come to a loopback address of its host."""
+    return ipaddress.ip_address(config.advertise).is_loopback
 
 
 async def _ensure(client: Client, obj: Object) -> None:

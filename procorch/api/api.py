@@ -58,6 +58,10 @@ VERSION = {
     "platform": "linux/amd64",
 }
 BOOKMARK_SECONDS = 30.0
+# kubectl looks for a kind that it does not find among these before it says that there is none
+_DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions", "list")
+_NO_DEFINITIONS = {"kind": "CustomResourceDefinitionList", "apiVersion": "apiextensions.k8s.io/v1", "metadata": {},
+                   "items": []}  # fmt: skip
 _OPEN = ("/livez", "/readyz", "/healthz", "/cacerts")  # for those who cannot have a credential yet
 
 
@@ -199,6 +203,8 @@ class Api:
         review = reviews.TABLE.get((route.group, route.resource))
         if review is not None and route.verb == "create":
             return review(self, user, request)
+        if (route.group, route.resource, route.verb) == _DEFINITIONS:
+            return answer(_NO_DEFINITIONS)
         if route.kind is None or (route.kind.namespaced and not route.namespace and not route.is_collection):
             raise not_found()
         if route.subresource:

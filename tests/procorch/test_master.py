@@ -17,7 +17,7 @@ import pytest
 from procorch import kubeconfig
 from procorch.client import Client
 from procorch.master import MasterConfig, MasterProblem, run
-from procorch.objects import Unauthorized
+from procorch.objects import NotFound, Object, Unauthorized
 from procorch.tokens import Token
 
 
@@ -54,6 +54,27 @@ async def test_a_new_cluster_has_what_every_cluster_has(tmp_path: Path) -> None:
     assert service["spec"]["clusterIP"] == "10.96.0.1"
     assert slices["endpoints"][0]["addresses"] == ["192.0.2.7"]
     assert (tmp_path / "admin.kubeconfig").stat().st_mode & 0o077 == 0
+
+
+async def test_what_every_cluster_has_comes_again_when_it_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("procorch.master.KEEP_SECONDS", 0.01)
+    async with master(tmp_path, advertise="192.0.2.7") as client, asyncio.timeout(10):
+        for kind in ("EndpointSlice", "Endpoints", "Service"):
+            old = await there(client, kind, "default/kubernetes")
+            await client.delete(kind, "default/kubernetes")
+            while (await there(client, kind, "default/kubernetes"))["metadata"]["uid"] == old["metadata"]["uid"]:
+                await asyncio.sleep(0.01)
+
+
+async def there(client: Client, kind: str, key: str) -> Object:
+    """The object, waited for."""
+    while True:
+        try:
+            return await client.get(kind, key)
+        except NotFound:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_machine_without_a_network_has_a_cluster_too(tmp_path: Path) -> None:

@@ -71,6 +71,21 @@ async def test_errors_are_told_in_kubernetes_words(kubectl):
     assert "`selector` does not match template `labels`" in wrong.err
 
 
+async def test_a_kind_that_is_not_there_is_called_so(kubectl):
+    widget = '{"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "a"}}'
+    ran = await kubectl.run("create", "-f", "-", stdin=widget)
+
+    assert ran.code == 1
+    assert 'no matches for kind "Widget" in version "example.com/v1"' in ran.err, ran.err
+
+
+async def test_a_list_of_one_kind_is_created_like_its_members(kubectl):
+    rows = '[{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}}]'
+    listed = f'{{"apiVersion": "v1", "kind": "ConfigMapList", "items": {rows}}}'
+
+    assert await kubectl("create", "-f", "-", stdin=listed) == "configmap/one created\n"
+
+
 async def test_apply_creates_changes_and_leaves_alone(kubectl):
     assert await kubectl("apply", "-f", "-", stdin=CONFIG_MAP % "red") == "configmap/settings created\n"
     assert await kubectl("apply", "-f", "-", stdin=CONFIG_MAP % "red") == "configmap/settings unchanged\n"
