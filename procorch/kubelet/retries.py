@@ -43,6 +43,10 @@ class Retries:
         row = self._rows.get(self._key(what))
         return row is None or row.at <= now
 
+    def is_failing(self, what: str) -> bool:
+        """It was tried, and has not worked since."""
+        return self._key(what) in self._rows
+
     def is_image(self, what: str) -> bool:
         row = self._rows.get(self._key(what))
         return row is not None and row.image is not None

@@ -192,7 +192,8 @@ def _conditions(pod: Object, record: PodRecord, phase: str, now: float) -> list[
         before = condition_of(pod, row["type"])
         same = before is not None and before.get("status") == row["status"]
         since = before.get("lastTransitionTime") if same and before is not None else None
-        made = {"lastProbeTime": None, "lastTransitionTime": since or timestamp(now), "observedGeneration": generation}
+        # No lastProbeTime: null is not stored, and each look would find a difference.
+        made = {"lastTransitionTime": since or timestamp(now), "observedGeneration": generation}
         result.append(made | row)
     return result + [row for row in get(pod, ".status.conditions", []) if row.get("type") not in _OURS]
 

@@ -311,7 +311,7 @@ async def test_a_volume_that_cannot_be_had_is_told_and_tried_again(running: Clus
 
     message = await running.until_event("FailedMount")
     assert message == 'MountVolume.SetUp failed for volume "v" : configmap "c" not found'
-    assert state_of(await running.get())["waiting"]["reason"] == "ContainerCreating"
+    await running.until(lambda pod: state_of(pod).get("waiting", {}).get("reason") == "ContainerCreating")
 
     await running.client.create(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "default"}, "data": {}}
