@@ -202,7 +202,7 @@ def test_one_node_runs_three_hundred_pods(lab: Lab, kubectls: list[str]) -> None
     try:
         create(cluster, "default", controller("many", 300, pod_spec(sleeper())))
         ready = "--for=jsonpath={.status.readyReplicas}=300"
-        cluster.kubectl("wait", ready, "rc/many", "--timeout=90s", timeout=100)
+        cluster.kubectl("wait", ready, "rc/many", "--timeout=120s", timeout=130)
         addresses = cluster.path("{.items[*].status.podIP}", "pods").split()
         assert len(set(addresses)) == 300
         assert len(pauses(cluster)) == 300
