@@ -77,6 +77,7 @@ class PodActions:
         else:
             async with asyncio.TaskGroup() as tasks:
                 making = tasks.create_task(self.make_volumes(pod), name=f"volumes:{key_of(pod)}")
+                await asyncio.sleep(0)  # its request is on its way before the groups are made, which blocks
                 problem = await self._make_sandbox(pod)
             mounted = making.result()
         if problem:
