@@ -9,10 +9,12 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -67,42 +69,48 @@ def command(
     if detach:
         _detached(options)
     else:
-        sys.exit(_foreground(options))
+        sys.exit(_foreground(options, Voice(None)))
 
 
-def _detached(options: Options) -> None:
-    """The same command without --detach in a session of its own; its lines are shown until it says that it is up."""
+def _detached(options: Options) -> NoReturn:
+    """The same in a session of its own; its lines are shown until it says that the cluster is up."""
     log = options.data_dir / "log/up.log"
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    argv = [sys.executable, "-m", "cli", *(one for one in sys.argv[1:] if one not in ("--detach", "-d"))]
     reading, writing = os.pipe()
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=errors,
-            stderr=errors,
-            start_new_session=True,
-            pass_fds=(writing,),
-            env={**os.environ, "PROCORCH_SAY_FD": str(writing)},
-        )
+    child = os.fork()  # not a new interpreter: that would read all modules once more
+    if child == 0:
+        os.close(reading)
+        os._exit(_in_a_session_of_its_own(options, log, writing))
     os.close(writing)
     with os.fdopen(reading) as lines:
         for line in lines:
             if line == f"{READY}\n":
-                return
+                sys.exit(0)
             click.echo(line, nl=False)
-    process.wait()
-    text = log.read_text(errors="replace").strip()
-    if text:
-        click.echo(text, err=True)
-    sys.exit(process.returncode or 1)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    click.echo(log.read_text(errors="replace").strip(), err=True)
+    sys.exit(code or 1)
 
 
-def _foreground(options: Options) -> int:
-    """Runs until told to stop. With $PROCORCH_SAY_FD the lines go there until all is ready."""
-    descriptor = os.environ.pop("PROCORCH_SAY_FD", "")
-    voice = Voice(int(descriptor) if descriptor else None)
+def _in_a_session_of_its_own(options: Options, log: Path, descriptor: int) -> int:
+    os.setsid()
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for number, target in enumerate((os.open(os.devnull, os.O_RDONLY), output, output)):
+        os.dup2(target, number)
+    try:
+        return _foreground(options, Voice(descriptor))
+    except click.ClickException as error:
+        error.show()
+    except Exception:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 1
+
+
+def _foreground(options: Options, voice: Voice) -> int:
+    """Runs until told to stop."""
     with ExitStack() as stack:
         _claim(options, stack)
         return _run(options, voice, stack)
@@ -198,14 +206,14 @@ def _run(options: Options, voice: Voice, stack: ExitStack) -> int:
 
 
 def _agents(options: Options, address: str, token: str, stack: ExitStack) -> list[Program]:
-    from procorch.hosts import Lab
-
     data = options.data_dir
     environment = {"PROCORCH_TOKEN": token}
     common = ["--server", f"https://{address}:{options.port}", "--pods", str(options.pods), "--hide", str(data)]
     if not options.nodes:
         argv = [sys.executable, "-m", "cli", "agent", "--data-dir", str(data / "node"), "--node-ip", address, *common]
         return [Program("agent", argv, data / "log/agent.log", environment)]
+    from procorch.hosts import Lab
+
     lab = stack.enter_context(Lab(f"procorch-lab-{options.port}", network=options.network, uplink=True))
     programs = []
     for number in range(1, options.nodes + 1):

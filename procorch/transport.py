@@ -15,6 +15,8 @@ import aiohttp
 from yarl import URL
 
 _NOTHING: Mapping[str, str] = {}
+CONNECTIONS = 16
+"""For calls, at most: three hundred tasks that ask at once would each pay for a TLS handshake of their own."""
 
 
 class Answer(NamedTuple):
@@ -91,7 +93,7 @@ class HttpTransport:
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=10)
         self._stream_timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=None)
         self._server_hostname = server_hostname
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}  # of calls, and of streams, which keep theirs for long
 
     async def send(
         self,
@@ -128,9 +130,9 @@ class HttpTransport:
             response.close()  # not release(): the rest of an endless body must not be waited for
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
 
     async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         try:
@@ -148,13 +150,12 @@ class HttpTransport:
         body: bytes,
         timeout: aiohttp.ClientTimeout,
     ) -> Any:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(
-                limit=0, ssl=self._ssl if self._ssl is not None else True, socket_factory=_socket, ttl_dns_cache=60
-            )
-            self._session = aiohttp.ClientSession(connector=connector, headers=self._headers, auto_decompress=True)
+        lasting = timeout is self._stream_timeout
+        session = self._sessions.get(lasting)
+        if session is None:
+            session = self._sessions[lasting] = self._new_session(0 if lasting else CONNECTIONS)
         url = URL(self.server_url + path, encoded=True)
-        return self._session.request(
+        return session.request(
             method,
             url.update_query(query) if query else url,
             headers=headers,
@@ -163,6 +164,11 @@ class HttpTransport:
             allow_redirects=False,
             server_hostname=self._server_hostname,
         )
+
+    def _new_session(self, limit: int) -> aiohttp.ClientSession:
+        secure = self._ssl if self._ssl is not None else True
+        connector = aiohttp.TCPConnector(limit=limit, ssl=secure, socket_factory=_socket, ttl_dns_cache=60)
+        return aiohttp.ClientSession(connector=connector, headers=self._headers, auto_decompress=True)
 
     def _unreachable(self, error: BaseException) -> Unreachable:
         return Unreachable(f"{self.server_url}: {str(error) or type(error).__name__}")
