@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -41,6 +42,9 @@ from runtime import Runtime, RuntimeFailed
 logger = logging.getLogger(__name__)
 
 _WATCHED = ("Service", "EndpointSlice", "Image", "Node")
+
+
+STARTING_SECONDS = 5.0
 
 
 class AgentProblem(RuntimeError):
@@ -121,9 +125,13 @@ class Agent:
             raise AgentProblem(problem)
         async with AsyncExitStack() as stack:
             stack.enter_context(held(self.config.data_dir))
-            context = await self._credentials()
+            async with (
+                asyncio.TaskGroup() as first
+            ):  # the zygote is an interpreter more: it starts while the node joins
+                joined = first.create_task(self._credentials(), name="join")
+                runtime = await stack.enter_async_context(_running(self.config.runtime()))
+            context = joined.result()
             client = await stack.enter_async_context(self._client(context))
-            runtime = await stack.enter_async_context(_running(self.config.runtime()))
             async with asyncio.TaskGroup() as tasks:
                 events = EventRecorder(client, "kubelet", self._clock, self.config.node_name)
                 tasks.create_task(events.run(), name="events")
@@ -255,7 +263,8 @@ class Agent:
         while True:
             changed.clear()
             try:
-                await proxy.sync(service_ports(informers["Service"].values(), informers["EndpointSlice"].values()))
+                services, slices = informers["Service"].values(), informers["EndpointSlice"].values()
+                await proxy.sync(service_ports(services, slices, self.config.node_name))
                 backoff.reset()
             except OSError as error:
                 logger.warning("services not served", extra={"error": str(error)})
@@ -351,15 +360,18 @@ async def _running(runtime: Runtime) -> AsyncIterator[Runtime]:
 
 
 async def _until_reachable(work: Callable[[], Awaitable[None]]) -> None:
-    """A master that is still starting is waited for."""
+    """A master that is still starting is waited for: closely at first, since often both were started together."""
     backoff = Backoff(first=0.1, most=5.0)
+    begun = time.monotonic()
     while True:
         try:
             await work()
             return
         except Unreachable as error:
-            logger.info("master not reached", extra={"error": str(error)})
-            await asyncio.sleep(backoff.next())
+            starting = time.monotonic() - begun < STARTING_SECONDS
+            if not starting:
+                logger.info("master not reached", extra={"error": str(error)})
+            await asyncio.sleep(0.03 if starting else backoff.next())
 
 
 async def _pod_range(informers: Informers, name: str) -> str:
