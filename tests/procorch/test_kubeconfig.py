@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from procorch.kubeconfig import KubeconfigError, default_path, in_cluster, load
+from procorch.kubeconfig import Access, KubeconfigError, default_path, document, in_cluster, load, merge, write
 
 CONFIG: dict[str, Any] = {
     "current-context": "one",
@@ -101,3 +101,38 @@ def test_a_pod_knows_the_api_by_its_account(tmp_path: Path) -> None:
 def test_the_default_file_is_the_environments() -> None:
     assert default_path({"KUBECONFIG": "/a/b:/c"}) == Path("/a/b")
     assert default_path({}).name == "config"
+
+
+def test_a_cluster_is_merged_into_a_users_file_and_made_current(tmp_path: Path) -> None:
+    """What else is in the file stays, an entry of the same name is replaced, and nobody else may read it."""
+    target, source = tmp_path / "config", tmp_path / "admin"
+    other = Access("https://company:6443", token="theirs")
+    write(target, document("company", other, "me"))
+    write(source, document("procorch", Access("https://127.0.0.1:6443", token="old"), "admin"))
+    merge(target, source)
+    write(source, document("procorch", Access("https://127.0.0.1:7443", token="new"), "admin"))
+    merge(target, source)
+
+    assert load(target).server == "https://127.0.0.1:7443"
+    assert load(target).token == "new"
+    assert load(target, "company").token == "theirs"
+    assert len(yaml.safe_load(target.read_text())["clusters"]) == 2
+    assert target.stat().st_mode & 0o077 == 0
+
+
+def test_a_users_first_file_is_made(tmp_path: Path) -> None:
+    source = tmp_path / "admin"
+    write(source, document("procorch", Access("https://127.0.0.1:6443", ca=b"pem"), "admin"))
+    merge(tmp_path / "new/config", source)
+
+    assert load(tmp_path / "new/config").ca == b"pem"
+
+
+def test_what_is_no_kubeconfig_is_left_alone(tmp_path: Path) -> None:
+    target, source = tmp_path / "config", tmp_path / "admin"
+    target.write_text("- a list\n")
+    write(source, document("procorch", Access("https://127.0.0.1:6443"), "admin"))
+
+    with pytest.raises(KubeconfigError, match="not a kubeconfig"):
+        merge(target, source)
+    assert target.read_text() == "- a list\n"

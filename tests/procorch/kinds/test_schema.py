@@ -165,8 +165,10 @@ def test_a_hundred_problems_are_enough():
 
 _ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["spec", "containers", "name", "env", "ports", "x"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["spec", "containers", "name", "env", "ports", "x"]), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 
