@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import socket
 import sys
 from collections import deque
@@ -135,8 +136,11 @@ class Zygote:
         return self._process.pid
 
     @classmethod
-    async def start(cls, mask: Path, hidden: list[str], tasks: list[str]) -> Zygote:
-        """Raises RuntimeFailed with what the machine refused (not root, no overlay, …)."""
+    async def start(cls, mask: Path, hidden: list[str], tasks: list[str], open_files: tuple[int, int]) -> Zygote:
+        """Raises RuntimeFailed with what the machine refused (not root, no overlay, …).
+
+        open_files: the limits (soft, hard) that all it forks will have, whatever the agent has by now.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         told = dumps({"fd": theirs.fileno(), "mask": str(mask), "hidden": hidden, "tasks": tasks})
         code = f"import sys; sys.path[:0] = [{str(Path(__file__).parents[1])!r}]; from runtime import zygote; "
@@ -155,6 +159,7 @@ class Zygote:
         zygote = cls(ours, process)
         try:
             await zygote._answer()
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, open_files)
         except BaseException:
             await zygote.close()
             raise

@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import re
+import resource
 import secrets
 import shutil
 import signal
@@ -71,6 +72,9 @@ class Runtime:
         self._zygote_lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._refill_timer: asyncio.TimerHandle | None = None
+        self._refilling = False
+        # As it was found: what the agent allows itself later is not for its containers.
+        self._open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._lock = -1
         self._closing = False
 
@@ -174,7 +178,7 @@ class Runtime:
                 tasks = self.groups.tasks_files(f"{self.cgroup}/pauses")
                 if directory := self.groups.directory(f"{self.cgroup}/pauses"):
                     tasks = [f"{directory}/cgroup.procs"]
-                self._zygote = await Zygote.start(Path(self._around.mask), self._hidden, tasks)
+                self._zygote = await Zygote.start(Path(self._around.mask), self._hidden, tasks, self._open_files)
             return self._zygote
 
     async def _fork(self, *, host_network: bool = False, host_ipc: bool = False, ready: bool = False) -> Pause:
@@ -209,8 +213,14 @@ class Runtime:
             raise
 
     async def _refill(self) -> None:
-        while len(self._pool) < self._warm and not self._closing:
-            self._pool.append(await self._fork(ready=self.groups.version == 1))
+        if self._refilling:
+            return  # one at a time, or the pool has too many in the end; that one looks again
+        self._refilling = True
+        try:
+            while len(self._pool) < self._warm and not self._closing:
+                self._pool.append(await self._fork(ready=self.groups.version == 1))
+        finally:
+            self._refilling = False
 
     def _refill_later(self) -> None:
         """In the background, and not in the way of the start that emptied the pool."""

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -145,6 +146,35 @@ async def test_a_pause_survives_signals(bench, runtime, number):
 
     _, output = await bench.run(sandbox, "echo alive")
     assert output == "alive" and sandbox.alive
+
+
+async def test_a_crowd_leaves_the_pool_as_large_as_it_is_to_be(bench):
+    runtime = await bench.runtime(warm=2)
+    for round_ in range(3):
+        await asyncio.gather(*(runtime.create(SandboxSpec(f"box-{round_}-{number}")) for number in range(6)))
+        await asyncio.sleep(0.03)
+    async with asyncio.timeout(30):
+        while runtime._tasks or runtime._refill_timer is not None:
+            await asyncio.sleep(0.01)
+
+    assert len(runtime._pool) == 2
+
+
+async def test_containers_have_the_open_files_that_the_agent_was_given_not_those_it_allows_itself(bench):
+    given = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1000, given[1]))
+    try:
+        runtime = await bench.runtime(warm=0)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1100, given[1]))  # as the proxy does, later
+        os.kill(runtime._zygote.pid, signal.SIGKILL)
+        await gone(runtime._zygote.pid)
+        sandbox = await runtime.create(SandboxSpec("box"))
+        await sandbox.start(bench.shell("ulimit -Sn"))
+        await sandbox.wait("main")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, given)
+
+    assert (bench.logs / "main.log").read_text().endswith(" stdout F 1000\n")
 
 
 async def test_a_killed_zygote_is_started_again(bench, runtime):

@@ -58,7 +58,7 @@ async def test_with_its_agent_go_the_zygote_and_the_warm_pauses_but_no_sandbox(b
 
 async def test_what_the_machine_refuses_is_told(tmp_path):
     with pytest.raises(RuntimeFailed, match="no/such/mask"):
-        await Zygote.start(tmp_path / "no/such/mask", [], [])
+        await Zygote.start(tmp_path / "no/such/mask", [], [], (1024, 4096))
 
 
 async def test_a_child_that_was_ready_is_used_once_and_never_left_over(bench, runtime):
@@ -70,7 +70,7 @@ async def test_a_child_that_was_ready_is_used_once_and_never_left_over(bench, ru
     await other.start(bench.shell("true", root=Root("dir", Path("/usr"))))
 
     async with asyncio.timeout(30):
-        while children(other.pid):
+        while children(other.pid) or (other.directory / "layers/.ready").exists():
             await asyncio.sleep(0.01)
     assert len(children(sandbox.pid)) == 2
     assert sorted(path.name for path in (sandbox.directory / "layers").iterdir()) == ["one", "two"]
