@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 
 import click
@@ -55,8 +56,7 @@ def procorch() -> None:
 
 def main() -> None:
     """The `procorch` program."""
-    try:
-        procorch(prog_name="procorch")
-    except BrokenPipeError:  # `procorch get pods | head` is no error
-        sys.stderr.close()
-        sys.exit(0)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without ☃ gets \\u2603, not a stack trace
+            stream.reconfigure(errors="backslashreplace")
+    procorch(prog_name="procorch")

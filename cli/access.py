@@ -15,6 +15,7 @@ import click
 
 from cli.directories import DEFAULT
 from procorch.client import Client, Unreachable
+from procorch.kinds import KINDS
 from procorch.kinds.kind import Kind
 from procorch.kubeconfig import Access, KubeconfigError, default_path, load
 from procorch.objects import ApiError
@@ -94,7 +95,7 @@ def cluster_command(function: Callable[..., Coroutine[Any, Any, int | None]]) ->
 
     @click.option("--kubeconfig", help="The kubeconfig file; else $KUBECONFIG, this machine's cluster, ~/.kube/config.")
     @click.option("--context", help="The kubeconfig's context to use.")
-    @click.option("--namespace", "-n", help="The namespace; else the context's.")
+    @click.option("--namespace", "-n", help="The namespace; else the context's.", shell_complete=_namespaces)
     @functools.wraps(function)
     def run(kubeconfig: str | None, context: str | None, namespace: str | None, **options: Any) -> None:
         cluster = _cluster(kubeconfig, context, namespace, bool(options.pop("all_namespaces", False)))
@@ -130,6 +131,10 @@ def names_for_completion(ctx: click.Context, kind: Kind) -> list[str]:
         return asyncio.run(look())
     except (ApiError, Unreachable, TimeoutError, click.ClickException, OSError, ValueError):
         return []
+
+
+def _namespaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in names_for_completion(ctx, KINDS["Namespace"]) if name.startswith(incomplete)]
 
 
 async def _closing(cluster: Cluster, work: Coroutine[Any, Any, int | None]) -> int | None:

@@ -11,8 +11,9 @@ import click
 from cli.access import Cluster, cluster_command, selector_option
 from cli.get import Query
 from cli.resources import Target, complete_pods, kind_named, one_object
-from procorch.objects import Object, controller_of, get, key_of, uid_of
+from procorch.objects import Object, annotations_of, controller_of, get, key_of, uid_of
 
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
@@ -57,11 +58,11 @@ async def command(
         options["limitBytes"] = limit_bytes
     query = Query(cluster, selector)
     target = await _target(query, pod)
-    if target.name is not None and not all_containers:
+    if target.name is not None and container:
         await _copy(cluster, query.key(target), container, options)
         return 0
     for obj in await query.objects(target):
-        for name in containers(obj) if all_containers else [container]:
+        for name in containers(obj) if all_containers else [container or _default(obj)]:
             await _copy(cluster, key_of(obj), name, options)
     return 0
 
@@ -94,6 +95,17 @@ async def _copy(cluster: Cluster, key: str, container: str, options: dict[str, s
         async for chunk in chunks:
             out.write(chunk)
             out.flush()
+
+
+def _default(pod: Object) -> str:
+    """The container that is meant where none is named: what the pod says itself, else its first. Says so."""
+    names = containers(pod)
+    chosen = annotations_of(pod).get(DEFAULT_CONTAINER, "")
+    if chosen not in names:
+        chosen = pod["spec"]["containers"][0]["name"]
+    if len(names) > 1:
+        click.echo(f"pod/{pod['metadata']['name']} has {', '.join(names)}: this is {chosen}", err=True)
+    return str(chosen)
 
 
 def containers(pod: Object) -> list[str]:

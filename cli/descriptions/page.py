@@ -45,7 +45,7 @@ Page = Mapping[str, Value]
 def lines(page: Page, indent: int = 0) -> Iterator[str]:
     """The page's lines; values stand in one column, two spaces behind the longest name that has one beside it."""
     margin = "  " * indent
-    beside = [name for name, value in page.items() if isinstance(value, str | list | Noted)]
+    beside = [name for name, value in page.items() if _is_beside(value)]
     width = max((len(name) for name in beside), default=0) + 3
     for name, value in page.items():
         head = f"{margin}{name + ':':<{width}}"
@@ -72,6 +72,10 @@ def lines(page: Page, indent: int = 0) -> Iterator[str]:
             case _:
                 yield f"{margin}{name}:"
                 yield from lines(value, indent + 1)
+
+
+def _is_beside(value: Value) -> bool:
+    return isinstance(value, str | list | Noted) or (isinstance(value, Grid) and not value.rows)
 
 
 def _grid(grid: Grid, margin: str) -> Iterator[str]:

@@ -1,0 +1,55 @@
+"""How the long-running programs log, stop and fail."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from cli.program import _Lines, _value
+
+PROGRAM = """
+import asyncio
+import click
+from cli.program import run_program
+
+async def main(ready):
+    ready()
+    print("ready", flush=True)
+    {body}
+
+click.command()(lambda: run_program(main, "info"))()
+"""
+
+
+def _start(body: str) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-c", PROGRAM.format(body=body)]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_ends_well(number):
+    process = _start("await asyncio.sleep(60)")
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+
+    assert process.communicate(timeout=20) == ("", "")
+    assert process.returncode == 0
+
+
+def test_what_cannot_be_helped_by_a_stack_trace_is_one_line():
+    process = _start("raise OSError('port 6443: in use')")
+    _, errors = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert errors.splitlines()[-1].endswith("port 6443: in use") and "Traceback" not in errors
+
+
+def test_a_log_line_is_a_sentence_and_its_values():
+    record = logging.makeLogRecord({"name": "x", "levelname": "INFO", "msg": "pod stopped", "pod": "d/a", "why": "a b"})
+
+    assert _Lines("%(levelname)s %(name)s %(message)s").format(record) == 'INFO x pod stopped pod=d/a why="a b"'
+    assert [_value(one) for one in ("", "a", 'a"b', "a\nb")] == ['""', "a", '"a\\"b"', '"a\\nb"']
