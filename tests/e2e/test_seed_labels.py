@@ -57,7 +57,16 @@ def test_a_selector_finds(cluster: Cluster, labelled: str, selector: str, found:
     assert [name for name in names if name != "kube-root-ca.crt"] == list(found)
 
 
-def test_any_kind_of_object_is_labelled_found_and_annotated(cluster: Cluster, namespace: str) -> None:
+@pytest.fixture
+def example(cluster: Cluster, namespace: str) -> Iterator[str]:
+    """A prefix for marks on the nodes; they are gone after the test, and so is an Image named as its namespace."""
+    yield "procorch.example"
+    cluster.kubectl("label", "nodes", "--all", "procorch.example/mark-")
+    cluster.kubectl("annotate", "nodes", "--all", "procorch.example/note-")
+    cluster.kubectl("delete", "image", namespace, "--ignore-not-found")
+
+
+def test_any_kind_of_object_is_labelled_found_and_annotated(cluster: Cluster, namespace: str, example: str) -> None:
     """S091, S092, S095, S172, S173: of the namespace and of the cluster."""
     n = ("-n", namespace)
     create(
@@ -83,19 +92,16 @@ def test_any_kind_of_object_is_labelled_found_and_annotated(cluster: Cluster, na
         "replicationcontroller/rc", "secret/secret", "service/svc", "serviceaccount/default",
     ]  # fmt: skip
     kinds = sorted({row.partition("/")[0] for row in objects})
-    mark = f"procorch.example/mark={namespace}"
+    mark = f"{example}/mark={namespace}"
 
     for row in (objects, cluster.kubectl("get", "nodes", "-o", "name").split()):
         cluster.kubectl("label", *n, *row, mark)
-        cluster.kubectl("annotate", *n, *row, "procorch.example/note=any text: 任意文本, {}")
+        cluster.kubectl("annotate", *n, *row, f"{example}/note=any text: 任意文本, {{}}")
     found = cluster.kubectl("get", ",".join([*kinds, "nodes"]), *n, "-l", mark, "-o", "name").split()
     assert sorted(name for name in found if not name.startswith("node/")) == objects
     assert [name for name in found if name.startswith("node/")], "a node too"
     for kind in (*kinds, "nodes"):
-        assert cluster.kubectl("get", kind, *n, "-l", "procorch.example/note", "-o", "name") == "", "an annotation"
-    cluster.kubectl("label", "nodes", "--all", "procorch.example/mark-")
-    cluster.kubectl("annotate", "nodes", "--all", "procorch.example/note-")
-    cluster.kubectl("delete", "image", namespace)
+        assert cluster.kubectl("get", kind, *n, "-l", f"{example}/note", "-o", "name") == "", "an annotation"
 
 
 def test_an_object_has_any_number_of_labels(cluster: Cluster, namespace: str) -> None:

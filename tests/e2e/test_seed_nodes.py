@@ -58,14 +58,14 @@ def test_a_node_says_what_it_is(cluster: Cluster, node: Sections) -> None:
     assert (node["Taints"], node["Unschedulable"]) == (["<none>"], ["false"])
 
 
-def test_a_role_is_a_label(cluster: Cluster) -> None:
+def test_a_role_is_a_label(cluster: Cluster, request: pytest.FixtureRequest) -> None:
     """S052–S054: in both forms, the old one too."""
     roles = ("node-role.kubernetes.io/master", "node-role.kubernetes.io/control-plane")
+    request.addfinalizer(lambda: cluster.kubectl("label", "nodes", "--all", *(f"{role}-" for role in roles)))
     cluster.kubectl("label", "nodes", "--all", *(f"{role}=" for role in roles))
     table = [line.split() for line in cluster.kubectl("get", "nodes").splitlines()]
     assert table[0] == ["NAME", "STATUS", "ROLES", "AGE", "VERSION"]
     assert table[1][1:3] == ["Ready", "control-plane,master"]
-    cluster.kubectl("label", "nodes", "--all", *(f"{role}-" for role in roles))
 
 
 def test_a_node_says_how_it_is(cluster: Cluster, node: Sections) -> None:

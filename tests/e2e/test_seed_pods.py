@@ -127,11 +127,14 @@ def test_a_volume_that_cannot_be_had_is_told(
     assert "ContainerCreating" in cluster.kubectl("get", "pod", "waits", "-n", namespace)
 
 
-def test_creation_is_seen_step_by_step_and_told_by_events(cluster: Cluster, namespace: str) -> None:
+def test_creation_is_seen_step_by_step_and_told_by_events(
+    cluster: Cluster, namespace: str, request: pytest.FixtureRequest
+) -> None:
     """S028, S078, S085, S086, S008: stored before it has a node; then it waits for its volume; then it runs."""
     n = ("-n", namespace)
     nodes = cluster.kubectl("get", "nodes", "-o", "name").split()
     label = f"procorch.example/{namespace}"
+    request.addfinalizer(lambda: cluster.kubectl("label", *nodes, f"{label}-"))
     volumes = [{"name": "v", "configMap": {"name": "later"}}]
     create(cluster, namespace, pod("steps", sleeper(), volumes=volumes, nodeSelector={label: "yes"}))
     cluster.until(
@@ -155,7 +158,6 @@ def test_creation_is_seen_step_by_step_and_told_by_events(cluster: Cluster, name
     uid = cluster.path("{.metadata.uid}", "pod", "steps", *n)
     assert {row["involvedObject"]["uid"] for row in events} == {uid}
     assert "Started" in cluster.kubectl("events", "--for", "pod/steps", *n)
-    cluster.kubectl("label", *nodes, f"{label}-")
 
 
 def test_requests_are_a_share_that_nobody_else_gets(cluster: Cluster, namespace: str) -> None:
