@@ -65,6 +65,7 @@ def command(
     Stop it with Ctrl-C or `procorch down`; its state stays for the next `up`. `procorch reset` removes all of it.
     """
     need_root("procorch up")
+    make_private(data_dir)
     options = Options(data_dir.absolute(), nodes or 0, node_ip, port, pods, write_kubeconfig, timeout, network)
     if detach:
         _detached(options)
@@ -75,7 +76,6 @@ def command(
 def _detached(options: Options) -> NoReturn:
     """The same in a session of its own; its lines are shown until it says that the cluster is up."""
     log = options.data_dir / "log/up.log"
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     reading, writing = os.pipe()
     child = os.fork()  # not a new interpreter: that would read all modules once more
     if child == 0:
@@ -140,10 +140,7 @@ class Voice:
 
 def _claim(options: Options, stack: ExitStack) -> None:
     """Only one `up` a directory, and only one server a port: said before anything is made."""
-    run = options.data_dir / "run"
-    run.mkdir(mode=0o700, parents=True, exist_ok=True)
-    options.data_dir.chmod(0o711)
-    lock = stack.enter_context((run / "up.lock").open("a+"))
+    lock = stack.enter_context((options.data_dir / "run/up.lock").open("a+"))
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -167,7 +164,6 @@ def _run(options: Options, voice: Voice, stack: ExitStack) -> int:
 
     begin = time.monotonic()
     data = options.data_dir
-    (data / "log").mkdir(mode=0o700, exist_ok=True)
     try:
         authority = Authority.open(data / "pki", time.time())
     except ValueError as error:
@@ -230,14 +226,30 @@ def _announce(options: Options, say: Callable[[str], None], seconds: float) -> N
     nodes = f"{options.nodes} nodes" if options.nodes > 1 else "1 node"
     say(f"cluster ready in {seconds:.1f} s: {nodes}, API on https://127.0.0.1:{options.port}")
     if options.write_kubeconfig:
-        from procorch.kubeconfig import default_path, merge
+        from procorch.kubeconfig import KubeconfigError, default_path, merge
 
         target = default_path()
-        merge(target, kubeconfig)
-        say(f"  kubectl get nodes          ({target} now points here)")
+        if target == kubeconfig:  # $KUBECONFIG is the cluster's own file already
+            target = default_path({})
+        try:
+            merge(target, kubeconfig)
+        except (OSError, KubeconfigError) as error:
+            say(f"  not written: {error}; use KUBECONFIG={kubeconfig}")
+        else:
+            say(f"  kubectl get nodes          ({target} now points here)")
     else:
         say(f"  export KUBECONFIG={kubeconfig}")
         say("  kubectl get nodes          (or: procorch get nodes)")
+
+
+def make_private(data_dir: Path) -> None:
+    """The data directory and the two in it that `up` itself uses. Raises a one-line error."""
+    try:
+        for directory in (data_dir, data_dir / "run", data_dir / "log"):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        data_dir.chmod(0o711)  # a pod's process of another user must be able to pass through
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}: choose another --data-dir") from None
 
 
 def stop_pods(data_dir: Path) -> None:

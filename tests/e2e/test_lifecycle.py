@@ -43,7 +43,7 @@ def lines(path): return pathlib.Path(path).read_text().splitlines()
 groups = [os.path.join(d, n) for d, names, _ in os.walk('/sys/fs/cgroup') for n in names]
 tables = [n for n in os.listdir('/proc') if n.isdigit()]
 print(json.dumps({
-    'links': sorted(os.listdir('/sys/class/net')),
+    'links': sorted(name for _, name in socket.if_nameindex()),  # /sys shows the links of who mounted it
     'mounts': len(lines('/proc/self/mountinfo')),
     'cgroups': sorted(groups),
     'routes': sorted(lines('/proc/net/route')[1:]),
@@ -188,4 +188,17 @@ def test_ctrl_c_stops_it_in_order(host: Host, kubectls: list[str]) -> None:
 
     assert "stopping" in "".join(lines)
     assert process.wait(30) == 0
+    take_down(cluster)
+
+
+def test_the_users_kubeconfig_is_written_only_when_asked_for(host: Host, kubectls: list[str]) -> None:
+    cluster = bring_up(host, kubectls[0])
+    users = cluster.data_dir.parent / ".kube/config"
+    assert not users.exists()
+    cluster.procorch("down", "--data-dir", cluster.data_dir)
+    cluster.procorch("up", "--detach", "--write-kubeconfig", "--data-dir", cluster.data_dir)
+    del cluster.environment["KUBECONFIG"]
+
+    assert "Ready" in cluster.kubectl("get", "nodes")
+    assert users.stat().st_mode & 0o077 == 0
     take_down(cluster)
