@@ -1,4 +1,4 @@
-"""What stands between a valid request and the store: the life of namespaces.
+"""What stands between a valid request and the store: the life of namespaces, the service accounts of pods.
 
 What admission fills into objects (tolerations, service account, priority) is each kind's `admit`.
 """
@@ -32,6 +32,19 @@ def check_namespace(cache: Cache, kind: Kind, obj: Object) -> None:
             {"reason": "NamespaceTerminating", "message": message, "field": "metadata.namespace"}
         ]
         raise error
+
+
+def check_service_account(cache: Cache, kind: Kind, obj: Object) -> None:
+    """A pod's account must exist, or its token would never come. Raises Forbidden.
+
+    Not so `default`: it is about to be made in a namespace that is new, where Kubernetes would wait for it.
+    """
+    if kind.name != "Pod":
+        return
+    namespace, name = obj["metadata"]["namespace"], obj["spec"].get("serviceAccountName") or "default"
+    if name != "default" and f"{namespace}/{name}" not in cache.shelf(KINDS["ServiceAccount"]).entries:
+        why = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
+        raise Forbidden.of("pods", obj["metadata"].get("name", ""), why)
 
 
 def check_delete(kind: Kind, obj: Object) -> None:

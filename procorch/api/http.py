@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import HttpVersion11, WSMsgType, web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from procorch.api.api import Api, as_api_error
@@ -22,6 +23,7 @@ from procorch.objects import BadRequest, Forbidden, RequestEntityTooLarge, Timeo
 logger = logging.getLogger(__name__)
 
 BODY_LIMIT = 3 << 20  # bytes, as kube-apiserver's
+HEAD_LIMIT = 64 << 10  # bytes of the request line, and of a header: long selectors are sent in the first
 HEADER_SECONDS = 15.0  # from the connection to the end of its first headers
 BODY_SECONDS = 30.0
 IDLE_SECONDS = 120.0
@@ -47,7 +49,8 @@ async def serve(api: Api, host: str, port: int, ssl_context: ssl.SSLContext | No
     """Listens. ssl_context: from `server_context`; None for plain http (tests). Raises OSError: port in use."""
     loop = asyncio.get_running_loop()
     server = _Server(_Handler(api).handle, handler_cancellation=True, keepalive_timeout=IDLE_SECONDS,
-                     access_log=None, lingering_time=2.0)  # fmt: skip
+                     access_log=None, lingering_time=2.0, logger=_protocol_logger(),
+                     max_line_size=HEAD_LIMIT, max_field_size=HEAD_LIMIT)  # fmt: skip
     listening = await loop.create_server(
         server,
         sock=_listening_socket(host, port),
@@ -67,6 +70,23 @@ def server_context(certificate: Path, key: Path, ca_pem: bytes) -> ssl.SSLContex
     context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _protocol_logger() -> logging.Logger:
+    """Where aiohttp reports. What a client sends that is no HTTP is one line, as every request that is refused."""
+    found = logging.getLogger(f"{__name__}.protocol")
+    if _shorten not in found.filters:
+        found.addFilter(_shorten)
+    return found
+
+
+def _shorten(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError | web.RequestPayloadError):
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg, record.args, record.exc_info = "no HTTP was received", (), None
+        record.why = " ".join(str(error).split())[:300]
+    return True
 
 
 def _listening_socket(host: str, port: int) -> socket.socket:
@@ -129,6 +149,9 @@ class _Handler:
         if response.stream is None:
             return await _whole(response, request)
         if isinstance(response.stream, Watch):
+            if http.version < HttpVersion11:  # which has no chunks
+                response.stream.end()
+                return _plain(refusal(BadRequest.of("a watch needs HTTP/1.1")))
             return await _watch(http, response, response.stream)
         return await _streamed(http, response, response.stream)
 
@@ -216,9 +239,10 @@ def _plain(response: Response) -> web.Response:
 
 
 async def _streamed(http: web.BaseRequest, response: Response, stream: AsyncIterator[bytes]) -> web.StreamResponse:
-    """A body that comes piece by piece, as fast as the client takes it."""
+    """A body that comes piece by piece, as fast as the client takes it; in HTTP/1.0 the connection's end is its end."""
     answered = web.StreamResponse(status=response.status, headers=response.headers)
-    answered.enable_chunked_encoding()
+    if http.version >= HttpVersion11:
+        answered.enable_chunked_encoding()
     try:
         writer = await answered.prepare(http)
         if writer is not None:

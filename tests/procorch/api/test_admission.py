@@ -16,6 +16,17 @@ async def test_the_namespaces_without_which_nothing_works_stay(served):
             await served.client.delete("Namespace", name)
 
 
+async def test_a_pod_needs_the_service_account_that_it_names(served):
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "namespace": "default"},
+           "spec": {"serviceAccountName": "bot", "containers": [{"name": "c", "image": "host"}]}}  # fmt: skip
+    with pytest.raises(Forbidden, match='service account default/bot: serviceaccount "bot" not found'):
+        await served.client.create(pod)
+
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "bot", "namespace": "default"}}
+    await served.client.create(account)
+    await served.client.create(pod)
+
+
 def test_a_certificate_request_is_signed_by_who_makes_it():
     obj = {"spec": {"username": "admin", "groups": ["system:masters"], "uid": "0", "extra": {"a": ["b"]}}}
     sign(KINDS["CertificateSigningRequest"], obj, User("jane", ("team",), "7"))

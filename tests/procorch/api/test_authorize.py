@@ -24,6 +24,8 @@ async def populated(served):
     for name in ("n1", "n2"):
         await client.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
     for name, node in (("mine", "n1"), ("other", "n2")):
+        about = {"name": f"{name}-account", "namespace": "default"}
+        await client.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": about})
         container = {"name": "c", "image": "host", "command": ["a"],
                      "envFrom": [{"configMapRef": {"name": f"{name}-config"}}]}  # fmt: skip
         await client.create({

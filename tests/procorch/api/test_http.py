@@ -169,6 +169,35 @@ async def test_a_bad_body_changes_nothing_and_costs_one_line(served, admin, capl
     assert [record.message for record in caplog.records] == ["request refused"]
 
 
+async def test_what_is_no_http_costs_one_line_at_most(served, caplog):
+    with caplog.at_level(logging.INFO):
+        for head in (b"BREW / HTTP/1.1\r\n\r\n", b"\x00\r\n\r\n", b"GET /" + b"a" * (1 << 17) + b" HTTP/1.1\r\n\r\n"):
+            reader, writer = await connect(served)
+            writer.write(head)
+            assert b" 400 " in await reader.readline()
+            writer.close()
+
+    seen = {(record.levelname, record.message, record.exc_info) for record in caplog.records}
+    assert seen == {("INFO", "no HTTP was received", None)}
+
+
+async def test_a_selector_may_be_long(admin):
+    names = ",".join(f"name-{number}" for number in range(2000))
+    answer = await admin.send("GET", CONFIG_MAPS, query={"labelSelector": f"app in ({names})"})
+
+    assert answer.status == 200, answer.body
+
+
+async def test_a_watch_in_http_1_0_is_refused(served):
+    reader, writer = await connect(served)
+    writer.write(f"GET {CONFIG_MAPS}?watch=1 HTTP/1.0\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+
+    assert b" 400 " in answer and b"HTTP/1.1" in answer
+    assert not served.api.listing.watches
+
+
 async def test_a_body_that_is_not_compressed_as_it_says_is_400(admin):
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     answer = await admin.send("POST", CONFIG_MAPS, headers=headers, body=b"xx")
