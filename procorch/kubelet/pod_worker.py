@@ -151,6 +151,7 @@ class PodWorker:
     async def _step(self) -> float:
         """Seconds until the next look."""
         actions: list[Action] = []
+        begun = self._around.clock()
         for _ in range(MOST_TURNS):
             self._look()
             await self._complete_sandbox()
@@ -165,7 +166,7 @@ class PodWorker:
         if self.record.pause is Pause.ALIVE and not is_deleting(self.pod) and not self._removed:
             await self._refresh()
         self._directory.save(self.record)
-        return self._sleep(actions)
+        return self._sleep(actions, begun)
 
     def _look(self) -> None:
         """The machine's word into the record."""
@@ -250,9 +251,10 @@ class PodWorker:
     def _health_changed(self) -> None:
         self._wake.set()
 
-    def _sleep(self, actions: list[Action]) -> float:
+    def _sleep(self, actions: list[Action], begun: float) -> float:
+        """begun: when this step did. What fell due during it, after it was asked for, is still to be tried."""
         times = [action.after for action in actions if isinstance(action, Start | Wake) and action.after > 0]
-        retry = self._actions.retries.next(self._around.clock())
+        retry = self._actions.retries.next(begun)
         if retry is not None:
             times.append(retry)
         return max(min(times, default=LONGEST_SLEEP), 0.001)

@@ -7,11 +7,13 @@ import asyncio
 import json
 import os
 import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runtime import ProcessSpec, ProcessState, Sandbox
+from procorch.kubelet.retries import Retries
+from runtime import ProcessSpec, ProcessState, Runtime, RuntimeFailed, Sandbox, SandboxSpec
 
 if TYPE_CHECKING:
     from .conftest import Cluster
@@ -316,6 +318,33 @@ async def test_a_volume_that_cannot_be_had_is_told_and_tried_again(running: Clus
     await running.client.create(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "default"}, "data": {}}
     )
+    await running.until(is_ready)
+
+
+async def test_what_falls_due_while_the_worker_looks_is_tried_all_the_same(
+    running: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A timer may ring a millisecond early: then the try was too early, and a moment later its time is past."""
+    create, may = Runtime.create, Retries.may
+    failures = iter([RuntimeFailed("not now")])
+
+    async def failing(self: Runtime, spec: SandboxSpec) -> Sandbox:
+        for failure in failures:
+            raise failure
+        return await create(self, spec)
+
+    def slow(self: Retries, what: str, now: float) -> bool:
+        decided = may(self, what, now)
+        if not decided:
+            time.sleep(max(self.of(what).at - time.time(), 0) + 0.001)
+        return decided
+
+    monkeypatch.setattr(Runtime, "create", failing)
+    monkeypatch.setattr(Retries, "may", slow)
+    await running.pod("web", "exec sleep 100")
+    await running.until_event("FailedCreatePodSandBox")
+    await running.client.patch("Pod", "default/web", {"metadata": {"labels": {"wake": "up"}}})
+
     await running.until(is_ready)
 
 
