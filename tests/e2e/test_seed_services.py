@@ -145,10 +145,11 @@ def test_every_network_reaches_every_other_and_a_pod_itself(cluster: Cluster, na
 
 
 def test_a_client_stays_with_its_backend_when_asked(cluster: Cluster, namespace: str) -> None:
-    """S136, S137."""
+    """S136, S137: and no longer than asked."""
+    short = {"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 1}}}
     create(
         cluster, namespace, service("sticky", {"app": "s"}, {"port": PORT}, sessionAffinity="ClientIP"),
-        service("fair", {"app": "s"}, {"port": PORT}),
+        service("fair", {"app": "s"}, {"port": PORT}), service("short", {"app": "s"}, {"port": PORT}, **short),
         *(pod(f"s{number}", web(), labels={"app": "s"}) for number in range(3)),
     )  # fmt: skip
     timeout = "{.spec.sessionAffinityConfig.clientIP.timeoutSeconds}"
@@ -157,6 +158,15 @@ def test_a_client_stays_with_its_backend_when_asked(cluster: Cluster, namespace:
     cluster.until(lambda: {who(cluster, fair) for _ in range(9)} == {"s0", "s1", "s2"}, "all three answer")
     chosen = {who(cluster, sticky) for _ in range(12)}
     assert len(chosen) == 1 and chosen <= {"s0", "s1", "s2"}
+
+    address, seen = cluster_ip(cluster, namespace, "short"), set[str]()
+
+    def another() -> bool:
+        seen.add(who(cluster, address))
+        time.sleep(1.1)  # longer than the client is remembered
+        return len(seen) > 1
+
+    cluster.until(another, "a client that was away gets another backend")
 
 
 @pytest.fixture
