@@ -39,3 +39,46 @@ def test_a_merge_of_three(live: Any, last: Any, wanted: Any, result: Any) -> Non
 
     assert merge(live, last, wanted, POD) == result
     assert repr((live, last, wanted)) == before, "the arguments are not changed"
+
+
+CONFIG_MAP = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {k: '%s'}}"
+
+
+def test_applied_again_nothing_changes_and_what_left_the_file_leaves(procorch: Any) -> None:
+    assert (
+        procorch(
+            "apply",
+            "-f",
+            "-",
+            stdin=CONFIG_MAP % "1",
+        )
+        == "configmap/a created\n"
+    )
+    assert procorch("apply", "-f", "-", stdin=CONFIG_MAP % "1") == "configmap/a unchanged\n"
+    assert procorch("apply", "-f", "-", "--dry-run", stdin=CONFIG_MAP % "2") == (
+        "configmap/a configured (server dry run)\n"
+    )
+    procorch("label", "cm", "a", "by=others")
+    assert procorch("apply", "-f", "-", stdin=CONFIG_MAP.replace("k:", "l:") % "2") == "configmap/a configured\n"
+    assert procorch("get", "cm", "a", "-o", "jsonpath={.data} {.metadata.labels}") == '{"l":"2"} {"by":"others"}'
+
+
+def test_the_record_of_what_was_applied_is_kubectls_text_to_the_byte(procorch: Any) -> None:
+    """Sorted, compact, with empty annotations and Go's escapes: else the two programs would undo each other's work."""
+    procorch("apply", "-f", "-", stdin=CONFIG_MAP % "<&>")
+    path = r"jsonpath={.metadata.annotations.kubectl\.kubernetes\.io/last-applied-configuration}"
+
+    assert procorch("get", "cm", "a", "-o", path) == (
+        r'{"apiVersion":"v1","data":{"k":"\u003c\u0026\u003e"},"kind":"ConfigMap",'
+        r'"metadata":{"annotations":{},"name":"a","namespace":"default"}}' + "\n"
+    )
+
+
+def test_one_bad_document_does_not_stop_the_others(procorch: Any) -> None:
+    good = CONFIG_MAP % "1"
+    files = "\n---\n".join([good, good.replace(", data", ", date"), good.replace("a}", "b}")])
+    result = procorch.run("apply", "-f", "-", stdin=files)
+
+    assert result.exit_code == 1
+    assert result.stdout == "configmap/a created\nconfigmap/b created\n"
+    assert "standard input, document 2" in result.stderr and 'unknown field "date"' in result.stderr

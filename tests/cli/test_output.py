@@ -38,3 +38,25 @@ def test_a_name_is_type_and_name(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(click.UsageError, match="unknown output"):
         check_format("xml")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("1", 'k: "1"\n'),
+        ("true", 'k: "true"\n'),
+        ("2026-01-01T00:00:00Z", 'k: "2026-01-01T00:00:00Z"\n'),
+        ("a", "k: a\n"),
+    ],
+)
+def test_text_in_yaml_stays_text(capsys, text, shown):
+    print_objects("yaml", [{"k": text}], as_list=False)
+
+    assert capsys.readouterr().out == shown
+
+
+def test_columns_of_the_users_own(capsys):
+    objects = [{"a": {"b": 1}, "c": [True, False]}, {"a": {}}]
+    print_objects("custom-columns=X:.a.b,Y:{.c[*]}", objects, as_list=True)
+
+    assert capsys.readouterr().out == "X        Y\n1        true,false\n<none>   <none>\n"
