@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import store
+from procorch import pki
 from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
 from procorch.client import Client
 from procorch.events import EventRecorder
@@ -206,7 +207,7 @@ def is_ready(pod: Object) -> bool:
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     log = await store.Log.open(":memory:")
-    api = Api(log, config=ApiConfig())
+    api = Api(log, config=ApiConfig(service_account_key=pki.signing_key(tmp_path)))
     await api.start()
     cgroup = f"procorch-kubelet-{os.getpid()}-{next(NUMBERS)}"
     cluster = Cluster(api, tmp_path, cgroup)

@@ -16,9 +16,10 @@ from procorch import pki
 from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
 from procorch.api.http import serve, server_context
 from procorch.client import Client
-from procorch.kubelet.join import Credentials, JoinFailed, join, name_in
+from procorch.kubelet.join import Credentials, JoinFailed, join, keep_fresh, name_in
 from procorch.objects import Object
 from procorch.tokens import Token, secret_of
+from procorch.transport import HttpTransport
 
 
 @dataclass
@@ -70,6 +71,41 @@ async def test_a_token_becomes_a_certificate_of_the_nodes_own(master: Master, tm
     assert credentials.key.stat().st_mode & 0o777 == 0o600
     with pytest.raises(JoinFailed, match='credentials of node "one", not of "two"'):
         credentials.usable("two", time.time())
+
+
+async def test_a_certificate_is_renewed_when_its_life_runs_out_and_used_from_then_on(
+    master: Master, tmp_path: Path
+) -> None:
+    now = time.time()
+    pair = master.authority.issue_client("system:node:one", ["system:nodes"], now)
+    credentials = Credentials(tmp_path / "agent")
+    credentials.directory.mkdir()
+    credentials.save(master.authority.pem, pair.key, pair.certificate)
+    context = credentials.context()
+    transport = HttpTransport(master.server, context)
+    loop = asyncio.get_running_loop()
+    signing = loop.create_task(sign_all(master))
+
+    # It is looked at when the agent starts: on a new one, and on one of which but little is left.
+    fresh = loop.create_task(keep_fresh(credentials, "one", Client(transport), context, lambda: now))
+    await asyncio.sleep(0.05)
+    assert credentials.certificate.read_bytes() == pair.certificate
+    fresh.cancel()
+    late = now + 360 * 86400
+    fresh = loop.create_task(keep_fresh(credentials, "one", Client(transport), context, lambda: late))
+    async with asyncio.timeout(10):
+        while credentials.certificate.read_bytes() == pair.certificate:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
+    fresh.cancel()
+    signing.cancel()
+    await transport.close()
+
+    assert name_in(credentials.certificate.read_bytes()) == "one"
+    assert credentials.key.read_bytes() != pair.key
+    again = HttpTransport(master.server, credentials.context())
+    assert (await Client(again).raw("GET", "/version")).status == 200
+    await again.close()
 
 
 @pytest.mark.parametrize(
