@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from procorch.api import intake, metadata
+from procorch.api.accept import form_of, render
+from procorch.api.cache import Entry
+from procorch.api.encoding import encode
 from procorch.api.patch import apply_patch
 from procorch.api.request import Request, Response, answer, is_true
 from procorch.api.routes import Route, not_found
+from procorch.api.table import view_of
 from procorch.clock import parse_timestamp, timestamp
 from procorch.kinds import KINDS
+from procorch.kinds.cells import AGE, NAME
 from procorch.kinds.fields import rows
-from procorch.kinds.kind import Kind
+from procorch.kinds.kind import Column, Kind
 from procorch.objects import (
     BadRequest,
     Cause,
@@ -31,7 +36,15 @@ from procorch.selectors import LabelSelector
 if TYPE_CHECKING:
     from procorch.api.api import Api
 
-SCALE = Kind("Scale", "scales", group="autoscaling")
+SCALE = Kind(
+    "Scale", "scales", group="autoscaling",
+    columns=(
+        NAME,
+        Column("Desired", ".spec.replicas", type="integer"),
+        Column("Available", ".status.replicas", type="integer"),  # of all replicas: Kubernetes' word for them
+        AGE,
+    ),
+)  # fmt: skip
 BINDING = Kind("Binding", "bindings")
 TOKEN_REQUEST = Kind("TokenRequest", "tokenrequests", group="authentication.k8s.io")
 
@@ -54,7 +67,7 @@ async def scale(api: Api, route: Route, request: Request) -> Response:
     assert route.kind is not None and route.name is not None
     kind, dry_run = route.kind, api.is_dry_run(request)
     if route.verb == "get":
-        return answer(scale_of(api.rest.entry(kind, route.namespace, route.name).object))
+        return _shown(api, scale_of(api.rest.entry(kind, route.namespace, route.name).object), request)
     plain = api.main_route(route)
     sent = None
     if route.verb == "update":
@@ -80,6 +93,14 @@ async def scale(api: Api, route: Route, request: Request) -> Response:
 
     entry = await api.rest.change(plain, change, dry_run=dry_run)
     return answer(scale_of(entry.object))
+
+
+def _shown(api: Api, made: Object, request: Request) -> Response:
+    """A Scale in the form that is asked for: kubectl prints a Table."""
+    form = form_of(request.headers.get("accept", ""))
+    view = view_of(SCALE, form.view, request.query.get("includeObject", ""), api.clock)
+    entry = Entry("", encode(SCALE, made), int(made["metadata"]["resourceVersion"]))
+    return render(view.one(entry), form)
 
 
 def scale_of(obj: Object) -> Object:

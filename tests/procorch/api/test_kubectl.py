@@ -71,6 +71,20 @@ async def test_errors_are_told_in_kubernetes_words(kubectl):
     assert "`selector` does not match template `labels`" in wrong.err
 
 
+async def test_a_scale_is_printed_with_its_numbers(kubectl, served):
+    labels = {"app": "a"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "host"}]}}
+    await served.client.create({
+        "apiVersion": "v1", "kind": "ReplicationController", "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"replicas": 3, "selector": labels, "template": template},
+    })  # fmt: skip
+
+    head, row = (await kubectl("get", "rc", "web", "--subresource=scale")).splitlines()
+    assert head.split() == ["NAME", "DESIRED", "AVAILABLE", "AGE"]
+    assert row.split()[:3] == ["web", "3", "0"]
+    assert "kind: Scale" in await kubectl("get", "rc", "web", "--subresource=scale", "-o", "yaml")
+
+
 async def test_a_kind_that_is_not_there_is_called_so(kubectl):
     widget = '{"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "a"}}'
     ran = await kubectl.run("create", "-f", "-", stdin=widget)
