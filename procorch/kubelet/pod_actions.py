@@ -261,8 +261,9 @@ class PodActions:
                 await sandbox.forget(process)
         log = log_path(self._directory, name, number)
         log.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        for old in files_of(log_path(self._directory, name, number - 2)):
-            old.unlink(missing_ok=True)
+        if number > 1:
+            for old in files_of(log_path(self._directory, name, number - 2)):
+                old.unlink(missing_ok=True)
         clear_message(self._directory, name)
 
     def _prepared(self, pod: Object) -> Prepared:
