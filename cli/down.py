@@ -39,6 +39,8 @@ def stop(data_dir: Path, timeout: float) -> bool:
             select.select([pidfd], [], [], 5)
             stop_pods(data_dir)
             click.echo(f"it did not stop in {timeout:.0f} s: killed", err=True)
+        elif (data_dir / "node/runtime").exists():
+            stop_pods(data_dir)  # it was killed before it came to that
     finally:
         os.close(pidfd)
     return True

@@ -190,7 +190,10 @@ class Supervisor:
             program.failures += 1
             program.due = now + delay
         elif now >= program.due:
-            program.start(self.listener.path)
+            try:
+                program.start(self.listener.path)
+            except OSError as error:  # tried again, as if it had ended at once; the other programs go on
+                self.say(f"{program.name} cannot be started: {error}")
             self._record()
 
     def _record(self) -> None:
@@ -201,5 +204,8 @@ class Supervisor:
         }
         text = json.dumps({**self.describe, "pid": os.getpid(), "programs": rows}, indent=1)
         fresh = self.directory / ".up.json"
-        fresh.write_text(text)
-        fresh.replace(self.directory / "up.json")
+        try:
+            fresh.write_text(text)
+            fresh.replace(self.directory / "up.json")
+        except OSError as error:  # a full disk must not end the cluster; the next change is written again
+            self.say(f"{fresh.with_name('up.json')} not written: {error.strerror}")

@@ -119,8 +119,9 @@ class Runtime:
             os.close(self._lock)
             self._lock = -1
             raise RuntimeFailed(f"{self.directory}: in use by another agent (pid {holder}); stop it first") from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # the disk is full: the lock is what counts, not whose it is
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
 
     async def close(self) -> None:
         """Let go of everything: sandboxes go on running, warm pauses and the zygote end."""

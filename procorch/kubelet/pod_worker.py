@@ -78,8 +78,15 @@ class PodWorker:
         old, self.pod = self.pod, pod
         self._reporter.changed()
         if _asked(old) != _asked(pod):
-            self._directory.save_pod(pod)
+            self._keep_pod()
             self._wake.set()
+
+    def _keep_pod(self) -> None:
+        """On disk, for an agent that comes back without the API. A full disk costs that, and no other pod anything."""
+        try:
+            self._directory.save_pod(self.pod)
+        except OSError as error:
+            logger.warning("pod not written down", extra={"pod": key_of(self.pod), "error": str(error)})
 
     def remove(self) -> None:
         """The API has no such pod any more."""
@@ -104,7 +111,7 @@ class PodWorker:
 
     async def run(self) -> None:
         """Until the pod is gone from the API and from the machine. Cancelled, it leaves everything running."""
-        self._directory.save_pod(self.pod)
+        self._keep_pod()
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             self._health = PodHealth(self._around, self.record, tasks, self._health_changed)

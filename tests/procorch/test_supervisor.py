@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,6 +80,35 @@ def test_what_dies_is_started_again(tmp_path: Path, supervisor: Supervisor, said
 
     assert one.process.pid != first
     assert said == [f"one ended with code -9; starting it again in 1 s; see {one.log}"]
+
+
+def test_what_cannot_be_started_again_is_tried_again_and_costs_no_other_program(
+    tmp_path: Path, supervisor: Supervisor, said: list[str]
+) -> None:
+    """A host that lost power starts nothing; nor can a full disk end the supervisor."""
+    starts = []
+
+    def spawn(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        starts.append(args)
+        if len(starts) == 2:
+            raise ProcessLookupError("host one is off")
+        return subprocess.Popen(*args, **options)
+
+    dying = program(tmp_path, READY)
+    dying.spawn = spawn
+    supervisor.start(dying)
+    assert dying.process is not None
+    dying.process.wait(20)
+    (tmp_path / ".up.json").unlink(missing_ok=True)
+    (tmp_path / ".up.json").mkdir()  # cannot be written
+    for now in (1.0, 100.0, 101.0, 200.0):
+        supervisor._look_after(dying, now)
+        dying.process.wait(20)
+    (tmp_path / ".up.json").rmdir()
+
+    assert len(starts) == 3
+    assert "one cannot be started: host one is off" in said
+    assert any("up.json not written" in line for line in said)
 
 
 def test_what_does_not_stop_is_killed(
