@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -32,8 +33,19 @@ def command(data_dir: Path, yes: bool) -> None:
     ports = _lab_ports(data_dir)
     stop(data_dir, 60.0)
     _remove_labs(ports)
-    shutil.rmtree(data_dir)
+    _remove(data_dir)
     click.echo(f"removed {data_dir}; nothing is left")
+
+
+def _remove(data_dir: Path) -> None:
+    """All that is in it, and the directory itself where it is not a mount point."""
+    for entry in data_dir.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    with contextlib.suppress(OSError):
+        data_dir.rmdir()
 
 
 def _lab_ports(data_dir: Path) -> list[int]:
