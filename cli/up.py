@@ -14,12 +14,15 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from cli.directories import data_dir_option, need_root, running, start_time
 from procorch.supervisor import Program, StartFailed, Supervisor
+
+if TYPE_CHECKING:
+    from procorch.hosts import Lab
 
 NETWORK = "10.79.0.0/24"
 READY = "\0ready"
@@ -217,8 +220,21 @@ def _agents(options: Options, address: str, token: str, stack: ExitStack) -> lis
         host = lab.host(name)
         argv = [sys.executable, "-m", "cli", "agent", "--data-dir", str(data / "nodes" / name)]
         argv += ["--node-name", name, "--node-ip", host.address, *common]
-        programs.append(Program(name, argv, data / f"log/{name}.log", environment, host.popen))
+        programs.append(Program(name, argv, data / f"log/{name}.log", environment, _on_host(lab, name)))
     return programs
+
+
+def _on_host(lab: Lab, name: str) -> Callable[..., subprocess.Popen[bytes]]:
+    """Starts programs on the host of that name; one that lost power is switched on first, at its old address."""
+
+    def spawn(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        host = lab.hosts[name]
+        if not host.is_on:
+            host.power_off()  # what is left of it goes
+            host = lab.host(name, host.address)
+        return host.popen(*arguments, **options)
+
+    return spawn
 
 
 def _announce(options: Options, say: Callable[[str], None], seconds: float) -> None:

@@ -105,3 +105,27 @@ def test_pods_are_spread_and_scheduled_without_being_told_where(two: Cluster) ->
     nodes = two.path("{.items[*].spec.nodeName}", "pods", "-l", "app=spread").split()
     assert sorted(nodes) == ["node1", "node1", "node2", "node2"]
     two.kubectl("delete", "rc", "spread")
+
+
+def test_a_node_that_loses_power_is_switched_on_again_and_the_others_notice_nothing(two: Cluster) -> None:
+    pods = [web(two, "stays", "node1"), web(two, "falls", "node2")]
+    code = (
+        "import os, signal\n"
+        "for n in filter(str.isdigit, os.listdir('/proc')):\n"
+        "  try: text = open(f'/proc/{n}/cmdline').read()\n"
+        "  except OSError: continue\n"
+        "  if text.startswith('procorch:host:node2'): os.kill(int(n), signal.SIGKILL)\n"
+    )
+    before = two.get("pod", "stays")["status"]
+    two.run("python3", "-c", code)
+
+    two.until(lambda: two.get("pod", "falls")["status"]["containerStatuses"][0]["restartCount"] == 1, "it is back")
+    two.ready(1, "-l", "app=falls")
+    assert two.get("pod", "stays")["status"]["containerStatuses"] == before["containerStatuses"]
+    address = two.path("{.status.podIP}", "pod", "falls")
+    script = f"curl -sS -m 3 --noproxy '*' http://{address}:8080/who"
+    two.kubectl("run", "asks", "--image=host", "--restart=Never", "--overrides", json.dumps(
+        {"spec": {"nodeName": "node1"}}), "--command", "--", "sh", "-c", script)  # fmt: skip
+    two.until(lambda: two.kubectl("logs", "asks") == "falls\n", "it is reached from another node")
+    assert pods[0] == two.path("{.status.podIP}", "pod", "stays")
+    two.kubectl("delete", "pod", "stays", "falls", "asks", "--now")
