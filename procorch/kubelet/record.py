@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -167,6 +167,10 @@ class PodRecord:
                 record.reset_health()
 
 
+_POD_KEPT = tuple(f.name for f in fields(PodRecord) if f.name not in ("containers", "pause"))
+_CONTAINER_KEPT = tuple(f.name for f in fields(ContainerRecord) if f.name not in _MEMORY_ONLY)
+
+
 def _take_in(one: Attempt, state: ProcessState) -> None:
     for name in ("pid", "started_at", "finished_at", "exit_code", "signal", "oom_killed", "error"):
         value = getattr(state, name)
@@ -203,20 +207,22 @@ class PodDirectory:
 
     def save(self, record: PodRecord) -> None:
         """Writes where something has changed."""
-        row = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in ("containers", "pause")}
+        row = {name: getattr(record, name) for name in _POD_KEPT}
         row["containers"] = {
-            name: {key: value for key, value in asdict(one).items() if key not in _MEMORY_ONLY}
-            for name, one in record.containers.items()
+            name: {key: getattr(one, key) for key in _CONTAINER_KEPT} for name, one in record.containers.items()
         }
-        data = orjson.dumps(row, default=str)  # paths
+        data = orjson.dumps(row, default=str)  # it knows dataclasses, and paths are written as text
         if data != self._written:
             self._write("record.json", data)
             self._written = data
 
     def _write(self, name: str, data: bytes) -> None:
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = self.path / f".{name}"
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fresh, flags = self.path / f".{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(fresh, flags, 0o600)
+        except FileNotFoundError:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(fresh, flags, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
         fresh.replace(self.path / name)

@@ -6,8 +6,6 @@ has nothing mounted at that path.
 
 from __future__ import annotations
 
-import copy
-
 from procorch.kubelet.environment import Find
 from procorch.kubelet.plan import all_containers
 from procorch.objects import Object, get
@@ -27,13 +25,19 @@ async def with_service_account(pod: Object, find: Find) -> Object:
         found = await find("ServiceAccount", pod["metadata"]["namespace"], account)
         if found.get("automountServiceAccountToken") is False:
             return pod
-    made = copy.deepcopy(pod)
-    made["spec"].setdefault("volumes", []).append(_volume())
-    for container in all_containers(made):
-        if not _has_mount(container):
-            mount = {"name": VOLUME, "mountPath": PATH, "readOnly": True}
-            container["volumeMounts"] = [*(container.get("volumeMounts") or []), mount]
-    return made
+    spec = {**pod["spec"], "volumes": [*(pod["spec"].get("volumes") or []), _volume()]}
+    for rows in ("initContainers", "containers"):
+        if rows in spec:
+            spec[rows] = [_mounting(container) for container in spec[rows] or []]
+    return {**pod, "spec": spec}
+
+
+def _mounting(container: Object) -> Object:
+    """The container, or a copy with the mount."""
+    if _has_mount(container):
+        return container
+    mount = {"name": VOLUME, "mountPath": PATH, "readOnly": True}
+    return {**container, "volumeMounts": [*(container.get("volumeMounts") or []), mount]}
 
 
 def _has_mount(container: Object) -> bool:
