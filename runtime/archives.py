@@ -230,6 +230,13 @@ def _config_in(config: Mapping[str, Any]) -> Mapping[str, Any]:
     inner = config.get("config") or {}
     if not isinstance(inner, dict):
         raise Refused("the config is none")
+    for name in ("Entrypoint", "Cmd", "Env"):
+        words = inner.get(name) or []
+        if not isinstance(words, list) or not all(isinstance(one, str) and "\0" not in one for one in words):
+            raise Refused(f"the config's {name} is no list of texts")
+    for name in ("User", "WorkingDir"):
+        if not isinstance(inner.get(name) or "", str):
+            raise Refused(f"the config's {name} is no text")
     return inner
 
 

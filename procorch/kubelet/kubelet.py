@@ -18,6 +18,7 @@ from procorch.clock import Clock
 from procorch.events import EventRecorder
 from procorch.informer import Informer
 from procorch.kubelet.container_logs import ContainerLogs
+from procorch.kubelet.images import Images
 from procorch.kubelet.pod_files import Dns
 from procorch.kubelet.pod_worker import PodWorker
 from procorch.kubelet.record import PodDirectory, PodRecord
@@ -25,13 +26,14 @@ from procorch.kubelet.sources import Sources
 from procorch.kubelet.surroundings import Network, Surroundings
 from procorch.objects import Object, key_of, uid_of
 from runtime import Runtime, RuntimeFailed
+from runtime.images import ImageStore
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class KubeletConfig:
-    """directory: for pods. cluster_ca: PEM, given to pods. allocatable: the node's resource list."""
+    """directory: for pods, images beside it. cluster_ca: PEM, given to pods. allocatable: the node's resource list."""
 
     node_name: str
     node_ip: str
@@ -96,6 +98,7 @@ class Kubelet:
                 events=self._events,
                 sources=sources,
                 images=self._images,
+                resolver=Images(ImageStore(config.directory.parent / "images")),
                 services=self._services,
                 allocatable=config.allocatable,
                 memory_capacity=config.memory_capacity,

@@ -10,7 +10,7 @@ from typing import Any
 from procorch.kinds.podspec.resources import qos_class
 from procorch.kubelet import security
 from procorch.kubelet.environment import ConfigProblem, Facts, Find, command_line, environment, expand, limits_of
-from procorch.kubelet.images import Resolved
+from procorch.kubelet.images import PATH, Resolved
 from procorch.kubelet.plan import all_containers, init_containers, is_sidecar
 from procorch.kubelet.record import process_name
 from procorch.kubelet.volumes import Made, mounts_of
@@ -19,7 +19,6 @@ from procorch.quantity import byte_count
 from runtime import Limits, Mount, ProcessSpec, Root, SandboxSpec
 from runtime.logs import ending
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MESSAGE_PATH = "/dev/termination-log"
 MESSAGE_BYTES = 4096
 LOG_LINES, LOG_BYTES = 80, 2048  # of FallbackToLogsOnError
@@ -96,7 +95,8 @@ async def process_spec(
     argv = command_line(container, image.entrypoint, image.args, env)
     if not argv:
         raise ConfigProblem("no command specified")
-    mounts = [*prepared.files, *mounts_of(container, prepared.volumes, env), *_message_mount(container, prepared)]
+    mounts = [*image.mounts, *prepared.files, *mounts_of(container, prepared.volumes, env)]
+    mounts += _message_mount(container, prepared)
     cpu_request, cpu_limit, memory = limits_of(container)
     requested = get(container, "resources.requests", {}).get("memory", "0")
     return ProcessSpec(

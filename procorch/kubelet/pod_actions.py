@@ -210,7 +210,7 @@ class PodActions:
         assert self._mounted is not None
         container = next(one for one in all_containers(self._mounted) if one["name"] == name)
         try:
-            image = images.resolve(container.get("image") or "", self._around.images.values())
+            image = await self._around.resolver.resolve(container.get("image") or "", self._around.images.values())
         except images.ImageProblem as problem:
             self._image_failed(pod, name, container, problem)
             return None

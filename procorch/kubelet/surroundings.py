@@ -11,6 +11,7 @@ from typing import Protocol
 from procorch.client import Client
 from procorch.clock import Clock
 from procorch.events import EventRecorder
+from procorch.kubelet.images import Images
 from procorch.kubelet.pod_files import Dns
 from procorch.kubelet.sources import Sources
 from procorch.objects import Object
@@ -31,7 +32,8 @@ class Network(Protocol):
 class Surroundings:
     """One node's parts.
 
-    directory: of all pods. services: the variables of Services for (namespace, enableServiceLinks).
+    directory: of all pods. resolver: what images are here.
+    services: the variables of Services for (namespace, enableServiceLinks).
     images: the cluster's Image objects by name. allocatable: the node's resource list. synced: set once the API has
     told which pods are here: until then nothing is reported.
     """
@@ -46,6 +48,7 @@ class Surroundings:
     events: EventRecorder
     sources: Sources
     images: Mapping[str, Object]
+    resolver: Images
     services: Callable[[str, bool], Mapping[str, str]]
     allocatable: Mapping[str, str]
     memory_capacity: int

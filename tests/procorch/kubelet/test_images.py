@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from procorch.kubelet.images import ImageProblem, match, resolve, user_of
-from runtime import Root
+from procorch.kubelet.images import PATH, ImageProblem, Images, Resolved, match, user_of
+from runtime import Mount, Root
+from runtime.images import ImageStore
 
 
 def image(name: str, *patterns: str, **spec: Any) -> dict[str, Any]:
@@ -40,18 +44,24 @@ def test_match(name: str, found: str) -> None:
     assert one is not None and one["metadata"]["name"] == found
 
 
-def test_host_and_schemes(tmp_path: Path) -> None:
+async def resolve(image: str, objects: list[dict[str, Any]], store: Path = Path("/no/such")) -> Resolved:
+    return await Images(ImageStore(store)).resolve(image, objects)
+
+
+async def test_host_and_schemes(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.touch()
 
-    assert resolve("host", []).image_id == resolve("", []).image_id == "host"
-    assert resolve(f"dir://{tmp_path}", []).root == Root("dir", tmp_path)
-    assert resolve(f"exec://{program}", []).entrypoint == (str(program),)
+    assert (await resolve("host", [])).image_id == (await resolve("", [])).image_id == "host"
+    assert (await resolve(f"dir://{tmp_path}", [])).root == Root("dir", tmp_path)
+    assert (await resolve(f"exec://{program}", [])).entrypoint == (str(program),)
 
 
-def test_an_image_object_says_truthfully_what_runs() -> None:
-    found = resolve("kubeguide/tomcat-app:v1", IMAGES)
-    changed = resolve("kubeguide/tomcat-app:v1", [image("app", "kubeguide/tomcat-app:v1", entrypoint=["/bin/true"])])
+async def test_an_image_object_says_truthfully_what_runs() -> None:
+    found = await resolve("kubeguide/tomcat-app:v1", IMAGES)
+    changed = await resolve(
+        "kubeguide/tomcat-app:v1", [image("app", "kubeguide/tomcat-app:v1", entrypoint=["/bin/true"])]
+    )
 
     assert found.entrypoint == ("/bin/sh",) and found.args == ("-c", "true")
     assert found.image_id.startswith("image.procorch.dev/app@sha256:")
@@ -63,19 +73,87 @@ def test_an_image_object_says_truthfully_what_runs() -> None:
     ("name", "reason", "said"),
     [
         pytest.param("nginx", "ErrImagePull", "no Image object has a pattern for it", id="nobody knows it"),
-        pytest.param("oci:///x", "InvalidImageName", "scheme oci is not supported", id="a scheme of later"),
+        pytest.param("ftp:///x", "InvalidImageName", "scheme ftp is not supported", id="an unknown scheme"),
+        pytest.param("nginx", "ErrImagePull", "procorch image load FILE --name nginx", id="what to do"),
+        pytest.param("oci:///no/such", "ErrImagePull", "/no/such: No such file", id="no such archive"),
+        pytest.param("tar:///no/such", "ErrImagePull", "/no/such: No such file", id="no such tar"),
+        pytest.param("tar://x", "InvalidImageName", "must be absolute", id="a relative tar"),
+        pytest.param("oci:///a/../b", "InvalidImageName", "must be absolute", id="a path with dots"),
+        pytest.param("venv:///no/such", "ErrImagePull", "/no/such is no directory on this node", id="no environment"),
+        pytest.param("venv:///etc", "ErrImagePull", "has no bin", id="a directory that is no environment"),
+        pytest.param("venv:///", "ErrImagePull", "has no bin", id="the whole machine is no environment"),
         pytest.param("dir://x", "InvalidImageName", "must be absolute", id="a relative directory"),
         pytest.param("dir:///no/such", "ErrImagePull", "is no directory on this node", id="no such directory"),
         pytest.param("exec:///no/such", "ErrImagePull", "is no file on this node", id="no such program"),
     ],
 )
-def test_what_cannot_be_had_says_what_to_do(name: str, reason: str, said: str) -> None:
+async def test_what_cannot_be_had_says_what_to_do(name: str, reason: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(ImageProblem, match=said) as caught:
-        resolve(name, IMAGES[1:])
+        await resolve(name, IMAGES[1:], tmp_path)
 
     assert caught.value.reason == reason
 
 
-def test_a_program_that_is_not_installed_is_told() -> None:
+async def test_a_program_that_is_not_installed_is_told() -> None:
     with pytest.raises(ImageProblem, match="install it first"):
-        resolve("x", [image("x", "x", entrypoint=["/no/such/program"])])
+        await resolve("x", [image("x", "x", entrypoint=["/no/such/program"])])
+
+
+def tar_of(path: Path, **files: str) -> None:
+    with tarfile.open(path, "w") as tar:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name.replace("__", "/"))
+            entry.size = len(text)
+            tar.addfile(entry, io.BytesIO(text.encode()))
+
+
+async def test_an_environment_is_seen_at_its_own_place(tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "pyvenv.cfg").write_text("home = /usr/bin\n")
+
+    found = await resolve(f"venv://{venv}", [])
+
+    assert (found.root, found.image_id) == (Root("host"), f"venv://{venv}")
+    assert found.mounts == (Mount(str(venv), venv, read_only=True),)
+    assert {row["name"]: row["value"] for row in found.env} == {"PATH": f"{venv}/bin:{PATH}", "VIRTUAL_ENV": str(venv)}
+
+
+async def test_the_python_of_an_environment_is_seen_where_its_place_is_hidden(tmp_path: Path) -> None:
+    assert tmp_path.is_relative_to("/tmp")  # a directory that the host root hides
+    venv, base = tmp_path / "venv", tmp_path / "python"
+    (venv / "bin").mkdir(parents=True)
+    (base / "bin").mkdir(parents=True)
+    (base / "bin/python3").touch()
+    (venv / "pyvenv.cfg").write_text(f"home = {base}/bin\n")
+
+    found = await resolve(f"venv://{venv}", [])
+
+    assert [mount.target for mount in found.mounts] == [str(venv), str(base)]
+
+
+async def test_a_conda_prefix_is_no_venv(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "conda-meta").mkdir()
+
+    found = await resolve(f"venv://{tmp_path}", [])
+
+    assert [row["name"] for row in found.env] == ["PATH", "CONDA_PREFIX"]
+
+
+async def test_a_tar_is_unpacked_once_however_many_ask(tmp_path: Path) -> None:
+    tar_of(tmp_path / "root.tar", etc__name="x")
+    images = Images(ImageStore(tmp_path / "images"))
+
+    found = await asyncio.gather(*(images.resolve(f"tar://{tmp_path}/root.tar", []) for _ in range(3)))
+
+    assert len({one.image_id for one in found}) == 1 and found[0].image_id.startswith("tar@sha256:")
+    assert found[0].root.path is not None and (found[0].root.path / "etc/name").read_text() == "x"
+
+
+async def test_a_loaded_name_comes_before_an_image_object(tmp_path: Path) -> None:
+    tar_of(tmp_path / "root.tar", etc__name="x")
+    ImageStore(tmp_path).load(tmp_path / "root.tar", "mysql")
+
+    assert (await resolve("docker.io/library/mysql:latest", IMAGES, tmp_path)).root.kind == "dir"
+    assert (await resolve("mysql:8.1", IMAGES, tmp_path)).root.kind == "host"
