@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {  # command → `module` of this package, whose `com
     "master": "master",
     "agent": "agent",
     "token": "token",
+    "image": "image",
 }
 
 
