@@ -133,6 +133,8 @@ class Voice:
         except BrokenPipeError:  # whoever listened is gone; the cluster does not depend on that
             self._pipe = None
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError:  # the disk under the log is full
+            pass
 
     def ready(self) -> None:
         if self._pipe is not None:

@@ -83,7 +83,7 @@ def pod_process(cluster: Cluster, name: str = "stay") -> tuple[int, str]:
 
 
 def programs(cluster: Cluster) -> dict[str, int]:
-    state = json.loads((cluster.data_dir / "run/up.json").read_text())
+    state = json.loads(cluster.run("cat", cluster.data_dir / "run/up.json").stdout)  # as its host sees it
     return {name: row["pid"] for name, row in state["programs"].items()}
 
 
@@ -165,6 +165,40 @@ def test_a_killed_supervisor_is_cleaned_up_after(host: Host, kubectls: list[str]
     take_down(cluster)
 
     cluster.until(lambda: counted(host) == before, f"all is as before: {before}", 15)
+
+
+def test_reset_ends_an_agent_that_hangs_when_its_supervisor_is_gone(host: Host, kubectls: list[str]) -> None:
+    before = counted(host)
+    cluster = bring_up(host, kubectls[0])
+    cluster.kubectl("create", "-f", "-", input=POD)
+    cluster.ready(1)
+    cluster.run("kill", "-STOP", programs(cluster)["agent"])
+    kill(cluster, json.loads((cluster.data_dir / "run/up.json").read_text())["pid"])
+    take_down(cluster)
+
+    assert counted(host) == before
+
+
+def test_a_full_disk_ends_neither_the_cluster_nor_its_pods(host: Host, kubectls: list[str]) -> None:
+    cluster = bring_up(host, kubectls[0])
+    cluster.procorch("down", "--data-dir", cluster.data_dir)
+    cluster.run("mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", cluster.data_dir)
+    cluster.procorch("up", "--detach", "--data-dir", cluster.data_dir)
+    cluster.kubectl("create", "-f", "-", input=POD)
+    cluster.ready(1)
+    process, before = pod_process(cluster), programs(cluster)["agent"]
+    cluster.run("dd", "if=/dev/zero", f"of={cluster.data_dir}/fill", "bs=64k")
+    kill(cluster, before)
+    time.sleep(4)
+    assert pod_process(cluster) == process
+    assert cluster.kubectl("get", "pods")
+
+    cluster.run("rm", cluster.data_dir / "fill")
+    cluster.until(lambda: cluster.kubectl("logs", "stay", "--tail=1"), "the agent is back", 40)
+    assert pod_process(cluster) == process
+    cluster.procorch("down", "--data-dir", cluster.data_dir)
+    cluster.run("umount", cluster.data_dir)
+    take_down(cluster)
 
 
 def test_what_is_wrong_is_one_line_that_says_what_to_do(host: Host, kubectls: list[str]) -> None:
