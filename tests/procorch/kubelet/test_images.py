@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import tarfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from procorch.kubelet.images import PATH, ImageProblem, Images, Resolved, match, user_of
 from runtime import Mount, Root
 from runtime.images import ImageStore
+from tests.runtime.test_archives import layout, tar_of, write
+from tests.runtime.test_images import shell_root
+
+if TYPE_CHECKING:
+    from .conftest import Cluster
 
 
 def image(name: str, *patterns: str, **spec: Any) -> dict[str, Any]:
@@ -99,14 +102,6 @@ async def test_a_program_that_is_not_installed_is_told() -> None:
         await resolve("x", [image("x", "x", entrypoint=["/no/such/program"])])
 
 
-def tar_of(path: Path, **files: str) -> None:
-    with tarfile.open(path, "w") as tar:
-        for name, text in files.items():
-            entry = tarfile.TarInfo(name.replace("__", "/"))
-            entry.size = len(text)
-            tar.addfile(entry, io.BytesIO(text.encode()))
-
-
 async def test_an_environment_is_seen_at_its_own_place(tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     (venv / "bin").mkdir(parents=True)
@@ -142,7 +137,7 @@ async def test_a_conda_prefix_is_no_venv(tmp_path: Path) -> None:
 
 
 async def test_a_tar_is_unpacked_once_however_many_ask(tmp_path: Path) -> None:
-    tar_of(tmp_path / "root.tar", etc__name="x")
+    (tmp_path / "root.tar").write_bytes(tar_of({"etc/name": b"x"}))
     images = Images(ImageStore(tmp_path / "images"))
 
     found = await asyncio.gather(*(images.resolve(f"tar://{tmp_path}/root.tar", []) for _ in range(3)))
@@ -152,8 +147,50 @@ async def test_a_tar_is_unpacked_once_however_many_ask(tmp_path: Path) -> None:
 
 
 async def test_a_loaded_name_comes_before_an_image_object(tmp_path: Path) -> None:
-    tar_of(tmp_path / "root.tar", etc__name="x")
+    (tmp_path / "root.tar").write_bytes(tar_of({"etc/name": b"x"}))
     ImageStore(tmp_path).load(tmp_path / "root.tar", "mysql")
 
     assert (await resolve("docker.io/library/mysql:latest", IMAGES, tmp_path)).root.kind == "dir"
     assert (await resolve("mysql:8.1", IMAGES, tmp_path)).root.kind == "host"
+
+
+def script(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+@pytest.mark.kernel
+async def test_a_pod_runs_in_an_environment_that_it_sees_and_cannot_change(running: Cluster, tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    script(venv / "bin/tool", "#!/bin/sh\necho tool in $VIRTUAL_ENV; touch $VIRTUAL_ENV/x 2>/dev/null || echo no\n")
+    (venv / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    container = {"name": "a", "image": f"venv://{venv}", "command": ["tool"]}
+
+    await running.pod("web", containers=[container], restartPolicy="Never")
+    pod = await running.until(lambda pod: pod["status"]["phase"] == "Succeeded")
+
+    assert pod["status"]["containerStatuses"][0]["imageID"] == f"venv://{venv}"
+    await running.until_said(pod, f"tool in {venv}\nno\n")
+
+
+@pytest.mark.kernel
+async def test_a_pod_runs_as_the_config_of_its_archive_says(running: Cluster, tmp_path: Path) -> None:
+    config = {
+        "Entrypoint": ["/bin/sh", "-c"],
+        "Cmd": ['read one < hello; echo "$one $WHO"'],
+        "Env": ["WHO=me"],
+        "User": "web",
+        "WorkingDir": "/srv",
+    }
+    top = tar_of({"etc/passwd": b"web:x:7:8::/:\n", "srv/hello": b"hello\n"})
+    write(tmp_path / "layout", layout(shell_root(tmp_path).read_bytes(), top, config=config))
+    container = {"name": "a", "image": f"oci://{tmp_path}/layout"}
+
+    await running.pod("web", containers=[container], restartPolicy="Never")
+    pod = await running.until(lambda pod: pod["status"]["phase"] == "Succeeded")
+
+    assert pod["status"]["containerStatuses"][0]["imageID"].startswith("sha256:")
+    await running.until_said(pod, "hello me\n")
+    (loaded,) = (tmp_path / "images").glob("sha256-*")
+    assert (loaded / "rootfs/srv/hello").read_text() == "hello\n"
