@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import re
+import stat
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -106,6 +107,7 @@ def opened(path: Path, scratch: Path, bounds: Bounds) -> Iterator[Source | None]
         layout = Layout(path)
         yield layout if layout.has("index.json") else None
         return
+    need_file(path)
     with path.open("rb") as file, damage(path.name), tempfile.TemporaryFile(dir=scratch) as copy:
         plain: BinaryIO = file
         if decompressed(cast(BinaryIO, file)) is not file:
@@ -117,6 +119,12 @@ def opened(path: Path, scratch: Path, bounds: Bounds) -> Iterator[Source | None]
         with tarfile.open(fileobj=plain, mode="r:", tarinfo=Entry) as tar:
             names = _names_in(tar)
             yield Archive(tar, names) if "index.json" in names or "manifest.json" in names else None
+
+
+def need_file(path: Path) -> None:
+    """Raises Refused for a pipe or device, which would be waited for; OSError where there is nothing."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise Refused("is no regular file")
 
 
 def images_in(source: Source) -> list[Found]:

@@ -20,7 +20,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class ImageStore:
     def tar(self, path: Path) -> Image:
         """A tar of a root file system, compressed or not."""
         with self._failing(path):
+            archives.need_file(path)
             digest = self._digest_of(path)
 
             def fill(tree: Tree) -> None:
@@ -166,7 +167,7 @@ class ImageStore:
                 (partial / "rootfs").mkdir(parents=True)
                 (partial / "rootfs").chmod(0o755)
                 with _directory(partial / "rootfs") as root:
-                    tree = Tree(root, self._bounds)
+                    tree = Tree(root, self._room(root))
                     fill(tree)
                 about = {"id": id_, "size": tree.size, "config": dict(config)}
                 (partial / "image.json").write_text(json.dumps(about))
@@ -181,6 +182,11 @@ class ImageStore:
         if image is None:
             raise Refused("it was removed as soon as it was unpacked")
         return image
+
+    def _room(self, fd: int) -> Bounds:
+        """A tenth of what is free stays free: a small archive may hold much."""
+        free = os.fstatvfs(fd)
+        return replace(self._bounds, size=min(self._bounds.size, free.f_bavail * free.f_frsize * 9 // 10))
 
     def _read(self, id_: str) -> Image | None:
         return _at(self.directory / _key(id_))
@@ -204,6 +210,8 @@ class ImageStore:
             names: dict[str, str] = json.loads((self.directory / "names.json").read_bytes())
         except FileNotFoundError:
             return {}
+        except (OSError, ValueError) as error:
+            raise Refused(f"{self.directory}/names.json cannot be read: {error}") from error
         return names
 
     def _write_names(self, new: Mapping[str, str], gone: list[str] | None = None) -> None:

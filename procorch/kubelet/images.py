@@ -79,7 +79,11 @@ class Images:
             return await self._by_archive(scheme, rest, image)
         if colon:
             return _by_scheme(scheme, rest, image)
-        if (loaded := self._store.named(image)) is not None:
+        try:
+            loaded = self._store.named(image)
+        except Refused as error:
+            raise ImageProblem(f'image "{image}": {error}') from error
+        if loaded is not None:
             return _by_archive(loaded, image)
         if (found := match(image, objects)) is not None:
             return _by_object(found)

@@ -102,6 +102,14 @@ def test_of_an_archive_that_is_cut_off_nothing_stays(store: ImageStore, tmp_path
     assert left(store) == []
 
 
+def test_a_pipe_is_not_waited_for(store: ImageStore, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    for take in (store.tar, store.oci):
+        with pytest.raises(Refused, match="no regular file"):
+            take(tmp_path / "pipe")
+
+
 def test_too_large_an_image_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "root.tar").write_bytes(tar_of({"a": b"1" * 60_000}))
     small = ImageStore(tmp_path / "images", Bounds(size=50_000))
