@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import venv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,28 +104,31 @@ async def test_a_program_that_is_not_installed_is_told() -> None:
 
 
 async def test_an_environment_is_seen_at_its_own_place(tmp_path: Path) -> None:
-    venv = tmp_path / "venv"
-    (venv / "bin").mkdir(parents=True)
-    (venv / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    place = tmp_path / "venv"
+    (place / "bin").mkdir(parents=True)
+    (place / "pyvenv.cfg").write_text("home = /usr/bin\n")
 
-    found = await resolve(f"venv://{venv}", [])
+    found = await resolve(f"venv://{place}", [])
 
-    assert (found.root, found.image_id) == (Root("host"), f"venv://{venv}")
-    assert found.mounts == (Mount(str(venv), venv, read_only=True),)
-    assert {row["name"]: row["value"] for row in found.env} == {"PATH": f"{venv}/bin:{PATH}", "VIRTUAL_ENV": str(venv)}
+    assert (found.root, found.image_id) == (Root("host"), f"venv://{place}")
+    assert found.mounts == (Mount(str(place), place, read_only=True),)
+    assert {row["name"]: row["value"] for row in found.env} == {
+        "PATH": f"{place}/bin:{PATH}",
+        "VIRTUAL_ENV": str(place),
+    }
 
 
 async def test_the_python_of_an_environment_is_seen_where_its_place_is_hidden(tmp_path: Path) -> None:
     assert tmp_path.is_relative_to("/tmp")  # a directory that the host root hides
-    venv, base = tmp_path / "venv", tmp_path / "python"
-    (venv / "bin").mkdir(parents=True)
+    place, base = tmp_path / "venv", tmp_path / "python"
+    (place / "bin").mkdir(parents=True)
     (base / "bin").mkdir(parents=True)
     (base / "bin/python3").touch()
-    (venv / "pyvenv.cfg").write_text(f"home = {base}/bin\n")
+    (place / "pyvenv.cfg").write_text(f"home = {base}/bin\n")
 
-    found = await resolve(f"venv://{venv}", [])
+    found = await resolve(f"venv://{place}", [])
 
-    assert [mount.target for mount in found.mounts] == [str(venv), str(base)]
+    assert [mount.target for mount in found.mounts] == [str(place), str(base)]
 
 
 async def test_a_conda_prefix_is_no_venv(tmp_path: Path) -> None:
@@ -162,16 +166,28 @@ def script(path: Path, text: str) -> None:
 
 @pytest.mark.kernel
 async def test_a_pod_runs_in_an_environment_that_it_sees_and_cannot_change(running: Cluster, tmp_path: Path) -> None:
-    venv = tmp_path / "venv"
-    script(venv / "bin/tool", "#!/bin/sh\necho tool in $VIRTUAL_ENV; touch $VIRTUAL_ENV/x 2>/dev/null || echo no\n")
-    (venv / "pyvenv.cfg").write_text("home = /usr/bin\n")
-    container = {"name": "a", "image": f"venv://{venv}", "command": ["tool"]}
+    place = tmp_path / "venv"
+    script(place / "bin/tool", "#!/bin/sh\necho tool in $VIRTUAL_ENV; touch $VIRTUAL_ENV/x 2>/dev/null || echo no\n")
+    (place / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    container = {"name": "a", "image": f"venv://{place}", "command": ["tool"]}
 
     await running.pod("web", containers=[container], restartPolicy="Never")
     pod = await running.until(lambda pod: pod["status"]["phase"] == "Succeeded")
 
-    assert pod["status"]["containerStatuses"][0]["imageID"] == f"venv://{venv}"
-    await running.until_said(pod, f"tool in {venv}\nno\n")
+    assert pod["status"]["containerStatuses"][0]["imageID"] == f"venv://{place}"
+    await running.until_said(pod, f"tool in {place}\nno\n")
+
+
+@pytest.mark.kernel
+async def test_a_venv_runs_with_its_python_wherever_that_lies(running: Cluster, tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", symlinks=True)
+    program = "import sys; print(sys.prefix, sys.executable)"
+    container = {"name": "a", "image": f"venv://{tmp_path}/venv", "command": ["python3", "-c", program]}
+
+    await running.pod("web", containers=[container], restartPolicy="Never")
+    pod = await running.until(lambda pod: pod["status"]["phase"] == "Succeeded")
+
+    await running.until_said(pod, f"{tmp_path}/venv {tmp_path}/venv/bin/python3\n")
 
 
 @pytest.mark.kernel
