@@ -185,12 +185,17 @@ def _of_index(source: Source, index: Mapping[str, Any], names: tuple[str, ...], 
         notes = row.get("annotations") or {}
         if not isinstance(notes, dict) or "vnd.docker.reference.type" in notes:
             continue  # an attestation
-        own = tuple(str(notes[key]) for key in _NAMES if notes.get(key))[:1]
+        own = tuple(name for key in _NAMES if _is_name(name := str(notes.get(key) or "")))[:1]
         manifest = _json(_blob(source, str(row.get("digest"))), dict, "manifest")
         if "manifests" in manifest:
             yield from _of_index(source, manifest, own or names, depth + 1)
         else:
             yield from _of_manifest(source, manifest, own or names)
+
+
+def _is_name(text: str) -> bool:
+    """A layout's own note is often a mere tag, `latest`, which says nothing."""
+    return "/" in text or ":" in text
 
 
 def _of_manifest(source: Source, manifest: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[Found]:

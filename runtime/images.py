@@ -89,7 +89,7 @@ class ImageStore:
                 found = archives.images_in(source)
                 if name and len(found) > 1:
                     raise Refused(f"holds {len(found)} images: they cannot all be {name}")
-                named = [(one, (name,) if name else one.names) for one in found]
+                named = [(one, (name,) if name else tuple(filter(_NAME.fullmatch, one.names))) for one in found]
                 if not any(names for _, names in named):
                     raise Refused("the archive does not name its image: give --name")
                 loaded = [(each, self._image(source, one)) for one, names in named for each in names]

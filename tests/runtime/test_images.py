@@ -120,7 +120,7 @@ def test_too_large_an_image_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_two_loads_at_once_unpack_once(store: ImageStore, tmp_path: Path) -> None:
-    path = write(tmp_path / "layout", layout(tar_of({f"{i}": b"x" for i in range(300)}), name="app"))
+    path = write(tmp_path / "layout", layout(tar_of({f"{i}": b"x" for i in range(300)}), name="app:1"))
     found: list[int] = []
 
     def load() -> None:
@@ -188,6 +188,15 @@ def test_an_image_without_a_name_goes_by_its_id(store: ImageStore, tmp_path: Pat
 
     assert store.items() == [("", image)]
     assert store.remove(image.id) is True and store.items() == []
+
+
+@pytest.mark.parametrize("name", ["latest", "evil:\x1b[2J", "/x"])
+def test_an_archive_that_gives_its_image_no_proper_name_needs_one(store: ImageStore, tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "layout", layout(tar_of({"a": b"1"}), name=name))
+
+    with pytest.raises(Refused, match="give --name"):
+        store.load(path)
+    assert store.load(path, "app")[0][0] == "docker.io/library/app:latest"
 
 
 @pytest.mark.parametrize("name", ["../x", "", "-x", "a b", "x" * 300])
