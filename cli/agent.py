@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cli.directories import data_dir_option, need_root
+from cli.directories import DEFAULT, data_dir_option, need_root
 from cli.program import run_program
 
 
@@ -21,6 +21,7 @@ from cli.program import run_program
 @click.option("--node-name", default="", help="The node's name; else the host's.")
 @click.option("--node-ip", default="", help="The node's address as masters, nodes and pods reach it; found by default.")
 @click.option("--pods", type=click.IntRange(1, 1000), default=110, show_default=True, help="At most so many.")
+@click.option("--pod-pids", type=click.IntRange(16), default=8192, show_default=True, help="Processes a pod may have.")
 @click.option("--cluster-cidr", default="10.240.0.0/12", show_default=True, help="As the masters have it.")
 @click.option("--service-cidr", default="10.96.0.0/12", show_default=True, help="As the masters have it.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label to register the node with.")
@@ -35,6 +36,7 @@ def command(
     node_name: str,
     node_ip: str,
     pods: int,
+    pod_pids: int,
     cluster_cidr: str,
     service_cidr: str,
     labels: tuple[str, ...],
@@ -62,10 +64,11 @@ def command(
         node_ip=node_ip or own_address(),
         token=token,
         max_pods=pods,
+        pod_pids=pod_pids,
         labels=_pairs(labels),
         cluster_cidr=cluster_cidr,
         service_cidr=service_cidr,
-        hidden=hide,
+        hidden=(*hide, DEFAULT),  # another cluster's state is nobody's business either
     )
     if clean:
         run_program(lambda ready: clean_up(config), log_level)

@@ -116,6 +116,8 @@ def _foreground(options: Options, voice: Voice) -> int:
     """Runs until told to stop."""
     with ExitStack() as stack:
         _claim(options, stack)
+        if options.nodes:
+            refuse_overlap(options.network)
         return _run(options, voice, stack)
 
 
@@ -271,11 +273,26 @@ def make_private(data_dir: Path) -> None:
 
 
 def stop_pods(data_dir: Path) -> None:
-    """End the pods' processes and undo the node's network; the cluster's state stays."""
+    """End the pods' processes and undo the node's network; the cluster's state stays. Raises a one-line error."""
     if (data_dir / "node").is_dir():
-        subprocess.run(
-            [sys.executable, "-m", "cli", "agent", "--data-dir", str(data_dir / "node"), "--clean"], check=False
-        )
+        argv = [sys.executable, "-m", "cli", "agent", "--data-dir", str(data_dir / "node"), "--clean"]
+        if subprocess.run(argv, check=False).returncode != 0:
+            raise click.ClickException("pods still run: stop what is named above, then do this again")
+
+
+def refuse_overlap(network: str) -> None:
+    """Raises a one-line error where the hosts' range is one that this machine has already."""
+    import psutil
+
+    wanted = ipaddress.IPv4Network(network)
+    for link, rows in psutil.net_if_addrs().items():
+        for row in rows:
+            if row.family == socket.AF_INET and row.netmask:
+                there = ipaddress.IPv4Interface(f"{row.address}/{row.netmask}").network
+                if there.overlaps(wanted):
+                    raise click.ClickException(
+                        f"the nodes' range {network} overlaps {link} ({there}): choose another with --network"
+                    )
 
 
 def own_address() -> str:

@@ -55,8 +55,9 @@ class AgentProblem(RuntimeError):
 class AgentConfig:
     """servers: the masters' URLs; the first is asked, all are dialled. data_dir: everything of this node.
 
-    token: a join token, needed once. labels, taints: the node's from its registration on. hidden: paths that no pod
-    may see, besides data_dir. cgroup: below which all of this node's are. name_prefix: of links and nft tables.
+    token: a join token, needed once. max_pods, pod_pids: at most so many pods, and processes and threads in one.
+    labels, taints: the node's from its registration on. hidden: paths that no pod may see, besides data_dir.
+    cgroup: below which all of this node's are. name_prefix: of links and nft tables.
     dns: the addresses that pods ask; empty for the node's own.
     """
 
@@ -66,6 +67,7 @@ class AgentConfig:
     node_ip: str
     token: str = ""
     max_pods: int = 110
+    pod_pids: int = 8192
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Mapping[str, str], ...] = ()
     cluster_cidr: str = "10.240.0.0/12"
@@ -191,6 +193,7 @@ class Agent:
             allocatable=allocatable(config.node(), measured),
             memory_capacity=measured.memory,
             dns=Dns(config.cluster_domain, config.dns),
+            pids_limit=config.pod_pids,
         )
 
         def services(namespace: str, links: bool) -> Mapping[str, str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from procorch.client import Client
-from procorch.clock import Clock
+from procorch.clock import Backoff, Clock
 from procorch.events import EventRecorder
 from procorch.informer import Informer
 from procorch.kubelet.container_logs import ContainerLogs
@@ -33,7 +33,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class KubeletConfig:
-    """directory: for pods, images beside it. cluster_ca: PEM, given to pods. allocatable: the node's resource list."""
+    """directory: for pods, images beside it. cluster_ca: PEM, given to pods. allocatable: the node's resource list.
+
+    pids_limit: processes and threads that one pod may have; None for as many as the machine has.
+    """
 
     node_name: str
     node_ip: str
@@ -42,6 +45,7 @@ class KubeletConfig:
     allocatable: Mapping[str, str]
     memory_capacity: int
     dns: Dns
+    pids_limit: int | None = None
 
 
 class Kubelet:
@@ -103,6 +107,7 @@ class Kubelet:
                 allocatable=config.allocatable,
                 memory_capacity=config.memory_capacity,
                 dns=config.dns,
+                pids_limit=config.pids_limit,
             )
             self._runtime.on_change = self._sandbox_changed
             self._take_over()
@@ -143,7 +148,17 @@ class Kubelet:
 
     def _add(self, pod: Object, worker: PodWorker) -> None:
         self._workers[worker.uid] = worker
-        self._tasks.create_task(worker.run(), name=f"pod:{key_of(pod)}")
+        self._tasks.create_task(self._keep(worker), name=f"pod:{key_of(pod)}")
+
+    async def _keep(self, worker: PodWorker) -> None:
+        """One of the three loops that must not die: what goes wrong with one pod is no other pod's business."""
+        backoff = Backoff(first=1.0, most=60.0)
+        while True:
+            try:
+                return await worker.run()
+            except Exception:
+                logger.exception("pod's worker failed, begun again", extra={"pod": key_of(worker.pod)})
+                await asyncio.sleep(backoff.next())
 
     def _forget(self, uid: str) -> None:
         self._workers.pop(uid, None)

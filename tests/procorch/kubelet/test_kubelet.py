@@ -8,11 +8,13 @@ import json
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
+from procorch.kubelet.kubelet import Kubelet
 from procorch.kubelet.retries import Retries
+from procorch.objects import Object
 from runtime import ProcessSpec, ProcessState, Runtime, RuntimeFailed, Sandbox, SandboxSpec
 
 if TYPE_CHECKING:
@@ -435,3 +437,19 @@ async def test_a_container_is_restarted_although_the_api_is_away_and_the_kubelet
 
     await cluster.until(lambda pod: "restartCount" in status_of(pod))
     assert cluster.said(pod, attempt=1) == "kept\nkept\n"
+
+
+async def test_a_worker_that_fails_is_begun_again_and_takes_nobody_with_it() -> None:
+    class Failing:
+        pod: ClassVar[Object] = {"metadata": {"namespace": "default", "name": "odd", "uid": "u"}}
+        runs = 0
+
+        async def run(self) -> None:
+            self.runs += 1
+            if self.runs == 1:
+                raise ExceptionGroup("a probe's task", [RuntimeError("unexpected")])
+
+    worker = Failing()
+    await Kubelet._keep(cast(Any, None), cast(Any, worker))
+
+    assert worker.runs == 2
