@@ -109,8 +109,7 @@ def typed(obj: object, api_version: str, name: str) -> Object:
     obj["apiVersion"], obj["kind"] = said_version, said_kind
     if said_version != api_version:
         raise BadRequest.of(
-            f"the API version in the data ({said_version}) does not match the expected API version "
-            f"({api_version})"
+            f"the API version in the data ({said_version}) does not match the expected API version ({api_version})"
         )
     if said_kind != name:
         raise BadRequest.of(f"the kind of the object ({said_kind}) does not match the expected kind ({name})")

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
-from procorch.link import Link, LinkClosed, StreamReset
+from procorch.link import Link, LinkClosed, Stream, StreamReset
 from procorch.objects import ApiError, ServiceUnavailable
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Links(Mapping[str, Link]):
             except BaseException:
                 await stream.reset("no longer wanted")
                 raise
-            body = _body(stream)
+            body = _Body(stream)
             status = int(head.get("status", 500))
             if status >= 400:
                 text = b"".join([chunk async for chunk in body]).decode("utf-8", "replace").strip()
@@ -77,16 +77,29 @@ class Links(Mapping[str, Link]):
             link.close("the API server is going down")
 
 
-async def _body(stream: Any) -> AsyncIterator[bytes]:
-    """What follows the head; leaving early tells the node to stop."""
-    try:
-        while chunk := await stream.read():
-            yield chunk
-    except (StreamReset, LinkClosed) as error:
-        logger.info("a node's answer broke off", extra={"error": str(error)})
-    finally:
-        if not stream.over:
-            await stream.reset("no longer wanted")
+class _Body:
+    """What follows the head. `aclose` tells the node to stop, also before the first read: a generator would not."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> _Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            if chunk := await self._stream.read():
+                return chunk
+        except (StreamReset, LinkClosed) as error:
+            logger.info("a node's answer broke off", extra={"error": str(error)})
+        except BaseException:
+            await self.aclose()
+            raise
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        if not self._stream.over:
+            await self._stream.reset("no longer wanted")
 
 
 def _refused(status: int, text: str) -> ApiError:

@@ -57,7 +57,8 @@ async def test_a_request_is_answered_piece_by_piece():
     assert not links
 
 
-async def test_leaving_early_tells_the_node_to_stop():
+@pytest.mark.parametrize("reads", [0, 1], ids=["before anything was read", "after the first piece"])
+async def test_leaving_early_tells_the_node_to_stop(reads):
     stopped = asyncio.Event()
 
     async def accept(header, stream):
@@ -72,7 +73,8 @@ async def test_leaving_early_tells_the_node_to_stop():
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         hang_up = await dial(links, accept, group)
         body = await links.request("n", "GET", "/x")
-        await anext(body)
+        for _ in range(reads):
+            await anext(body)
         await body.aclose()
         await stopped.wait()
         await hang_up()
