@@ -120,6 +120,13 @@ def test_a_container_that_ends_is_restarted_with_growing_pauses(cluster: Cluster
     assert cluster.kubectl("logs", "crash", "-n", namespace, "--previous") == "run\n"
 
 
+def test_a_container_with_a_command_needs_no_image(cluster: Cluster, namespace: str) -> None:
+    create(cluster, namespace, "plain", shell("echo here", image=""), restartPolicy="Never")
+
+    assert log(cluster, namespace, "plain") == "here\n"
+    assert cluster.path("{.status.containerStatuses[0].imageID}", "pod", "plain", "-n", namespace) == "host"
+
+
 def test_a_program_that_is_not_there_is_named(cluster: Cluster, namespace: str) -> None:
     create(cluster, namespace, "nope", {"command": ["no-such-program"]}, restartPolicy="Never")
     cluster.until(

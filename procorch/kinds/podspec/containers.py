@@ -79,7 +79,8 @@ def _container(container: Fields, volumes: set[str], path: str) -> Iterator[Caus
     else:
         for message in dns_label(container["name"]):
             yield Cause.invalid(f"{path}.name", container["name"], message)
-    if not text(container.get("image")):
+    # Not as in Kubernetes: a container that brings its command may do without an image, and runs on the host's root.
+    if not text(container.get("image")) and not container.get("command"):
         yield Cause.required(f"{path}.image")
     yield from _one_of(container, "terminationMessagePolicy", _MESSAGE_POLICIES, path)
     yield from _ports(container.get("ports"), f"{path}.ports")

@@ -122,3 +122,8 @@ def test_only_a_sidecar_among_the_init_containers_has_probes(problems) -> None: 
     assert problems(initContainers=[{"name": "i", "image": "a", "restartPolicy": "Never"}]) == [
         'spec.initContainers[0].restartPolicy: Unsupported value: "Never": supported values: "Always"'
     ]
+
+
+def test_a_command_does_without_an_image(problems) -> None:  # type: ignore[no-untyped-def]
+    """It runs on the host's own root: a difference from Kubernetes, where every container names an image."""
+    assert problems(containers=[{"name": "web", "command": ["true"]}]) == []
