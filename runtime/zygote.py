@@ -78,6 +78,7 @@ def main(argument: str) -> None:
     told = loads(argument)
     ours = _socket.socket(fileno=told["fd"])
     os.set_inheritable(ours.fileno(), False)
+    syscalls.hear_all_signals()  # what an agent's parents ignored is not the business of programs in pods
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # a terminal's: the agent's to hear
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended pauses are reaped by the kernel

@@ -64,3 +64,22 @@ def test_a_clone_is_another_process_in_another_namespace():
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=True)
 
     assert done.stdout == "1 True\n"
+
+
+def test_no_inherited_signal_stays_ignored():
+    """Not even 32, which the C library hides: an agent's parents may have left it ignored."""
+    code = """
+import ctypes, signal
+from runtime import syscalls
+ignore = ctypes.create_string_buffer((1).to_bytes(8, "little"), 64)
+syscalls._call("rt_sigaction", "", 32, ctypes.addressof(ignore), 0, 8)
+signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+def ignored():
+    return next(int(line.split()[1], 16) for line in open("/proc/self/status") if line.startswith("SigIgn"))
+assert ignored() & 1 << 31 and ignored() & 1 << signal.SIGQUIT - 1
+syscalls.hear_all_signals()
+print(ignored())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+
+    assert done.stdout == "0\n", done.stderr
