@@ -32,8 +32,7 @@ def render(template: str, data: Value) -> str:
     """The template's text with each `{…}` replaced; a missing field gives nothing."""
     if "{" not in template:
         template = "{" + (template if template.startswith(("$", ".", "[")) else f".{template}") + "}"
-    pieces, rest = _block(_pieces(template), 0, nested=False)
-    del rest
+    pieces, _ = _block(_pieces(template), 0, nested=False)
     return "".join(_emit(pieces, data, data))
 
 

@@ -157,17 +157,27 @@ def _labels(service: Object) -> dict[str, str]:
 async def reconcile(key: str, context: Context) -> float | None:
     service = context.lister["Service"].get(key)
     namespace, _, name = key.partition("/")
-    slices = [
-        one
-        for one in context.lister["EndpointSlice"].by_label(SERVICE_NAME, name)
-        if one["metadata"]["namespace"] == namespace
-        and labels_of(one).get(MANAGED_BY) == CONTROLLER_NAME
-        and not is_deleting(one)
-    ]
+    slices = slices_of(context, namespace, name, CONTROLLER_NAME)
     if service is None or not get(service, ".spec.selector") or get(service, ".spec.type") == "ExternalName":
         changes = Plan([], [], slices if service is None else [])
     else:
         changes = plan(service, selected(service, context.lister["Pod"]), slices)
+    return await carry_out(context, changes)
+
+
+def slices_of(context: Context, namespace: str, name: str, manager: str) -> list[Object]:
+    """The Service's slices that this manager keeps and nobody is deleting."""
+    return [
+        one
+        for one in context.lister["EndpointSlice"].by_label(SERVICE_NAME, name)
+        if one["metadata"]["namespace"] == namespace
+        and labels_of(one).get(MANAGED_BY) == manager
+        and not is_deleting(one)
+    ]
+
+
+async def carry_out(context: Context, changes: Plan) -> float | None:
+    """Makes the changes; at once again where what they were planned on is gone, never where its namespace ends."""
     try:
         for body in changes.create:
             await context.client.create(body)

@@ -7,10 +7,9 @@ from ipaddress import ip_address
 from typing import Any
 
 from procorch.controllers.controller import Context, Controller, own
-from procorch.controllers.endpointslice import MANAGED_BY, SERVICE_NAME, Plan
-from procorch.controllers.replicas import is_namespace_ending
+from procorch.controllers.endpointslice import MANAGED_BY, SERVICE_NAME, Plan, carry_out, slices_of
 from procorch.controllers.service_ports import managed_by
-from procorch.objects import ApiError, NotFound, Object, get, is_deleting, key_of, labels_of, owner_reference, uid_of
+from procorch.objects import Object, get, labels_of, owner_reference
 
 CONTROLLER_NAME = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
@@ -78,28 +77,10 @@ def plan(endpoints: Object, slices: Sequence[Object]) -> Plan:
 async def reconcile(key: str, context: Context) -> float | None:
     endpoints = context.lister["Endpoints"].get(key)
     namespace, _, name = key.partition("/")
-    slices = [
-        one
-        for one in context.lister["EndpointSlice"].by_label(SERVICE_NAME, name)
-        if one["metadata"]["namespace"] == namespace
-        and labels_of(one).get(MANAGED_BY) == CONTROLLER_NAME
-        and not is_deleting(one)
-    ]
+    slices = slices_of(context, namespace, name, CONTROLLER_NAME)
     mirrored = is_mirrored(context.lister["Service"].get(key), endpoints)
     changes = plan(endpoints, slices) if mirrored and endpoints is not None else Plan([], [], slices)
-    try:
-        for body in changes.create:
-            await context.client.create(body)
-        for body in changes.update:
-            await context.client.update(body)
-        for one in changes.delete:
-            await context.client.delete("EndpointSlice", key_of(one), uid=uid_of(one))
-    except NotFound:
-        return 0.0
-    except ApiError as error:
-        if not is_namespace_ending(error):
-            raise
-    return None
+    return await carry_out(context, changes)
 
 
 CONTROLLER = Controller(

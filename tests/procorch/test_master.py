@@ -96,7 +96,7 @@ async def test_a_second_start_finds_everything_and_writes_the_same_credentials(t
 
 async def test_a_bootstrap_token_may_ask_for_a_certificate_and_for_nothing_else(tmp_path: Path) -> None:
     token = Token.new("")
-    async with master(tmp_path, token.bearer) as client:
+    async with master(tmp_path, token.bearer):
         server = kubeconfig.load(tmp_path / "admin.kubeconfig").server
         context = ssl.create_default_context(cadata=(tmp_path / "pki/ca.crt").read_text())
 
@@ -113,7 +113,6 @@ async def test_a_bootstrap_token_may_ask_for_a_certificate_and_for_nothing_else(
         assert await asyncio.to_thread(ask, "/version", token.bearer) == 200
         assert await asyncio.to_thread(ask, "/api/v1/pods", token.bearer) == 403
         assert await asyncio.to_thread(ask, "/version", "aaaaaa.bbbbbbbbbbbbbbbb") == 401
-        del client
 
 
 async def test_another_clusters_certificate_is_no_credential(tmp_path: Path) -> None:
