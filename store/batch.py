@@ -1,4 +1,4 @@
-"""What goes to disk together: appends that were admitted, each with its answer. Decisions only, no disk."""
+"""What goes to the database together: appends that were admitted, each with its answer. Decisions only, no disk."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -18,10 +18,34 @@ Answer = asyncio.Future[list[int]]
 
 @dataclass(slots=True)
 class Pending:
-    """An append that waits for its batch."""
+    """An append, or a note (durable=False), that waits for its batch.
+
+    certain: memory is at least as new as the call was, so what contradicts it is a conflict for sure. Where others
+    write to the same database too, that is not so from the beginning.
+    """
 
     writes: Sequence[Write]
     answer: Answer
+    durable: bool = True
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the writer is to put into the database: the revisions from `base` + 1 to `last`.
+
+    rows, notes: tuples in the order of schema.COLUMNS; notes never go to a disk, and of each key there is the last.
+    overtaken: keys of durable rows that have had a note. forget: keys whose older values are erased.
+    reserved: the revision up to which numbers are set aside for notes from now on, 0 for as it was.
+    """
+
+    base: int
+    last: int
+    rows: Sequence[tuple[Any, ...]]
+    notes: Sequence[tuple[Any, ...]] = ()
+    overtaken: Sequence[str] = ()
+    forget: Sequence[str] = ()
+    reserved: int = 0
 
 
 @dataclass(slots=True)
@@ -32,65 +56,56 @@ class Batch:
     moment: int
     look: Callable[[str], Row | None]  # what a key holds before this batch
     rows: list[tuple[Any, ...]] = field(default_factory=list)  # in the order of schema.COLUMNS
+    notes: list[tuple[Any, ...]] = field(default_factory=list)  # likewise
     events: list[Event] = field(default_factory=list)
     staged: dict[str, Row | None] = field(default_factory=dict)  # what its keys will hold
+    noted: set[str] = field(default_factory=set)  # keys whose last change here is a note
     forget: list[str] = field(default_factory=list)  # keys whose older values go
-    accepted: list[tuple[Answer, list[int]]] = field(default_factory=list)
-    refused: list[tuple[Answer, Conflict]] = field(default_factory=list)  # by something staged here
-    behind: list[tuple[int, str, bytes]] = field(default_factory=list)  # notes made while this is being committed
-    _noted: dict[str, Row] = field(default_factory=dict)
+    pending: list[Pending] = field(default_factory=list)  # all that were looked at and not answered, in order
+    accepted: list[tuple[Pending, list[int]]] = field(default_factory=list)
+    refused: list[tuple[Pending, Conflict]] = field(default_factory=list)  # by something staged here
+    doubtful: list[Pending] = field(default_factory=list)  # contradict a memory that may be old
     size: int = 0
 
     @property
     def last(self) -> int:
-        return self.base + len(self.rows)
+        return self.base + len(self.events)
 
     @property
     def is_full(self) -> bool:
-        return len(self.rows) >= WRITES or self.size >= BYTES
+        return len(self.events) >= WRITES or self.size >= BYTES
 
-    def holds(self, key: str) -> Row | None:
-        """What the key would hold after this batch and the notes behind it."""
-        if key in self._noted:
-            return self._noted[key]
-        return self.staged[key] if key in self.staged else self.look(key)
-
-    def note(self, revision: int, key: str, value: bytes) -> None:
-        """Remembers a change of memory alone, to be published right behind this batch."""
-        self.behind.append((revision, key, value))
-        self._noted[key] = Row(key, value, revision, revision)
+    def draft(self, reserved: int, overtaken: Sequence[str] = ()) -> Draft:
+        last_notes = {row[1]: row for row in self.notes if row[1] in self.noted}
+        return Draft(self.base, self.last, self.rows, tuple(last_notes.values()), overtaken, self.forget, reserved)
 
     def answer(self, error: LogError | None) -> None:
         """Tells every caller how it ended; one who has been cancelled is not there any more."""
-        for answer, revisions in self.accepted:
-            if answer.done():
+        for pending, revisions in self.accepted:
+            if pending.answer.done():
                 continue
             if error is None:
-                answer.set_result(revisions)
+                pending.answer.set_result(revisions)
             else:
-                answer.set_exception(error)
-        for answer, conflict in self.refused:
-            if not answer.done():
-                answer.set_exception(conflict if error is None else error)
+                pending.answer.set_exception(error)
+        for pending, conflict in self.refused:
+            if not pending.answer.done():
+                pending.answer.set_exception(conflict if error is None else error)
 
     def admit(self, pending: Pending) -> None:
         """Takes the append whole, or refuses it and is unchanged.
 
-        A conflict with what is durable is answered at once; one with this batch when the batch is: until then
-        nobody can say what is there.
+        A conflict with what is durable is answered at once if memory is `certain`; one with this batch when the
+        batch is: until then nobody can say what is there.
         """
         own: dict[str, Row | None] = {}
         rows: list[tuple[Any, ...]] = []
         events: list[Event] = []
         revision, size = self.last, 0
         for key, value, expected, _ in pending.writes:
-            now = own[key] if key in own else self.holds(key)
+            now = own[key] if key in own else self._holds(key)
             if expected is not None and expected != (0 if now is None else now.revision):
-                conflict = Conflict(key, self.holds(key))
-                if key in self.staged:
-                    self.refused.append((pending.answer, conflict))
-                else:
-                    pending.answer.set_exception(conflict)
+                self._refuse(pending, key)
                 return
             revision += 1
             created = revision if now is None else now.created
@@ -100,7 +115,26 @@ class Batch:
             size += 0 if value is None else len(value)
         self.forget += [write.key for write in pending.writes if write.forget]
         self.size += size
-        self.rows += rows
+        if not pending.durable:
+            self.notes += rows
+            self.noted |= own.keys()
+        else:
+            self.rows += rows
+            self.noted -= own.keys()
         self.events += events
         self.staged |= own
-        self.accepted.append((pending.answer, [row[0] for row in rows]))
+        self.pending.append(pending)
+        self.accepted.append((pending, [row[0] for row in rows]))
+
+    def _holds(self, key: str) -> Row | None:
+        """What the key would hold after this batch."""
+        return self.staged[key] if key in self.staged else self.look(key)
+
+    def _refuse(self, pending: Pending, key: str) -> None:
+        if not pending.certain:
+            self.doubtful.append(pending)
+        elif key in self.staged:
+            self.pending.append(pending)
+            self.refused.append((pending, Conflict(key, self._holds(key))))
+        else:
+            pending.answer.set_exception(Conflict(key, self._holds(key)))

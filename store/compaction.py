@@ -53,8 +53,10 @@ class Compaction:
                 await self._writer.perform(lambda session: session.remember(oldest=revision, oldest_moment=moment))
                 self.oldest = revision
             while self._swept < self.oldest:
-                sweep = methodcaller("sweep", self._swept, self.oldest, CHANGES)
-                self._swept = await self._writer.perform(sweep)
+                reached = await self._writer.perform(methodcaller("sweep", self._swept, self.oldest, CHANGES))
+                if reached == self._swept:  # the rest is too young: others may not have heard of it
+                    break
+                self._swept = reached
 
     async def run(self) -> None:
         """Keeps to the retention until cancelled. Writes nothing when nothing is to be deleted."""

@@ -38,7 +38,8 @@ class StorageFull(LogError):
 class Unknown(LogError):
     """The commit ended in an I/O error: whether the writes outlive a crash cannot be said.
 
-    They are not visible now; only a crash before the next good commit could bring them back.
+    They are not visible now. Of a file, only a crash before the next good commit could bring them back; a server may
+    have done the commit, and then they become visible as if somebody else had made them.
     """
 
 

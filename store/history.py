@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Connection, func, select
@@ -11,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from store.dialects import Dialect
 from store.errors import Compacted, Unavailable
 from store.rows import Event, Row, following
-from store.schema import changes, newest_at, state
+from store.schema import changes, counter, newest_at, noted, state
 
 T = TypeVar("T")
 
@@ -43,6 +44,38 @@ class History:
         self._closed = True
         await asyncio.to_thread(self._threads.shutdown)
         self._engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """What a log begins with. issued: the highest number spent. rows: the newest of every key, notes among them."""
+
+    issued: int
+    moment: int
+    reserved: int
+    oldest: int
+    swept: int
+    rows: list[Row]
+    notes: list[Row]
+
+
+def everything(connection: Connection, shared: bool) -> Everything:
+    """In one snapshot. shared: the database keeps its notes and the highest number for all who have it open."""
+    last, moment = last_change(connection)
+    known = numbers(connection)
+    oldest, reserved = known.get("oldest", 0), known.get("reserved", 0)
+    live = items(connection, "", max(last, oldest))
+    if not shared:
+        return Everything(max(last, reserved), moment, reserved, oldest, known.get("swept", 0), live, [])
+    issued = connection.execute(select(counter.c.issued)).scalar_one()
+    columns = (noted.c.key, noted.c.value, noted.c.revision, noted.c.created)
+    rows = {row.key: row for row in live}
+    notes = []
+    for note in map(Row._make, connection.execute(select(*columns))):
+        if note.key not in rows or note.revision > rows[note.key].revision:
+            rows[note.key] = note
+            notes.append(note)
+    return Everything(issued, moment, reserved, oldest, known.get("swept", 0), list(rows.values()), notes)
 
 
 def numbers(connection: Connection) -> dict[str, int]:

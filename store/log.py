@@ -1,6 +1,7 @@
 """The log: appends in, revisions out; the present in memory, the past on disk."""
 
 import asyncio
+import concurrent.futures
 import contextlib
 import logging
 import os
@@ -11,27 +12,28 @@ from functools import partial
 from operator import methodcaller
 from typing import Self
 
-from sqlalchemy import Connection
-
 from store import history
-from store.batch import Batch, Pending
+from store.batch import Batch, Draft, Pending
 from store.compaction import Compaction
 from store.courtesy import Courtesy
-from store.dialects import Dialect, Session, dialect_of
-from store.errors import Conflict, LogError, Unavailable, Unknown
-from store.history import History
-from store.present import Present
+from store.dialects import Dialect, Redo, Session, dialect_of
+from store.errors import LogError, Unavailable, Unknown
+from store.following import Following
+from store.head import Head
+from store.history import Everything, History
+from store.news import News
 from store.publication import Callback, Publication
 from store.retention import Retention
 from store.rows import Event, Row, Write
+from store.upkeep import Upkeep
 from store.writer import Job, Writer
 
 logger = logging.getLogger(__name__)
 
 RESERVED = 100_000
 """Revisions set aside, durably, for notes. A kill makes the sequence jump by at most that many."""
-RETRY = 1.0
-"""Seconds until something that a failing disk refused is tried again by itself."""
+REDO_TIMEOUT = 10.0
+"""Seconds for which a commit waits for the event loop to decide anew about what others have changed."""
 
 
 class Log:
@@ -47,32 +49,25 @@ class Log:
         reserved: int = RESERVED,
         patience: float = 3.0,
     ) -> Self:
-        """Opens or makes a database: a path, `sqlite:///path`, or `:memory:` (a private, unsynced file).
+        """Opens or makes a database: a path, `sqlite:///path`, `:memory:` (a private, unsynced file), or
+        `postgresql://host,host/database`, which other processes may have open too.
 
         clock: seconds since 1970, for the index from time to revision.
         reserved: revisions set aside for notes at a time. patience: seconds for which an append waits while another
-        program holds the database. Raises Unusable with one line that says what to do, StorageFull.
+        program holds the database. Raises Unusable with one line that says what to do, StorageFull, Unavailable.
         """
         dialect = await asyncio.to_thread(dialect_of, os.fspath(url), patience=patience)
         past = History(dialect)
         try:
-            known, (last, moment), rows = await past.read(_everything)
+            there = await past.read(partial(history.everything, shared=dialect.is_shared))
         except BaseException:
             await past.close()
             await asyncio.to_thread(dialect.close)
             raise
-        log = cls(dialect, past, clock, max(last, known.get("reserved", 0)), moment, rows, reserved)
-        log._compaction = Compaction(
-            log._writer,
-            past,
-            retention or Retention(),
-            clock,
-            oldest=known.get("oldest", 0),
-            swept=known.get("swept", 0),
-        )
-        with contextlib.suppress(LogError):  # a full disk can still be read; notes ask again
-            await log._reserve()
-        log._keep_retention()
+        log = cls(dialect, past, clock, there, retention or Retention(), reserved)
+        if not dialect.is_shared:
+            with contextlib.suppress(LogError):  # a full disk can still be read; notes ask again
+                await log._upkeep.reserve(log.revision)
         return log
 
     def __init__(
@@ -80,36 +75,35 @@ class Log:
         dialect: Dialect,
         past: History,
         clock: Callable[[], float],
-        revision: int,
-        moment: int,
-        rows: Sequence[Row],
+        there: Everything,
+        retention: Retention,
         block: int,
     ) -> None:
         """Use `open`."""
-        self.revision = revision
-        """The newest revision that is committed and published."""
         self._loop = asyncio.get_running_loop()
+        self.failed: asyncio.Future[LogError] = self._loop.create_future()
+        """Done when this log can never be right again; the process that has it should end, with that line."""
         self._dialect = dialect
         self._past = past
-        self._writer = Writer(dialect, self._loop)
         self._clock = clock
-        self._present = Present(rows)
+        self._head = Head(there)
         self._publication = Publication(self._loop)
-        self._notes: dict[str, Row] = {}  # what is newer in memory than on disk
-        self._moment = moment
-        self._issued = revision  # the highest number given to anything, published or not
-        self._reserved = revision  # notes may take numbers up to here: no later life will
-        self._block = block
-        self._reserving = False
+        self._writer = Writer(dialect, self._loop)
+        self._upkeep = Upkeep(self._writer, self._loop, there.reserved, block)
         self._waiting: deque[Pending] = deque()
+        self._noting: deque[Pending] = deque()
         self._flight: Batch | None = None
+        self._reserve = 0  # set aside together with the flight
         self._courtesy = Courtesy(self._loop)
         self._called = False  # `_begin` is on its way
-        self._scrubbing = False
         self._closed = False
         self._emptied: asyncio.Future[None] | None = None
-        self._compaction: Compaction
-        self._retainer: asyncio.Task[None]
+        self._compaction = Compaction(self._writer, past, retention, clock, oldest=there.oldest, swept=there.swept)
+        self._retainer = self._loop.create_task(self._compaction.run(), name="store-retention")
+        self._retainer.add_done_callback(_report)
+        self._following: Following | None = None
+        if dialect.is_shared:
+            self._following = Following(dialect, self._loop, lambda: self._head.issued, self._take, self._fail)
 
     # --- writing
 
@@ -121,60 +115,59 @@ class Log:
         """
         for write in writes:
             write.check()
-        if not writes:
-            return []
-        if self._closed:
-            raise Unavailable("the log is closed")
-        answer: asyncio.Future[list[int]] = self._loop.create_future()
-        self._waiting.append(Pending(writes, answer))
-        self._call()
-        return await answer
+        return await self._wait(self._waiting, writes, durable=True) if writes else []
 
-    def note(self, write: Write) -> int:
-        """A change that is not worth a disk write (a heartbeat): visible and published at once, gone after a crash.
+    async def note(self, write: Write) -> int:
+        """A change that is not worth a disk write (a heartbeat): visible and published when it returns, gone after a
+        crash.
 
-        A commit under way goes first: then it is published right behind it. A crash brings back the last durable
-        value. The past (`items` and `at` as of a revision) does not have it; `events` has the last note of each key.
-        Raises Conflict, also when the key is in the commit under way; ValueError for a deletion, which must be
-        durable; Unavailable when the disk has refused to set revisions aside for a long time.
+        A commit under way goes first. A crash brings back the last durable value. The past (`items` and `at` as of a
+        revision) does not have it; `events` has the last note of each key. Raises Conflict; ValueError for a
+        deletion, which must be durable; Unavailable when the disk has refused to set revisions aside for a long time.
         """
         write.check()
-        key, value, expected, _ = write
-        if value is None:
-            raise ValueError(f"{key}: a deletion cannot be a note")
-        if self._closed:
-            raise Unavailable("the log is closed")
-        now = self._present.get(key) if self._flight is None else self._flight.holds(key)
-        if expected is not None and expected != (0 if now is None else now.revision):
-            raise Conflict(key, self._present.get(key))
-        revision = self._issued + 1
-        if revision + self._block // 2 > self._reserved and not self._reserving:
-            self._submit_reservation()
-        if revision > self._reserved:
-            raise Unavailable("no revision is set aside for notes: the disk does not take writes")
-        self._issued = revision
-        if self._flight is None:
-            event = self._apply_note(revision, key, value)
-            self._publication.publish([event])
-        else:
-            self._flight.note(revision, key, value)
-        return revision
+        if write.value is None:
+            raise ValueError(f"{write.key}: a deletion cannot be a note")
+        return (await self._wait(self._noting, (write,), durable=False))[0]
 
     async def forget(self, key: str) -> None:
         """Erases every value of a key but the newest from all files, at once; history reads leave them out.
 
         `Write(..., forget=True)` does the same together with a change. A deleted key keeps a row without a value.
         """
-        await self._writer.perform(lambda session: session.commit([], [key], 0))
+        await self._writer.perform(lambda session: session.erase(key))
         scrub: Job = methodcaller("scrub")
         while not await self._writer.perform(scrub):  # noqa: ASYNC110 - SQLite tells nobody when a reader ends
             await asyncio.sleep(0.02)
 
     # --- reading
 
+    @property
+    def revision(self) -> int:
+        """The newest revision that is committed and published."""
+        return self._head.revision
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may append too: then memory is as new as the last thing heard."""
+        return self._following is not None
+
+    async def current(self) -> int:
+        """A revision that has all that was committed before this call. Raises Unavailable."""
+        if self._following is not None:
+            answer: asyncio.Future[None] = self._loop.create_future()
+
+            def done(error: LogError | None) -> None:
+                if not answer.done():
+                    answer.set_result(None) if error is None else answer.set_exception(error)
+
+            self._following.ask(done)
+            await answer
+        return self.revision
+
     async def latest(self, key: str) -> Row | None:
         """What a key holds now, from memory."""
-        return self._present.get(key)
+        return self._head.present.get(key)
 
     async def items(
         self, prefix: str, *, revision: int | None = None, after: str = "", limit: int | None = None
@@ -184,13 +177,13 @@ class Log:
         The present comes from memory, a past revision from disk. Raises Compacted, ValueError for the future.
         """
         if revision is None or self._is_now(revision):
-            return self._present.items(prefix, after, limit)
+            return self._head.present.items(prefix, after, limit)
         return await self._past.read(lambda connection: history.items(connection, prefix, revision, after, limit))
 
     async def at(self, key: str, revision: int) -> Row | None:
         """What a key held as of a revision. Raises Compacted, ValueError for the future."""
         if self._is_now(revision):
-            return self._present.get(key)
+            return self._head.present.get(key)
         return await self._past.read(lambda connection: history.at(connection, key, revision))
 
     async def events(self, after: int, prefix: str = "") -> list[Event]:
@@ -198,7 +191,7 @@ class Log:
         if self._is_now(after):
             return []
         until = self.revision
-        notes = [row for row in self._notes.values() if row.revision > after and row.key.startswith(prefix)]
+        notes = [row for row in self._head.notes.values() if row.revision > after and row.key.startswith(prefix)]
         return await self._past.read(lambda connection: history.events(connection, after, until, prefix, notes))
 
     async def revision_at(self, moment: float) -> int:
@@ -228,19 +221,31 @@ class Log:
         if self._closed:
             return
         self._closed = True
-        if self._flight is not None or self._waiting:
+        if self._flight is not None or self._waiting or self._noting:
             self._emptied = self._loop.create_future()
             await self._emptied
+        self._upkeep.close()
         self._retainer.cancel()
         await asyncio.wait([self._retainer])
-        issued = self._issued
-        with contextlib.suppress(LogError):  # then the next life skips what was set aside
-            await self._writer.perform(lambda session: session.remember(reserved=issued))
+        issued = self._head.issued
+        if self._following is None:
+            with contextlib.suppress(LogError):  # then the next life skips what was set aside
+                await self._writer.perform(lambda session: session.remember(reserved=issued))
+        else:
+            await self._following.close()
         await self._writer.stop()
         await self._past.close()
         await asyncio.to_thread(self._dialect.close)
 
-    # --- the way of an append: _waiting → _begin → the writer's thread → _finish
+    # --- the way of an append: _waiting → _begin → the writer's thread (→ _redo) → _finish
+
+    async def _wait(self, queue: deque[Pending], writes: Sequence[Write], *, durable: bool) -> list[int]:
+        if self._closed:
+            raise Unavailable("the log is closed")
+        pending = Pending(writes, self._loop.create_future(), durable, certain=self._following is None)
+        queue.append(pending)
+        self._call()
+        return await pending.answer
 
     def _call(self) -> None:
         """Begins after all tasks that are ready now have run: callers woken by one commit share the next."""
@@ -250,107 +255,120 @@ class Log:
 
     def _begin(self) -> None:
         self._called = False
-        if self._flight is not None:
+        if self._flight is None:
+            self._proceed([], None, None)
+
+    def _proceed(self, events: list[Event], ended: Batch | None, error: LogError | None) -> None:
+        """The next commit is under way before anybody is told of the last: the disk need not wait for that."""
+        noted = self._take_notes() if self._following is None else []
+        self._launch()
+        self._publication.publish([*events, *(event for batch in noted for event in batch.events)])
+        if ended is not None:
+            ended.answer(error)
+        for batch in noted:
+            batch.answer(None)
+
+    def _take_notes(self) -> list[Batch]:
+        """Where nobody else writes, a note is a change of memory alone."""
+        taken = []
+        while self._noting:
+            batch = self._head.batch(self._clock())
+            while self._noting and not batch.is_full:
+                batch.admit(self._noting.popleft())
+            self._upkeep.reserve_soon(batch.last)
+            if batch.last <= self._upkeep.reserved:
+                self._head.land(batch)
+                taken.append(batch)
+            else:
+                batch.answer(Unavailable("no revision is set aside for notes: the disk does not take writes"))
+        return taken
+
+    def _launch(self) -> None:
+        batch = self._head.batch(self._clock())
+        for queue in (self._noting, self._waiting):
+            while queue and not batch.is_full:
+                if not (pending := queue.popleft()).answer.done():
+                    batch.admit(pending)
+        if batch.doubtful and self._following is not None:
+            self._following.ask(partial(self._reconsider, batch.doubtful))
+        if not batch.events:
+            if self._emptied is not None and not self._emptied.done():
+                self._emptied.set_result(None)
             return
-        moment = max(self._moment, int(self._clock() * 1000))
-        batch = Batch(self._issued, moment, self._present.get)
-        while self._waiting and not batch.is_full:
-            pending = self._waiting.popleft()
-            if not pending.answer.done():
-                batch.admit(pending)
-        if not batch.rows:
-            self._rest()
-            return
-        self._issued = batch.last
-        reserve = batch.last + self._block if batch.last + self._block // 2 > self._reserved else 0
         self._flight = batch
         self._courtesy.begin()
-        self._writer.submit(partial(_commit, batch, reserve, self._courtesy), partial(self._finish, batch, reserve))
+        self._writer.submit(partial(_commit, self._draft(batch), self._redo, self._courtesy), self._finish)
 
-    def _finish(self, batch: Batch, reserve: int, _: object, error: LogError | None) -> None:
-        self._flight = None
+    def _draft(self, batch: Batch) -> Draft:
+        self._reserve = self._upkeep.bound(batch.last)
+        return batch.draft(self._reserve, self._head.overtaken(batch))
+
+    def _redo(self, news: News) -> Draft | None:
+        """From the writer's thread, while it holds the database: what to write, now that others were quicker."""
+        answer: concurrent.futures.Future[Draft | None] = concurrent.futures.Future()
+
+        def decide() -> None:
+            assert self._flight is not None
+            self._take(news)
+            again = self._head.batch(self._clock())
+            for pending in self._flight.pending:
+                pending.certain = True
+                if not pending.answer.done():
+                    again.admit(pending)
+            self._flight = again
+            answer.set_result(self._draft(again) if again.events else None)
+
+        self._loop.call_soon_threadsafe(decide)
+        return answer.result(REDO_TIMEOUT)
+
+    def _finish(self, _: object, error: LogError | None) -> None:
+        batch, self._flight = self._flight, None
+        assert batch is not None
         self._courtesy.end()
         events: list[Event] = []
         if error is None:
-            events = batch.events
-            self.revision = batch.last
-            self._moment = batch.moment
-            self._reserved = max(self._reserved, reserve)
-            for key, row in batch.staged.items():
-                self._notes.pop(key, None)
-                if row is None:
-                    self._present.drop(key)
-                else:
-                    self._present.put(row)
-        elif isinstance(error, Unknown):
-            self._settle()  # its numbers are spent: it may come back after a crash
-        elif self._issued == batch.last:
-            self._issued = batch.base
-        events = events + [self._apply_note(*note) for note in batch.behind]
-        self._begin()
-        if batch.forget and error is None:
-            self._scrub()
-        self._publication.publish(events)
-        batch.answer(error)
+            events = self._head.land(batch)
+            if events:
+                self._upkeep.note_bound(self._reserve)
+            if batch.forget:
+                self._upkeep.scrub()
+        elif isinstance(error, Unknown) and self._following is None:
+            self._head.issued = batch.last  # these numbers are spent: it may come back after a crash
+            self._upkeep.settle(batch.last)
+        elif self._following is not None:
+            self._following.ask(lambda error: None)  # if it was done after all, it is to be heard of now
+        self._proceed(events, batch, error)
 
-    def _apply_note(self, revision: int, key: str, value: bytes) -> Event:
-        previous = self._present.get(key)
-        row = Row(key, value, revision, revision if previous is None else previous.created)
-        self._present.put(row)
-        self._notes[key] = row
-        self.revision = revision
-        return Event(revision, key, value, previous)
+    # --- what other processes append
 
-    def _rest(self) -> None:
-        if self._emptied is not None and not self._emptied.done():
-            self._emptied.set_result(None)
+    def _take(self, news: News) -> None:
+        self._upkeep.note_bound(news.reserved)
+        self._compaction.oldest = max(self._compaction.oldest, news.oldest)
+        self._publication.publish(self._head.take(news))
+        if news.renewed:
+            self._note_again()
 
-    # --- what is tried again until it succeeds
+    def _note_again(self) -> None:
+        """The server lost its notes; this process still has them."""
+        for row in list(self._head.notes.values()):
+            answer = self._loop.create_future()
+            answer.add_done_callback(lambda done: done.exception())  # a conflict: somebody has a newer one
+            self._noting.append(Pending((Write(row.key, row.value, row.revision),), answer, durable=False))
+        self._call()
 
-    async def _reserve(self) -> None:
-        upper = self._issued + self._block
-        await self._writer.perform(lambda session: session.remember(reserved=upper))
-        self._reserved = max(self._reserved, upper)
-
-    def _submit_reservation(self) -> None:
-        self._reserving = True
-        upper = self._issued + self._block
-
-        def done(_: object, error: LogError | None) -> None:
+    def _reconsider(self, doubtful: Sequence[Pending], error: LogError | None) -> None:
+        """Memory is as new as their calls now: what contradicts it from here on is a conflict."""
+        for pending in reversed(doubtful):
             if error is None:
-                self._reserving = False
-                self._reserved = max(self._reserved, upper)
-            else:
-                self._loop.call_later(RETRY, self._submit_reservation)
+                pending.certain = True
+                (self._waiting if pending.durable else self._noting).appendleft(pending)
+            elif not pending.answer.done():
+                pending.answer.set_exception(error)
+        self._call()
 
-        self._writer.submit(lambda session: session.remember(reserved=upper), done)
-
-    def _settle(self) -> None:
-        """Commits something small over a failed commit's place in the journal, so that no crash brings it back."""
-
-        def done(_: object, error: LogError | None) -> None:
-            if error is not None and not self._closed:
-                self._loop.call_later(RETRY, self._settle)
-
-        upper = max(self._reserved, self._issued)
-        self._writer.submit(lambda session: session.remember(reserved=upper), done)
-
-    def _scrub(self) -> None:
-        """Empties the journal of values that a `forget` has erased from the tables."""
-        if self._scrubbing:
-            return
-        self._scrubbing = True
-
-        def done(clean: bool | None, error: LogError | None) -> None:
-            self._scrubbing = False
-            if not clean and not self._closed:
-                self._loop.call_later(RETRY, self._scrub)
-
-        self._writer.submit(lambda session: session.scrub(), done)
-
-    def _keep_retention(self) -> None:
-        self._retainer = self._loop.create_task(self._compaction.run(), name="store-retention")
-        self._retainer.add_done_callback(_report)
+    def _fail(self, error: LogError) -> None:
+        if not self.failed.done():
+            self.failed.set_result(error)
 
     def _is_now(self, revision: int) -> bool:
         if revision > self.revision:
@@ -358,10 +376,10 @@ class Log:
         return revision == self.revision
 
 
-def _commit(batch: Batch, reserve: int, courtesy: Courtesy, session: Session) -> None:
+def _commit(draft: Draft, redo: Redo, courtesy: Courtesy, session: Session) -> None:
     """What the writer's thread does for a batch."""
     try:
-        session.commit(batch.rows, batch.forget, reserve)
+        session.commit(draft, redo)
     finally:
         courtesy.landed()
 
@@ -369,11 +387,3 @@ def _commit(batch: Batch, reserve: int, courtesy: Courtesy, session: Session) ->
 def _report(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.error("store: retention has stopped", exc_info=error)
-
-
-def _everything(connection: Connection) -> tuple[dict[str, int], tuple[int, int], list[Row]]:
-    """The state's numbers, the newest change's revision and moment, and the live rows."""
-    last = history.last_change(connection)
-    known = history.numbers(connection)
-    oldest = known.get("oldest", 0)
-    return known, last, history.items(connection, "", max(last[0], oldest))

@@ -2,6 +2,12 @@
 
 changes   one row a change, never updated: revision, key, value (NULL = deleted), created, moment
 state     a few numbers: schema version, reserved revisions, oldest readable revision, sweep's position
+
+Where several processes have the database open, also (neither is written to a disk before a checkpoint, both are
+empty after a crash of the server):
+
+notes     the last note of a key, until a change of it
+counter   one row: the highest revision given to anything; who holds its lock may append
 """
 
 from collections.abc import Mapping
@@ -45,6 +51,26 @@ changes = Table(
 Index("changes_by_key", changes.c.key, changes.c.revision)
 
 state = Table("state", metadata, Column("name", Words, primary_key=True), Column("value", _number, nullable=False))
+
+shared = MetaData()
+noted = Table(
+    "notes",
+    shared,
+    Column("key", Words(collation="C"), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    Column("revision", BigInteger, nullable=False, index=True),
+    Column("created", BigInteger, nullable=False),
+    Column("moment", BigInteger, nullable=False),
+    prefixes=["UNLOGGED"],
+)
+counter = Table(
+    "counter",
+    shared,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("issued", BigInteger, nullable=False),
+    prefixes=["UNLOGGED"],
+    postgresql_with={"fillfactor": 10},  # room for new versions of the row beside the old one
+)
 
 COLUMNS = tuple(column.name for column in changes.columns)
 

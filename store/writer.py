@@ -67,6 +67,9 @@ class Writer:
             job, done = item
             result, error = None, None
             try:
+                if session is not None and not session.is_usable():
+                    _drop(session)
+                    session = None
                 if session is None:
                     session = self._dialect.session()
                 result = job(session)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 NEEDED = {  # program → Debian's package
     "strace": "strace",
@@ -18,6 +19,8 @@ NEEDED = {  # program → Debian's package
 
 def main() -> None:
     missing = sorted({package for program, package in NEEDED.items() if shutil.which(program) is None})
+    if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) and shutil.which("initdb") is None:
+        missing.append("postgresql")  # its server's programs are on no PATH
     if not missing:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:

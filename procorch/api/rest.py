@@ -199,7 +199,7 @@ class Rest:
         key, value = _row_key(kind, obj), encode(kind, obj)
         write = store.Write(key, value, precondition.expected)
         if old is not None and not claims and kind.heartbeat(old.object, obj):
-            return Entry(_key(kind, obj), value, self._log.note(write))
+            return Entry(_key(kind, obj), value, await self._log.note(write))
         revisions = await self._log.append(write, *claims)
         return Entry(_key(kind, obj), value, revisions[0])
 

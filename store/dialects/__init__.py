@@ -1,29 +1,41 @@
 """The databases: each brings its files or servers, its writer's session and its words for errors.
 
-A dialect is a class with the methods of `Dialect`; `DIALECTS` knows it by the scheme of its URL.
+A dialect is a class with the methods of `Dialect`; `dialect_of` knows it by the scheme of its URL.
 """
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 from sqlalchemy import Engine
 
+from store.batch import Draft
 from store.dialects.sqlite import Sqlite
 from store.errors import LogError, Unusable
+from store.news import News
+
+Redo = Callable[[News], Draft | None]
 
 
 class Session(Protocol):
     """The one connection that writes, used by the writer's thread alone. Every method is one transaction."""
 
-    def commit(self, rows: Sequence[tuple[Any, ...]], forget: Sequence[str], reserved: int) -> None:
-        """Insert changes (tuples in the order of schema.COLUMNS); erase all but the newest value of keys;
-        set the reserved revision if it is not 0. Durable when it returns."""
+    def is_usable(self) -> bool:
+        """Whether it may be used again; asked before each job."""
+
+    def commit(self, draft: Draft, redo: Redo) -> None:
+        """Insert changes, erase all but the newest value of the keys to forget, set numbers aside. Durable when it
+        returns. A shared database has gone on from the draft's base in the meantime: then `redo` is told the news,
+        while nobody else can write, and says what to write instead, None for nothing."""
+
+    def erase(self, key: str) -> None:
+        """Erase all but the newest value of a key."""
 
     def remember(self, **numbers: int) -> None:
         """Set numbers of the table `state`."""
 
     def sweep(self, start: int, end: int, count: int) -> int:
-        """Delete what `count` changes after `start` have superseded; the revision reached, `end` when done."""
+        """Delete what `count` changes after `start` have superseded; the revision reached, `end` when done, `start`
+        when the rest must wait."""
 
     def used(self) -> int:
         """Bytes that the tables take, free pages not counted."""
@@ -34,10 +46,29 @@ class Session(Protocol):
     def close(self) -> None: ...
 
 
+class Feed(Protocol):
+    """A connection on which a shared database tells what others append. One thread's, but for `wake`."""
+
+    def wait(self, known: Callable[[], int]) -> bool:
+        """Until something later than the known revision is told (True) or `wake` is called (False)."""
+
+    def read(self, known: int) -> News:
+        """What came after a revision, in one snapshot."""
+
+    def wake(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Dialect(Protocol):
-    """One database, opened by this process alone."""
+    """One database. is_shared: other processes may have it open and append too."""
+
+    is_shared: bool
 
     def session(self) -> Session: ...
+
+    def feed(self) -> Feed:
+        """Of a shared database."""
 
     def engine(self) -> Engine:
         """Read-only connections for other threads."""
@@ -48,14 +79,18 @@ class Dialect(Protocol):
     def close(self) -> None: ...
 
 
-DIALECTS = {"sqlite": Sqlite}
-
-
 def dialect_of(url: str, *, patience: float) -> Dialect:
-    """The database that a URL or a path names. Raises Unusable. patience: seconds to wait for another's lock."""
+    """The database that a URL or a path names. Raises Unusable, StorageFull, Unavailable.
+
+    patience: seconds to wait for another's lock.
+    """
     scheme, found, rest = url.partition("://")
     if not found:
         return Sqlite(url, patience=patience)
-    if scheme not in DIALECTS:
-        raise Unusable(f"{scheme}://: no such database here; there is {', '.join(DIALECTS)}")
-    return DIALECTS[scheme](rest.removeprefix("/") if scheme == "sqlite" else url, patience=patience)
+    if scheme == "sqlite":
+        return Sqlite(rest.removeprefix("/"), patience=patience)
+    if scheme in ("postgresql", "postgres"):
+        from store.dialects.postgresql import Postgresql  # its driver costs a start on SQLite nothing
+
+        return Postgresql(url, patience=patience)
+    raise Unusable(f"{scheme}://: no such database here; there is sqlite:///path and postgresql://host/database")

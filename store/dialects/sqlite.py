@@ -5,6 +5,7 @@ import sqlite3
 import tempfile
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.dialects import sqlite as words
@@ -28,6 +29,8 @@ _RUINED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 class Sqlite:
     """One database file and its lock. `:memory:` is a directory that vanishes at close, not synced."""
+
+    is_shared = False
 
     def __init__(self, path: str, *, patience: float = 3.0) -> None:
         """patience: seconds to wait while another program holds the file. Raises Unusable, StorageFull."""
@@ -73,6 +76,9 @@ class Sqlite:
                 self._wanted.set()
 
         return SqliteSession(connection, written)
+
+    def feed(self) -> NoReturn:
+        raise Unusable(f"{self.path}: nobody else writes here")
 
     def engine(self) -> Engine:
         engine = create_engine("sqlite://", creator=self._reader, pool_size=4, max_overflow=0, poolclass=QueuePool)

@@ -1,7 +1,7 @@
 """The one connection that writes to an SQLite file, driven by the writer's thread."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from itertools import chain
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.dialects import sqlite as words
 
 from store import schema
+from store.batch import Draft
 
 PAGE = 4096
 CHUNKS = (64, 32, 16, 8, 4, 2, 1)
@@ -45,18 +46,27 @@ class SqliteSession:
         self._written = written
         self._insert = _insertions()
 
-    def commit(self, rows: Sequence[tuple[Any, ...]], forget: Sequence[str], reserved: int) -> None:
+    def is_usable(self) -> bool:
+        return True
+
+    def commit(self, draft: Draft, redo: object) -> None:
+        """redo: never called, since this process has the file to itself."""
+        rows = draft.rows
         with self._transaction() as execute:
             start = 0
             for size in CHUNKS:
                 while len(rows) - start >= size:
                     execute(self._insert[size], tuple(chain.from_iterable(rows[start : start + size])))
                     start += size
-            for key in forget:
+            for key in draft.forget:
                 self._run("erasure", key_=key)
-            if reserved:
-                execute(SET, ("reserved", reserved))
+            if draft.reserved:
+                execute(SET, ("reserved", draft.reserved))
         self._written(PAGE + sum(PAGE + len(row[2] or b"") for row in rows))
+
+    def erase(self, key: str) -> None:
+        with self._transaction():
+            self._run("erasure", key_=key)
 
     def remember(self, **numbers: int) -> None:
         with self._transaction() as execute:

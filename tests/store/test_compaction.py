@@ -133,7 +133,7 @@ async def test_a_forgotten_value_is_in_no_file(path: Path, how):
 async def test_forgetting_keeps_the_durable_row_below_a_note(path: Path):
     log = await Log.open(path)
     await log.append(Write("/a", b"1"))
-    log.note(Write("/a", b"2"))
+    await log.note(Write("/a", b"2"))
     await log.forget("/a")
     await log.close()
     log = await Log.open(path)

@@ -22,7 +22,7 @@ async def main():
             name = f"{life}-{writer}-{number}"
             value = os.urandom(700)
             left, right = await log.append(Write(f"/left/{name}", value, 0), Write(f"/right/{name}", value, 0))
-            beat = log.note(Write("/beat", name.encode()))
+            beat = await log.note(Write("/beat", name.encode()))
             os.write(1, f"{name} {left} {right} {beat}\\n".encode())
 
     await asyncio.gather(*map(write, range(8)))

@@ -33,7 +33,7 @@ async def test_while_another_program_holds_the_database_only_appends_fail(path: 
 
     with pytest.raises(Unavailable, match="another program"):
         await log.append(Write("/a", b"3"))
-    assert log.note(Write("/beat", b"1")) == 3
+    assert await log.note(Write("/beat", b"1")) == 3
     assert await log.latest("/a") == Row("/a", b"2", 2, 1)
     assert await log.at("/a", 1) == Row("/a", b"1", 1, 1)
     assert [event.key for event in events] == ["/beat"]
@@ -95,7 +95,7 @@ async def main():
     except StorageFull:
         pass
     assert log.revision == before and await log.latest("/half") is None
-    assert log.note(Write("/beat", b"1")) == before + 1 == events[-1].revision
+    assert await log.note(Write("/beat", b"1")) == before + 1 == events[-1].revision
     assert len(await log.items("/", revision=written)) == written
     ballast.unlink()
     assert await log.append(Write("/again", b"x")) == [before + 2]
@@ -133,7 +133,7 @@ async def main():
         except Unknown:
             unknown += 1
             assert await log.latest(f"/{number}") is None
-            assert log.note(Write("/beat", b"")) == log.revision
+            assert await log.note(Write("/beat", b"")) == log.revision
     assert [event.revision for event in events if event.key != "/beat"] == kept
     assert kept == sorted(set(kept)) and unknown and kept
     await log.close()

@@ -39,8 +39,8 @@ async def test_events_of_the_past_are_those_that_were_published(log: Log):
 
 async def test_events_of_the_past_have_the_last_note_of_a_key(log: Log):
     await log.append(Write("/lease", b"0"), Write("/a", b"1"))
-    log.note(Write("/lease", b"1"))
-    log.note(Write("/lease", b"2"))
+    await log.note(Write("/lease", b"1"))
+    await log.note(Write("/lease", b"2"))
     await log.append(Write("/a", b"2"))
 
     assert await log.events(2) == [
@@ -56,7 +56,7 @@ async def test_a_time_has_a_revision():
     for number in range(10):
         now = 1000.0 + number
         await log.append(Write("/a", b"%d" % number), Write("/b", b""))
-        log.note(Write("/beat", b""))
+        await log.note(Write("/beat", b""))
     now = 500.0  # a clock that was set back: moments do not decrease
     last = await log.append(Write("/a", b"late"))
     found = [await log.revision_at(moment) for moment in (999.9, 1000.0, 1004.5, 1008.999, 1009, 5000)]

@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,7 @@ async def test_events_tell_what_was_there_before(log: Log):
     events: list[Event] = []
     log.subscribe(events.extend)
     await log.append(Write("/a", b"1"))
-    log.note(Write("/a", b"2"))
+    await log.note(Write("/a", b"2"))
     await log.append(Write("/a", None))
 
     assert events == [
@@ -119,7 +120,7 @@ async def test_a_subscriber_that_joins_at_a_revision_gets_all_after_it_once(log:
     async def write() -> None:
         for number in range(50):
             await log.append(Write(f"/{number % 7}", b"x"))
-            log.note(Write("/beat", b"x"))
+            await log.note(Write("/beat", b"x"))
 
     async def join() -> None:
         for _ in range(20):
@@ -138,10 +139,20 @@ async def test_a_subscriber_may_write_notes_and_everyone_still_sees_the_order(lo
     before: list[int] = []
     after: list[int] = []
     log.subscribe(lambda events: before.extend(event.revision for event in events))
-    log.subscribe(lambda events: [log.note(Write("/echo", b"")) for event in events if event.key == "/a"] and None)
+    echoes: list[asyncio.Future[int]] = []
+
+    def echo(events: Sequence[Event]) -> None:
+        echoes.extend(
+            asyncio.get_running_loop().create_task(log.note(Write("/echo", b"")))
+            for event in events
+            if event.key == "/a"
+        )
+
+    log.subscribe(echo)
     log.subscribe(lambda events: after.extend(event.revision for event in events))
 
     await log.append(Write("/a", b"1"))
+    assert await asyncio.gather(*echoes) == [2]
 
     assert before == after == [1, 2]
 
@@ -176,8 +187,8 @@ async def test_items_are_the_keys_under_a_prefix_in_order(log: Log):
 async def test_a_note_is_seen_at_once_and_keeps_preconditions(log: Log):
     await log.append(Write("/lease", b"0"))
     with pytest.raises(Conflict):
-        log.note(Write("/lease", b"no", 0))
-    revision = log.note(Write("/lease", b"1", 1))
+        await log.note(Write("/lease", b"no", 0))
+    revision = await log.note(Write("/lease", b"1", 1))
 
     assert (revision, log.revision) == (2, 2)
     assert await log.latest("/lease") == Row("/lease", b"1", 2, 1)
@@ -194,10 +205,10 @@ async def test_a_note_during_a_commit_comes_right_behind_it_and_loses_to_it(log:
     while log._flight is None:
         await asyncio.sleep(0)
 
-    with pytest.raises(Conflict):
-        log.note(Write("/a", b"lost update", 1))
-    assert log.note(Write("/b", b"1", 2)) == 4
-    assert log.note(Write("/b", b"2", 4)) == 5
+    notes = [Write("/a", b"lost update", 1), Write("/b", b"1", 2), Write("/b", b"2", 4)]
+    told = await asyncio.gather(*map(log.note, notes), return_exceptions=True)
+
+    assert isinstance(told[0], Conflict) and told[1:] == [4, 5]
     assert await append == [[3]]
     assert [(event.revision, event.value) for event in events] == [(3, b"1"), (4, b"1"), (5, b"2")]
     assert events[2].previous == Row("/b", b"1", 4, 2)
@@ -205,7 +216,7 @@ async def test_a_note_during_a_commit_comes_right_behind_it_and_loses_to_it(log:
 
 async def test_a_deletion_is_no_note(log: Log):
     with pytest.raises(ValueError, match="deletion"):
-        log.note(Write("/a", None))
+        await log.note(Write("/a", None))
 
 
 async def test_notes_of_a_quiet_cluster_write_nothing(path: Path):
@@ -214,7 +225,7 @@ async def test_notes_of_a_quiet_cluster_write_nothing(path: Path):
     await log._compaction.look()
     before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
     for _ in range(1000):
-        log.note(Write("/lease", b"beat"))
+        await log.note(Write("/lease", b"beat"))
         await asyncio.sleep(0)
     await log._compaction.look()
     after = {file.name: file.read_bytes() for file in path.parent.iterdir()}
@@ -227,7 +238,7 @@ async def test_notes_of_a_quiet_cluster_write_nothing(path: Path):
 async def test_many_notes_set_more_revisions_aside_in_time(path: Path):
     log = await Log.open(path, reserved=100)
     for _ in range(500):
-        log.note(Write("/lease", b"beat"))
+        await log.note(Write("/lease", b"beat"))
         if log.revision % 20 == 0:
             await asyncio.sleep(0.005)
     await log.append(Write("/a", b"1"))
@@ -242,7 +253,7 @@ async def test_a_reopened_log_goes_on_where_it_was(path: Path):
     log = await Log.open(path)
     await log.append(Write("/a", b"1"), Write("/b", b"1"))
     await log.append(Write("/b", None))
-    log.note(Write("/a", b"beat"))
+    await log.note(Write("/a", b"beat"))
     await log.close()
     log = await Log.open(f"sqlite:///{path}")
 
@@ -263,7 +274,7 @@ async def test_a_closed_log_finishes_what_waits_and_takes_no_more(path: Path):
         with pytest.raises(Unavailable):
             await late
     with pytest.raises(Unavailable):
-        log.note(Write("/late", b"x"))
+        await log.note(Write("/late", b"x"))
 
 
 async def test_a_caller_that_gave_up_before_its_turn_has_changed_nothing(log: Log):

@@ -1,0 +1,188 @@
+"""PostgreSQL: one history for all masters that have the database open.
+
+Revisions are in commit order because whoever commits holds the lock of `counter`'s one row until it is through, and
+gapless because its numbers begin where that row ends. The row and the notes are in unlogged tables: heartbeats
+are never written to the journal; a server that crashed begins them anew above every number set aside (`renew`).
+"""
+
+import logging
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from store import schema
+from store.dialects.postgresql_feed import PostgresqlFeed
+from store.dialects.postgresql_session import SET, PostgresqlSession
+from store.errors import LogError, StorageFull, Unavailable, Unknown, Unusable
+
+logger = logging.getLogger(__name__)
+
+CONNECT: dict[str, Any] = {
+    "connect_timeout": 3,  # seconds, for each host of the URL
+    "target_session_attrs": "read-write",  # of several hosts, the one that is no standby
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # ms until a host that vanished is given up
+    "application_name": "procorch",
+}
+IDLE_LIMIT = 15
+"""Seconds after which the server ends a transaction whose master has stopped in its middle, lock and all."""
+LOCK = 0x70726F63
+"""Key of the advisory lock while tables are made."""
+_FULL = errors.lookup("53100")
+_RUINED = (errors.lookup("XX001"), errors.lookup("XX002"))
+_WRONG = tuple(map(errors.lookup, ("42501", "42P01", "42703", "3F000")))
+"""No right, no table, no column, no schema: waiting does not help."""
+
+
+class Postgresql:
+    """One database, through libpq. url: postgresql://user@host:port,host:port/database?…, as libpq knows it."""
+
+    is_shared = True
+
+    def __init__(self, url: str, *, patience: float = 3.0) -> None:
+        """patience: seconds to wait for another's lock. Raises Unusable, StorageFull, Unavailable."""
+        self._url = url
+        self.where = "PostgreSQL"
+        self._patience = patience
+        self._own: set[int] = set()  # the server's processes that write for us: what they tell is known already
+        try:
+            with self.connect() as connection:
+                self.where = f"{connection.info.host}:{connection.info.port}/{connection.info.dbname}"
+                self.channel = _channel(connection)
+                _check_server(connection, self.where)
+                with connection.transaction():
+                    self._prepare(connection)
+        except (psycopg.Error, ValueError) as error:
+            failure = self.failure(error)
+            raise failure if isinstance(failure, StorageFull | Unusable) else Unavailable(str(failure)) from error
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Every statement is a transaction of its own unless one is begun."""
+        options = psycopg.conninfo.conninfo_to_dict(self._url)
+        defaults = {name: value for name, value in CONNECT.items() if name not in options}
+        connection = psycopg.connect(self._url, autocommit=True, **defaults)
+        connection.execute(
+            "SELECT set_config('lock_timeout', %s, false), "
+            "set_config('idle_in_transaction_session_timeout', %s, false), "
+            "set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' "
+            "ELSE current_setting('synchronous_commit') END, false)",
+            (f"{int(self._patience * 1000)}ms", f"{IDLE_LIMIT}s"),
+        )
+        for dumper in (Int8Dumper, Int8BinaryDumper):  # one type, so that a statement is prepared once
+            connection.adapters.register_dumper(int, dumper)
+        return connection
+
+    def session(self) -> PostgresqlSession:
+        return PostgresqlSession(self.connect(), self.channel, self._own, renew)
+
+    def feed(self) -> PostgresqlFeed:
+        return PostgresqlFeed(self.connect(), self.channel, self._own, renew)
+
+    def engine(self) -> Engine:
+        return create_engine(
+            "postgresql+psycopg://",
+            creator=self.connect,
+            pool_size=4,
+            max_overflow=0,
+            pool_pre_ping=True,
+            isolation_level="REPEATABLE READ",  # two SELECTs of one question see one snapshot
+        )
+
+    def failure(self, error: Exception) -> LogError:
+        if isinstance(error, LogError):
+            return error
+        origin = error.orig if isinstance(error, DBAPIError) else error
+        line = " ".join(str(origin).split()) or type(origin).__name__
+        if isinstance(origin, _RUINED):
+            return Unusable(f"{self.where}: the database is damaged ({line}); restore a backup")
+        if isinstance(origin, _WRONG):
+            return Unusable(f"{self.where}: {line}")
+        if isinstance(origin, _FULL):
+            return StorageFull(f"{self.where}: the server's disk is full")
+        if isinstance(origin, psycopg.ProgrammingError) and origin.sqlstate is None:
+            return Unusable(f"{line}: the URL is postgresql://user:password@host:port/database")
+        if getattr(origin, "committing", False):
+            return Unknown(f"{self.where}: the connection was lost while committing ({line})")
+        return Unavailable(f"{self.where}: {line}")
+
+    def close(self) -> None:
+        """Every session, feed and engine has been closed before."""
+
+    def _prepare(self, connection: psycopg.Connection[Any]) -> None:
+        """Our tables, in a version that we know, made if there are none."""
+        connection.execute("SELECT pg_advisory_xact_lock(%s::int, 1)", (LOCK,))
+        ours = {*schema.metadata.tables, *schema.shared.tables}
+        query = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
+        tables = {name for (name,) in connection.execute(query)} & ours
+        if not tables:
+            dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+            for table in [*schema.metadata.sorted_tables, *schema.shared.sorted_tables]:
+                connection.execute(str(CreateTable(table).compile(dialect=dialect)).encode())
+                for index in table.indexes:
+                    connection.execute(str(CreateIndex(index).compile(dialect=dialect)).encode())
+            connection.execute(SET, ("schema", schema.VERSION))
+        elif tables != ours:
+            raise Unusable(f"{self.where}: has tables of another program; give procorch a database of its own")
+        found = connection.execute("SELECT value FROM state WHERE name = 'schema'").fetchone()
+        if found is None or found[0] > schema.VERSION:
+            raise Unusable(
+                f"{self.where}: written by a newer version (schema {found[0] if found else '?'}, this one knows "
+                f"{schema.VERSION}); upgrade, or open a backup made before"
+            )
+        renew(connection)
+
+
+def renew(connection: psycopg.Connection[Any]) -> bool:
+    """In a transaction: begins the count above every number set aside, if the server has lost it. Whether it had.
+
+    A mark is written at the first number, so that whoever follows hears of the jump as of any change.
+    """
+    if connection.execute("SELECT FROM counter").fetchone() is not None:
+        return False
+    connection.execute("LOCK TABLE counter IN EXCLUSIVE MODE")
+    if connection.execute("SELECT FROM counter").fetchone() is not None:
+        return False
+    highest = connection.execute(
+        "SELECT greatest((SELECT coalesce(max(revision), 0) FROM changes), "
+        "(SELECT coalesce(max(value), 0) FROM state WHERE name IN ('reserved', 'oldest')))"
+    ).fetchone()
+    assert highest is not None
+    issued = int(highest[0])
+    if issued:
+        issued += 1
+        connection.execute(
+            "INSERT INTO changes (revision, key, value, created, moment) "
+            "SELECT %s, '/store/renewed', ''::bytea, %s, coalesce(max(moment), 0) FROM changes "
+            "WHERE revision = (SELECT max(revision) FROM changes)",
+            (issued, issued),
+        )
+    connection.execute("INSERT INTO counter (one, issued) VALUES (1, %s)", (issued,))
+    return issued > 0
+
+
+def _channel(connection: psycopg.Connection[Any]) -> str:
+    """The name under which commits are told: one a schema, since channels belong to the whole database."""
+    found = connection.execute("SELECT current_schema()").fetchone()
+    if found is None or found[0] is None:
+        raise ValueError("no schema in search_path exists")
+    return f"procorch_{found[0]}"
+
+
+def _check_server(connection: psycopg.Connection[Any], where: str) -> None:
+    if connection.info.parameter_status("server_encoding") != "UTF8":
+        raise Unusable(
+            f"{where}: its encoding is not UTF8; create the database with ENCODING 'UTF8' TEMPLATE template0"
+        )
+    if connection.info.server_version < 120000:
+        raise Unusable(f"{where}: PostgreSQL 12 or newer is needed")
+    settings = connection.execute("SELECT current_setting('fsync'), current_setting('full_page_writes')").fetchone()
+    if settings != ("on", "on"):
+        logger.warning("store: the server may lose acknowledged writes", extra={"fsync, full_page_writes": settings})

@@ -1,0 +1,213 @@
+"""The one connection of this process that writes to PostgreSQL, driven by the writer's thread."""
+
+import select
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import psycopg
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from store import schema
+from store.batch import Draft
+from store.dialects.postgresql_news import read
+from store.news import News
+
+SET = (
+    "INSERT INTO state (name, value) VALUES (%s, %s) "
+    "ON CONFLICT (name) DO UPDATE SET value = greatest(state.value, excluded.value)"
+)
+"""Numbers only grow: another master may have come further."""
+GRACE = 30.0
+"""Seconds for which a change is kept whatever is compacted: every master has heard of it by then."""
+SAMPLE_FROM = 64 << 20
+"""Bytes of a database that is worth a look inside."""
+SAMPLE = 5
+"""Percent of the pages that are looked at to estimate how much a large database holds."""
+ROW_BYTES = 120
+"""Of a row beside its value, its index entries included, about."""
+
+_SWEEP_END = (
+    "SELECT count(*), max(revision) FILTER (WHERE moment <= extract(epoch FROM now()) * 1000 - %s) FROM (SELECT "
+    "revision, moment FROM changes WHERE revision > %s AND revision <= %s ORDER BY revision LIMIT %s) AS part"
+)
+_HEAD = "head AS (UPDATE counter SET issued = %(last)s WHERE issued = %(base)s RETURNING issued)"
+_ROWS = (
+    "SELECT r, k, v, c, m FROM head, unnest(%({0}_revision)s::bigint[], %({0}_key)s::text[], %({0}_value)s::bytea[], "
+    "%({0}_created)s::bigint[], %({0}_moment)s::bigint[]) AS t(r, k, v, c, m)"
+)
+_PUT = f"put AS (INSERT INTO changes (revision, key, value, created, moment) {_ROWS.format('rows')})"
+_NOTE = (
+    f"note AS (INSERT INTO notes (revision, key, value, created, moment) {_ROWS.format('notes')} ON CONFLICT (key) "
+    "DO UPDATE SET revision = excluded.revision, value = excluded.value, created = excluded.created, "
+    "moment = excluded.moment)"
+)
+_OVERTAKE = "overtake AS (DELETE FROM notes USING head WHERE key = ANY(%(overtaken)s::text[]))"
+_TELL = "SELECT issued, pg_notify(%(channel)s, issued::text) FROM head"
+
+
+class PostgresqlSession:
+    """See dialects.Session. Errors are psycopg's; where a commit may have been done they carry `committing`."""
+
+    grace = GRACE
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        channel: str,
+        own: set[int],
+        renew: Callable[[psycopg.Connection[Any]], bool],
+    ) -> None:
+        """own: gets the server's process for as long as this lives."""
+        self._connection = connection
+        self._channel = channel
+        self._own = own
+        self._renew = renew
+        own.add(connection.info.backend_pid)
+
+    def is_usable(self) -> bool:
+        """False where the server has ended the connection: found before something is sent whose fate is unknown."""
+        if not select.select([self._connection], [], [], 0)[0]:
+            return True
+        try:
+            self._connection.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
+
+    def commit(self, draft: Draft, redo: Callable[[News], Draft | None]) -> None:
+        """One round trip while nobody else writes: a statement that does nothing unless the count stands at the
+        draft's base. Else the count's lock is taken first, and kept while `redo` decides."""
+        if not draft.forget and not draft.reserved:
+            with _committing():
+                if self._write(draft):
+                    return
+        renewed = False
+        if self._connection.execute("SELECT FROM counter").fetchone() is None:
+            with self._transaction():
+                renewed = self._renew(self._connection)
+        with self._transaction():
+            again: Draft | None = draft
+            if self._one("SELECT issued FROM counter FOR UPDATE") != draft.base:
+                again = redo(read(self._connection, draft.base, renewed=renewed))
+            if again is None:
+                return
+            if not self._write(again):
+                raise RuntimeError("the count moved while its lock was held")
+            for key in again.forget:
+                self._run("erasure", key_=key)
+            if again.reserved:
+                self._connection.execute(SET, ("reserved", again.reserved))
+
+    def erase(self, key: str) -> None:
+        with self._transaction():
+            self._run("erasure", key_=key)
+
+    def remember(self, **numbers: int) -> None:
+        with self._transaction():
+            for item in numbers.items():
+                self._connection.execute(SET, item)
+
+    def sweep(self, start: int, end: int, count: int) -> int:
+        with self._transaction():
+            # one master at a time: two that delete the same rows would wait for each other crosswise
+            self._connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s), 2)", (self._channel,))
+            values = (int(self.grace * 1000), start, end, count)
+            row = self._connection.execute(_SWEEP_END, values).fetchone()
+            assert row is not None
+            reached = end if row[0] == 0 else int(row[1] or start)
+            if reached == start:
+                return start
+            self._run("superseded", from_=start, to_=reached)
+            self._run("tombstones", from_=start, to_=reached)
+            self._connection.execute(SET, ("swept", reached))
+        return reached
+
+    def used(self) -> int:
+        """Of a small database its size; of a larger one what it holds, estimated from a sample of its pages, since
+        PostgreSQL's files keep their size when rows go."""
+        whole = self._one("SELECT pg_total_relation_size('changes')")
+        if whole < SAMPLE_FROM:
+            return whole
+        sampled = self._one(
+            f"SELECT coalesce(sum({ROW_BYTES} + coalesce(octet_length(value), 0)), 0) "
+            f"FROM changes TABLESAMPLE SYSTEM ({SAMPLE})"
+        )
+        return min(whole, sampled * 100 // SAMPLE)
+
+    def scrub(self) -> bool:
+        """Rows that were deleted leave their pages; the server's journal keeps them for as long as it is kept."""
+        self._connection.execute("VACUUM changes")
+        return True
+
+    def close(self) -> None:
+        self._own.discard(self._connection.info.backend_pid)
+        self._connection.close()
+
+    def _write(self, draft: Draft) -> bool:
+        """False, and nothing done, unless the count stands at the draft's base."""
+        parts, values = [_HEAD], {"base": draft.base, "last": draft.last, "channel": self._channel}
+        if draft.rows:
+            parts.append(_PUT)
+            values |= _columns("rows", draft.rows)
+        if draft.notes:
+            parts.append(_NOTE)
+            values |= _columns("notes", draft.notes)
+        if draft.overtaken:
+            parts.append(_OVERTAKE)
+            values["overtaken"] = list(draft.overtaken)
+        statement = f"WITH {', '.join(parts)} {_TELL}"
+        return self._connection.execute(statement.encode(), values, binary=True, prepare=True).fetchone() is not None
+
+    def _one(self, question: str) -> int:
+        row = self._connection.execute(question.encode()).fetchone()
+        if row is None:
+            raise LookupError("the count is gone")
+        return int(row[0])
+
+    def _run(self, name: str, **values: Any) -> psycopg.Cursor[Any]:
+        text = _statements()[name]
+        return self._connection.execute(text.sql.encode(), text.arguments(values))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            if not self._connection.closed:
+                self._connection.rollback()
+            raise
+        with _committing():
+            self._connection.execute("COMMIT")
+
+
+@contextmanager
+def _committing() -> Iterator[None]:
+    """Marks errors after which nobody can say whether the commit was done: the connection is gone, and the server
+    had not said that it refuses."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if error.sqlstate is None or error.sqlstate.startswith(("57P0", "08")):
+            error.committing = True  # type: ignore[attr-defined]
+        raise
+
+
+def _columns(table: str, rows: Any) -> dict[str, Any]:
+    return {
+        f"{table}_{name}": list(values) for name, values in zip(schema.COLUMNS, zip(*rows, strict=True), strict=True)
+    }
+
+
+@cache
+def _statements() -> dict[str, schema.Text]:
+    """Compiled once a process."""
+    dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
+    made = {
+        "erasure": schema.erasure(),
+        "superseded": schema.superseded(),
+        "tombstones": schema.tombstones(),
+    }
+    return {name: schema.text_of(statement, dialect) for name, statement in made.items()}
