@@ -78,11 +78,11 @@ class Following:
                 error = self._dialect.failure(problem)
                 if isinstance(error, Unusable):
                     self._over = error
-                if failures == 0:
+                    self._tell(self._failed, error)
+                elif failures == 0:
                     logger.warning("store: the database is away", extra={"error": str(error)})
                 self._tell(self._answer, self._questions(), error)
                 if self._over is not None:
-                    self._tell(self._failed, self._over)
                     break
                 self._drop()
                 self._stop.wait(PAUSES[min(failures, len(PAUSES) - 1)])
