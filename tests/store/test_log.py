@@ -81,8 +81,8 @@ async def test_of_two_updates_of_one_revision_in_one_batch_one_wins(log: Log):
     assert [answer for answer in answers if not isinstance(answer, Conflict)] == [[2]]
 
 
-async def test_revisions_are_gapless_and_in_the_order_of_events_under_32_callers(path: Path):
-    log = await Log.open(path)
+async def test_revisions_are_gapless_and_in_the_order_of_events_under_32_callers(database: str):
+    log = await Log.open(database)
     events: list[Event] = []
     log.subscribe(events.extend)
     acknowledged: list[int] = []
@@ -235,15 +235,15 @@ async def test_notes_of_a_quiet_cluster_write_nothing(path: Path):
     assert before == after
 
 
-async def test_many_notes_set_more_revisions_aside_in_time(path: Path):
-    log = await Log.open(path, reserved=100)
+async def test_many_notes_set_more_revisions_aside_in_time(database: str):
+    log = await Log.open(database, reserved=100)
     for _ in range(500):
         await log.note(Write("/lease", b"beat"))
         if log.revision % 20 == 0:
             await asyncio.sleep(0.005)
     await log.append(Write("/a", b"1"))
     await log.close()
-    again = await Log.open(path)
+    again = await Log.open(database)
 
     assert again.revision == 501
     await again.close()
@@ -263,8 +263,8 @@ async def test_a_reopened_log_goes_on_where_it_was(path: Path):
     await log.close()
 
 
-async def test_a_closed_log_finishes_what_waits_and_takes_no_more(path: Path):
-    log = await Log.open(path)
+async def test_a_closed_log_finishes_what_waits_and_takes_no_more(database: str):
+    log = await Log.open(database)
     appends = asyncio.gather(*(log.append(Write(f"/{number}", b"x")) for number in range(600)))
     await asyncio.sleep(0)
     await log.close()
@@ -310,9 +310,9 @@ async def test_what_no_database_could_keep_is_refused_alone(log: Log, write, err
     assert isinstance(answers[1], error)
 
 
-async def test_a_busy_loop_does_not_starve_the_writer(path: Path):
+async def test_a_busy_loop_does_not_starve_the_writer(database: str):
     """Without courtesy one commit beside a loop that never idles takes seconds."""
-    log = await Log.open(path)
+    log = await Log.open(database)
     busy = True
 
     async def compute() -> None:

@@ -1,13 +1,16 @@
 """The log against a dict and a list: whatever is done in whatever order, they agree."""
 
 import asyncio
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from store import Compacted, Conflict, Event, Log, Retention, Row, Write
+from tests.postgresql import Server
 
 KEYS = st.sampled_from(["/a", "/a/b", "/a/c", "/b", "/é", "/\U0001f600"])
 VALUES = st.one_of(st.none(), st.binary(max_size=5))
@@ -16,10 +19,10 @@ VALUES = st.one_of(st.none(), st.binary(max_size=5))
 class LogModel(RuleBasedStateMachine):
     """Each step runs to its end on a loop of its own; `states[revision]` is what there was."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.log = self.run(Log.open(":memory:", retention=Retention(age=None, size=None)))
+        self.log = self.run(Log.open(url, retention=Retention(age=None, size=None)))
         self.states: list[dict[str, Row]] = [{}]
         self.events: list[Event] = []
         self.seen: list[Event] = []
@@ -101,7 +104,18 @@ class LogModel(RuleBasedStateMachine):
         self.runner.close()
 
 
-LogModel.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
-TestLogModel = LogModel.TestCase
+def agree(fresh: Callable[[], str], examples: int) -> None:
+    """fresh: makes the URL of an empty database."""
+    wanted = settings(
+        max_examples=examples, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    run_state_machine_as_test(lambda: LogModel(fresh()), settings=wanted)
+
+
+def test_the_log_agrees_on_sqlite():
+    agree(lambda: ":memory:", 25)
+
+
+def test_the_log_agrees_on_postgresql(server: Server):
+    names = itertools.count()
+    agree(lambda: server.schema(f"model{next(names)}"), 12)

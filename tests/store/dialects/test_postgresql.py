@@ -11,7 +11,9 @@ from tests.postgresql import Server
 @pytest.mark.parametrize(
     ("url", "error", "line"),
     [
-        pytest.param("postgresql://nobody@/{no}?host={host}", Unavailable, 'database "absent" does not exist', id="none"),
+        pytest.param(
+            "postgresql://nobody@/{no}?host={host}", Unavailable, 'database "absent" does not exist', id="none"
+        ),
         pytest.param("postgresql://stranger@/postgres?host={host}", Unavailable, "stranger", id="no such user"),
         pytest.param("postgresql://u@/postgres?host=/absent", Unavailable, "/absent", id="no server"),
         pytest.param("postgresql://u@/postgres?hosst=/absent", Unusable, "postgresql://user", id="a misspelled option"),
