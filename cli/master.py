@@ -9,6 +9,11 @@ import click
 from cli.directories import data_dir_option
 from cli.program import run_program
 
+DATABASE_HELP = (
+    "postgresql://user@host,host/database, which several masters may share (also $PROCORCH_DATABASE); "
+    "a file in the data directory by default."
+)
+
 
 @click.command("master")
 @data_dir_option
@@ -19,6 +24,7 @@ from cli.program import run_program
 @click.option("--cluster-cidr", default="10.240.0.0/12", show_default=True, help="The pods' addresses, /22 a node.")
 @click.option("--tls-san", multiple=True, help="One more name or address for the serving certificate.")
 @click.option("--kubeconfig-server", default="", help="The server's URL in the admin kubeconfig.")
+@click.option("--database", default="", envvar="PROCORCH_DATABASE", help=DATABASE_HELP)
 @click.option("--bootstrap-token", default="", envvar="PROCORCH_BOOTSTRAP_TOKEN", hidden=True)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 def command(
@@ -30,6 +36,7 @@ def command(
     cluster_cidr: str,
     tls_san: tuple[str, ...],
     kubeconfig_server: str,
+    database: str,
     bootstrap_token: str,
     log_level: str,
 ) -> None:
@@ -48,6 +55,7 @@ def command(
         cluster_cidr=cluster_cidr,
         names=tls_san,
         kubeconfig_server=kubeconfig_server,
+        database=database,
         bootstrap_token=bootstrap_token,
     )
     run_program(lambda ready: run(config, ready=ready), log_level)

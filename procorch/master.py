@@ -2,7 +2,8 @@
 
     store.Log ──▶ api.Api ──▶ https
                      ▲
-                     └── LocalTransport ◀── controllers, scheduler, what every cluster has from the start
+                     └── LocalTransport ◀── what every cluster has from the start: basics.py
+                                        ◀── controllers, scheduler: of several masters in the one that leads, leader.py
 
 The loops speak to the API as anybody does, only without a socket: there is no back door.
 """
@@ -10,32 +11,32 @@ The loops speak to the API as anybody does, only without a socket: there is no b
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import fcntl
 import gc
 import ipaddress
 import logging
+import os
+import secrets
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import store
 from procorch import controllers, kubeconfig, pki
 from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
 from procorch.api.http import Listener, serve, server_context
+from procorch.basics import Address, Basics
 from procorch.client import Client
 from procorch.clock import Clock, system_clock
-from procorch.objects import AlreadyExists, ApiError, Conflict, NotFound, Object, key_of
+from procorch.leader import Election
 from procorch.scheduler import Scheduler
-from procorch.tokens import Token, secret_of
 
 logger = logging.getLogger(__name__)
 
-NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-KEEP_SECONDS = 10.0  # between two looks at what every cluster has
-FIRST_TOKEN_SECONDS = 3600.0  # for the nodes that `up` starts together with the master
 ADMIN = "kubernetes-admin"
 
 
@@ -46,6 +47,7 @@ class MasterConfig:
     advertise: the IPv4 address under which nodes and pods reach this master.
     names: more names and addresses that the serving certificate shall carry.
     kubeconfig_server: the URL in the admin kubeconfig; empty for the advertised address.
+    database: URL of a PostgreSQL that several masters share; empty for a file in data_dir.
     bootstrap_token: `id.secret` of a join token that is valid from the first moment on; empty for none.
     """
 
@@ -57,6 +59,7 @@ class MasterConfig:
     cluster_cidr: str = "10.240.0.0/12"
     names: tuple[str, ...] = ()
     kubeconfig_server: str = ""
+    database: str = ""
     bootstrap_token: str = ""
 
 
@@ -72,32 +75,77 @@ async def run(config: MasterConfig, *, ready: Callable[[], object], clock: Clock
     pki.server_pair(directory, authority, names, clock())
     write_admin_kubeconfig(config, authority, clock())
     async with AsyncExitStack() as stack:
-        log = await _open_store(config.data_dir / "store.db", clock)
+        log = await _open_store(config, clock)
         stack.push_async_callback(log.close)
+        identity = _claim(config.data_dir, stack)
         key = pki.signing_key(directory)
         api = Api(log, clock=clock, config=_api_config(config, authority, key))
         await api.start()
         stack.push_async_callback(api.close)
         _settle_memory()
-        await ensure_basics(_client(api, "system:apiserver"), config, clock)
+        basics = Basics(_client(api, "system:apiserver"), clock, _address(config), identity if log.is_shared else "")
+        await basics.ensure(config.bootstrap_token)
         tls = server_context(directory / "apiserver.crt", directory / "apiserver.key", authority.pem)
         server = await _listen(api, config, tls)
         stack.push_async_callback(server.close)
         ready()
+        loops = _loops(api, config, authority, clock)
         async with asyncio.TaskGroup() as tasks:
-            loops = controllers.ControllerConfig(
-                cluster_cidr=config.cluster_cidr, root_ca=authority.pem.decode(), signer=_signer(authority, clock)
-            )
+            tasks.create_task(basics.keep(), name="basics")
+            tasks.create_task(_fail_with(log), name="store")
+            if log.is_shared:
+                timer = asyncio.get_running_loop().time
+                election = Election(_client(api, "system:kube-controller-manager"), clock, identity, timer)
+                tasks.create_task(election.lead(loops), name="election")
+            else:
+                tasks.create_task(loops(), name="loops")
+
+
+def _loops(
+    api: Api, config: MasterConfig, authority: pki.Authority, clock: Clock
+) -> Callable[[], Coroutine[Any, Any, None]]:
+    """What keeps the cluster as it is asked to be: of all masters in the one that leads."""
+
+    async def run_loops() -> None:
+        settings = controllers.ControllerConfig(
+            cluster_cidr=config.cluster_cidr, root_ca=authority.pem.decode(), signer=_signer(authority, clock)
+        )
+        async with asyncio.TaskGroup() as tasks:
             manager = _client(api, "system:kube-controller-manager")
-            tasks.create_task(controllers.run(manager, clock, loops), name="controllers")
+            tasks.create_task(controllers.run(manager, clock, settings), name="controllers")
             scheduler = Scheduler(_client(api, "system:kube-scheduler"), clock)
             tasks.create_task(scheduler.run(), name="scheduler")
-            tasks.create_task(_keep_basics(_client(api, "system:apiserver"), config), name="basics")
+
+    return run_loops
 
 
-async def _open_store(path: Path, clock: Clock) -> store.Log:
+def _claim(data_dir: Path, stack: AsyncExitStack) -> str:
+    """Who this master is among several, the same after a restart. Raises MasterProblem where another runs here."""
+    file = os.fdopen(os.open(data_dir / "master-id", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
+    stack.enter_context(file)
     try:
-        return await store.Log.open(path, clock=clock)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise MasterProblem(f"{data_dir}: another master runs in this directory: choose another --data-dir") from None
+    identity = file.read().strip()
+    if not identity:
+        identity = f"{socket.gethostname()}_{secrets.token_hex(8)}"
+        file.write(f"{identity}\n")
+        file.flush()
+    return identity
+
+
+async def _fail_with(log: store.Log) -> None:
+    raise MasterProblem(str(await asyncio.shield(log.failed)))
+
+
+def _address(config: MasterConfig) -> Address:
+    return Address(config.advertise, config.port, str(ipaddress.IPv4Network(config.service_cidr)[1]))
+
+
+async def _open_store(config: MasterConfig, clock: Clock) -> store.Log:
+    try:
+        return await store.Log.open(config.database or config.data_dir / "store.db", clock=clock)
     except store.LogError as error:
         raise MasterProblem(str(error)) from error
 
@@ -160,114 +208,3 @@ def write_admin_kubeconfig(config: MasterConfig, authority: pki.Authority, now: 
     pair = pair or authority.issue_client(ADMIN, [MASTERS], now)
     access = kubeconfig.Access(server, ca=authority.pem, certificate=pair.certificate, key=pair.key)
     kubeconfig.write(path, kubeconfig.document("procorch", access, ADMIN))
-
-
-async def ensure_basics(client: Client, config: MasterConfig, clock: Clock) -> None:
-    """What every cluster has: four namespaces, the Service `kubernetes` and where it leads, the first join token."""
-    await _ensure_own(client, config)
-    if _is_alone(config):
-        logger.warning("pods cannot reach the API", extra={"advertise": config.advertise})
-    if config.bootstrap_token:
-        token = Token.parse(config.bootstrap_token)
-        secret = secret_of(token, expires=clock() + FIRST_TOKEN_SECONDS, description="made by `procorch up`")
-        await _ensure(client, secret)
-
-
-async def _keep_basics(client: Client, config: MasterConfig) -> None:
-    """Makes again what somebody deletes (`kubectl delete service --all`), as Kubernetes does; a token stays revoked."""
-    while True:
-        await asyncio.sleep(KEEP_SECONDS)
-        try:
-            await _ensure_own(client, config)
-        except ApiError as error:
-            logger.warning("the cluster's own objects were not looked after", extra={"error": str(error)})
-
-
-async def _ensure_own(client: Client, config: MasterConfig) -> None:
-    for name in NAMESPACES:
-        await _ensure(client, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    await _ensure(client, _service(config))
-    if not _is_alone(config):
-        await _put(client, _endpoints(config))
-        await _put(client, _endpoint_slice(config))
-
-
-def _is_alone(config: MasterConfig) -> bool:
-    """On a machine without a network: it works, but no pod can come to a loopback address of its host."""
-    return ipaddress.ip_address(config.advertise).is_loopback
-
-
-async def _ensure(client: Client, obj: Object) -> None:
-    """Looks first: a Service that is there already would be refused for its address, which it has itself."""
-    try:
-        await client.get(obj["kind"], key_of(obj))
-    except NotFound:
-        with contextlib.suppress(AlreadyExists):  # another master was faster
-            await client.create(obj)
-
-
-async def _put(client: Client, obj: Object) -> None:
-    """Creates the object or makes it as wanted; writes nothing where it is so already."""
-    kind, key = obj["kind"], key_of(obj)
-    while True:
-        try:
-            there = await client.get(kind, key)
-        except NotFound:
-            return await _ensure(client, obj)
-        if all(there.get(field) == value for field, value in obj.items() if field != "metadata"):
-            return
-        try:
-            await client.update({**obj, "metadata": {**there["metadata"], **obj["metadata"]}})
-        except Conflict:
-            continue
-        return
-
-
-def _service(config: MasterConfig) -> Object:
-    first = str(ipaddress.IPv4Network(config.service_cidr)[1])
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {
-            "name": "kubernetes",
-            "namespace": "default",
-            "labels": {"component": "apiserver", "provider": "kubernetes"},
-        },
-        "spec": {
-            "clusterIP": first,
-            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": config.port}],
-        },
-    }
-
-
-def _endpoints(config: MasterConfig) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Endpoints",
-        "metadata": {
-            "name": "kubernetes",
-            "namespace": "default",
-            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
-        },
-        "subsets": [
-            {
-                "addresses": [{"ip": config.advertise}],
-                "ports": [{"name": "https", "port": config.port, "protocol": "TCP"}],
-            }
-        ],
-    }
-
-
-def _endpoint_slice(config: MasterConfig) -> Object:
-    return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "name": "kubernetes",
-            "namespace": "default",
-            "labels": {"kubernetes.io/service-name": "kubernetes"},
-        },
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": [config.advertise], "conditions": {"ready": True}}],
-        "ports": [{"name": "https", "port": config.port, "protocol": "TCP"}],
-    }

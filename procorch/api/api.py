@@ -62,6 +62,7 @@ BOOKMARK_SECONDS = 30.0
 _DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions", "list")
 _NO_DEFINITIONS = {"kind": "CustomResourceDefinitionList", "apiVersion": "apiextensions.k8s.io/v1", "metadata": {},
                    "items": []}  # fmt: skip
+_BY_STATE = (401, 403, 404, 409, 422)  # refusals that could be otherwise were something else stored
 _OPEN = ("/livez", "/readyz", "/healthz", "/cacerts")  # for those who cannot have a credential yet
 
 
@@ -159,7 +160,7 @@ class Api:
         began, route = self._timer(), None
         try:
             route = parse(KINDS, request.method, request.path, request.query)
-            response = await self._answer(route, request)
+            response = await self._decide(route, request)
         except Exception as error:
             problem = as_api_error(error)
             if problem.code >= 500 and problem.reason == "InternalError":
@@ -190,6 +191,16 @@ class Api:
     def main_route(self, route: Route) -> Route:
         """The route of the object to which a subresource belongs."""
         return replace(route, subresource="")
+
+    async def _decide(self, route: Route, request: Request) -> Response:
+        """No refusal rests on a memory that is older than the request: another master may have written since."""
+        known = self.cache.revision
+        try:
+            return await self._answer(route, request)
+        except ApiError as error:
+            if error.code not in _BY_STATE or not self._started or not await self.cache.has_more(known):
+                raise
+        return await self._answer(route, request)
 
     async def _answer(self, route: Route, request: Request) -> Response:
         if not self._started:
@@ -292,6 +303,8 @@ class Api:
         """A subresource: its own handler, or a plain write in which only its part counts."""
         found = subresources.of(route)
         if found.handle is not None:
+            if route.verb == "get":
+                await self.cache.fresh()
             return await found.handle(self, route, request)
         if route.verb == "get":
             return await self._get(route, request, user)

@@ -156,6 +156,11 @@ class Cache:
             self._unsubscribe()
             self._unsubscribe = None
 
+    async def has_more(self, revision: int) -> bool:
+        """Whether others had committed something that the cache did not know at a revision. Never where nobody else
+        writes."""
+        return self._log.is_shared and await self.fresh() > revision
+
     def shelf(self, kind: Kind) -> Shelf:
         return self._shelves[kind.store_key()]
 
@@ -163,11 +168,11 @@ class Cache:
         return self._shelves.values()
 
     async def fresh(self, revision: int | None = None) -> int:
-        """Waits until the cache has this revision (None: the newest committed one); the revision it has then.
+        """Waits until the cache has this revision (None: the newest that anybody has committed); what it has then.
 
-        Raises Timeout after 3 s, in the words by which client-go knows that it must ask again.
+        Raises Timeout after 3 s, in the words by which client-go knows that it must ask again, and the store's errors.
         """
-        wanted = self._log.revision if revision is None else revision
+        wanted = await self._log.current() if revision is None else revision
         if self.revision < wanted:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((wanted, future))

@@ -127,7 +127,9 @@ class Rest:
             if kind.name == "Service" and not route.subresource:
                 claims = self._allocations.claim(wanted, entry.object)
             if wanted == entry.object and not deletion.is_finished(wanted):
-                return entry
+                if await self._is_newest(kind, entry):
+                    return entry
+                continue
             if dry_run:
                 return Entry(entry.key, encode(kind, wanted), entry.revision)
             try:
@@ -156,7 +158,9 @@ class Rest:
                     obj["metadata"].pop("finalizers", None)
                     return await self._remove(kind, obj, entry), True
                 if staying == entry.object:
-                    return entry, False
+                    if await self._is_newest(kind, entry):
+                        return entry, False
+                    continue
                 return await self._append(kind, staying, store.Write("", None, entry.revision), [], entry), False
             except store.Conflict:
                 if options.resource_version is not None:
@@ -165,6 +169,7 @@ class Rest:
 
     async def delete_all(self, scope: Scope, options: deletion.Options) -> list[Entry]:
         """Everything in the scope, many at once; what somebody else deletes meanwhile is no error."""
+        await self._cache.fresh()
         found = list(scope.entries(self._cache.shelf(scope.kind)))
         turn = asyncio.Semaphore(_AT_ONCE)
 
@@ -209,6 +214,11 @@ class Rest:
         write = store.Write(_row_key(kind, obj), None, entry.revision, forget=kind.name == "Secret")
         revisions = await self._log.append(write, *freed)
         return Entry(entry.key, encode(kind, obj), revisions[0])
+
+    async def _is_newest(self, kind: Kind, entry: Entry) -> bool:
+        """Whether it stands so for everybody: what changes nothing must not rest on what another master has changed."""
+        await self._cache.fresh()
+        return self._cache.shelf(kind).entries.get(entry.key) is entry
 
     def _busy(self, kind: Kind, name: str) -> Conflict:
         return Conflict.of(kind.plural, name, kind.group)

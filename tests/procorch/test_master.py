@@ -59,7 +59,7 @@ async def test_a_new_cluster_has_what_every_cluster_has(tmp_path: Path) -> None:
 async def test_what_every_cluster_has_comes_again_when_it_is_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("procorch.master.KEEP_SECONDS", 0.01)
+    monkeypatch.setattr("procorch.basics.KEEP_SECONDS", 0.01)
     async with master(tmp_path, advertise="192.0.2.7") as client, asyncio.timeout(10):
         for kind in ("EndpointSlice", "Endpoints", "Service"):
             old = await there(client, kind, "default/kubernetes")

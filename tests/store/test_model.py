@@ -116,6 +116,6 @@ def test_the_log_agrees_on_sqlite():
     agree(lambda: ":memory:", 25)
 
 
-def test_the_log_agrees_on_postgresql(server: Server):
+def test_the_log_agrees_on_postgresql(postgres: Server):
     names = itertools.count()
-    agree(lambda: server.schema(f"model{next(names)}"), 12)
+    agree(lambda: postgres.schema(f"model{next(names)}"), 12)

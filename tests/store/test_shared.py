@@ -113,10 +113,10 @@ async def test_notes_are_known_to_all_and_keep_the_order(shared: str):
             assert await fourth.items("/lease") == []
 
 
-async def test_notes_are_not_in_the_journal(shared: str, server: Server):
+async def test_notes_are_not_in_the_journal(shared: str, postgres: Server):
     async with logs(shared, 1) as (log,):
         await log.append(Write("/lease", b"0"))
-        with server.connect() as connection:
+        with postgres.connect() as connection:
             before = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
             for _ in range(100):
                 await log.note(Write("/lease", bytes(1000)))
@@ -277,11 +277,11 @@ async def disturbed(shared: str, disturb, turns: int) -> None:
     await check(shared, clients, told)
 
 
-async def test_backends_that_are_terminated_at_any_moment_lose_nothing(shared: str, server: Server):
+async def test_backends_that_are_terminated_at_any_moment_lose_nothing(shared: str, postgres: Server):
     draw = random.Random(7)
 
     def terminate(turn: int) -> None:
-        with server.connect() as connection:
+        with postgres.connect() as connection:
             connection.execute("SELECT pg_sleep(%s)", (draw.random() * 0.02,))
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'procorch' "
@@ -292,5 +292,5 @@ async def test_backends_that_are_terminated_at_any_moment_lose_nothing(shared: s
 
 
 async def test_a_server_that_crashes_again_and_again_loses_nothing(shared_alone: tuple[str, Server]):
-    shared, server = shared_alone
-    await disturbed(shared, lambda turn: server.crash(), 6)
+    shared, postgres = shared_alone
+    await disturbed(shared, lambda turn: postgres.crash(), 6)

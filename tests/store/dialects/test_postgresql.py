@@ -20,8 +20,8 @@ from tests.postgresql import Server
         pytest.param("mysql://u@/x", Unusable, "no such database here", id="another database"),
     ],
 )
-async def test_a_database_that_cannot_be_opened_is_one_line(server: Server, url: str, error, line: str):
-    host = quote(str(server.directory), safe="")
+async def test_a_database_that_cannot_be_opened_is_one_line(postgres: Server, url: str, error, line: str):
+    host = quote(str(postgres.directory), safe="")
     url = url.format(no="absent", host=host).replace("nobody", "postgres")
     with pytest.raises(error) as raised:
         await Log.open(url)
@@ -46,24 +46,24 @@ async def test_a_newer_schema_is_refused(shared: str):
         await Log.open(shared)
 
 
-async def test_an_encoding_that_cannot_hold_every_name_is_refused(server: Server):
-    with server.connect() as connection:
+async def test_an_encoding_that_cannot_hold_every_name_is_refused(postgres: Server):
+    with postgres.connect() as connection:
         connection.execute("CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0")
     with pytest.raises(Unusable, match="UTF8"):
-        await Log.open(server.url().replace("/postgres?", "/ascii?"))
+        await Log.open(postgres.url().replace("/postgres?", "/ascii?"))
 
 
-async def test_the_first_of_several_hosts_that_takes_writes_is_used(server: Server):
-    host = quote(str(server.directory), safe="")
-    log = await Log.open(server.schema("hosts").replace(host, f"%2Fabsent,{host}"))
+async def test_the_first_of_several_hosts_that_takes_writes_is_used(postgres: Server):
+    host = quote(str(postgres.directory), safe="")
+    log = await Log.open(postgres.schema("hosts").replace(host, f"%2Fabsent,{host}"))
 
     assert await log.append(Write("/a", b"1")) == [1]
     await log.close()
 
 
-async def test_a_user_without_rights_is_told(server: Server):
-    url = server.schema("rights")
-    with server.connect() as connection:
+async def test_a_user_without_rights_is_told(postgres: Server):
+    url = postgres.schema("rights")
+    with postgres.connect() as connection:
         connection.execute("CREATE USER weak")
         connection.execute("GRANT USAGE ON SCHEMA rights TO weak")
     with pytest.raises(Unusable, match="permission denied"):
@@ -91,10 +91,10 @@ async def test_a_session_that_turned_syncing_off_turns_it_on(shared: str):
     assert found == ("on",)
 
 
-async def test_a_connection_that_the_server_ended_meanwhile_costs_no_write(shared: str, server: Server):
+async def test_a_connection_that_the_server_ended_meanwhile_costs_no_write(shared: str, postgres: Server):
     log = await Log.open(shared)
     await log.append(Write("/a", b"1"))
-    with server.connect() as connection:
+    with postgres.connect() as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'procorch'"
         )

@@ -1,0 +1,37 @@
+"""What every room's tests may ask for: a PostgreSQL of their own."""
+
+import itertools
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests import postgresql
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgresql.Server]:
+    """One server for all tests that do not harm it."""
+    if postgresql.binaries() is None:
+        pytest.skip("needs PostgreSQL")
+    made = postgresql.Server()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def shared(postgres: postgresql.Server) -> str:
+    """The URL of an empty database that several may have open."""
+    return postgres.schema(f"s{os.getpid()}_{next(_numbers)}")
+
+
+@pytest.fixture
+def shared_alone() -> Iterator[tuple[str, postgresql.Server]]:
+    """Likewise, and a server for this test alone, which may crash it."""
+    if postgresql.binaries() is None:
+        pytest.skip("needs PostgreSQL")
+    made = postgresql.Server()
+    yield made.schema("alone"), made
+    made.stop()
