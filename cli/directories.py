@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import click
 
@@ -19,6 +20,26 @@ data_dir_option = click.option(
     envvar="PROCORCH_DATA_DIR",
     help="The one directory of all state.",
 )
+
+
+database_option = click.option(
+    "--database",
+    default="",
+    envvar="PROCORCH_DATABASE",
+    metavar="URL",
+    help="postgresql://user@host,host/database, which several masters may share (better by $PROCORCH_DATABASE, which "
+    "`ps` does not show); by default a file in the data directory.",
+)
+
+
+def without_password(url: str) -> str:
+    """A database's URL as it may be shown and kept."""
+    parts = urlsplit(url)
+    user, _, _ = parts.netloc.rpartition("@")[0].partition(":")
+    host = parts.netloc.rpartition("@")[2]
+    shown = parts._replace(netloc=f"{user}@{host}" if user else host)
+    query = "&".join(one for one in parts.query.split("&") if not one.startswith("password="))
+    return urlunsplit(shown._replace(query=query))
 
 
 def need_root(what: str) -> None:

@@ -6,13 +6,8 @@ from pathlib import Path
 
 import click
 
-from cli.directories import data_dir_option
+from cli.directories import data_dir_option, database_option
 from cli.program import run_program
-
-DATABASE_HELP = (
-    "postgresql://user@host,host/database, which several masters may share (also $PROCORCH_DATABASE); "
-    "a file in the data directory by default."
-)
 
 
 @click.command("master")
@@ -24,7 +19,7 @@ DATABASE_HELP = (
 @click.option("--cluster-cidr", default="10.240.0.0/12", show_default=True, help="The pods' addresses, /22 a node.")
 @click.option("--tls-san", multiple=True, help="One more name or address for the serving certificate.")
 @click.option("--kubeconfig-server", default="", help="The server's URL in the admin kubeconfig.")
-@click.option("--database", default="", envvar="PROCORCH_DATABASE", help=DATABASE_HELP)
+@database_option
 @click.option("--bootstrap-token", default="", envvar="PROCORCH_BOOTSTRAP_TOKEN", hidden=True)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 def command(

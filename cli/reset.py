@@ -6,13 +6,14 @@ import contextlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import click
 
 from cli.directories import data_dir_option, need_root
 from cli.down import stop
 
-MARKS = ("pki", "run", "log", "store.db", "node", "nodes")
+MARKS = ("pki", "run", "log", "store.db", "master-id", "node", "nodes")
 """What a data directory of ours holds: a directory with none of these is not ours to remove."""
 
 
@@ -30,11 +31,15 @@ def command(data_dir: Path, yes: bool) -> None:
         raise click.ClickException(f"{data_dir} is not a data directory of procorch: not removing it")
     if not yes:
         click.confirm(f"Remove the cluster in {data_dir} and everything in it?", abort=True)
-    ports = _lab_ports(data_dir)
+    told = _told(data_dir)
+    ports = _lab_ports(told)
     stop(data_dir, 60.0)
     _remove_labs(ports)
     _remove(data_dir)
-    click.echo(f"removed {data_dir}; nothing is left")
+    if database := told.get("database"):
+        click.echo(f"removed {data_dir}; the objects are still in {database}: drop that database yourself")
+    else:
+        click.echo(f"removed {data_dir}; nothing is left")
 
 
 def _remove(data_dir: Path) -> None:
@@ -48,13 +53,18 @@ def _remove(data_dir: Path) -> None:
         data_dir.rmdir()
 
 
-def _lab_ports(data_dir: Path) -> list[int]:
-    """The API ports under whose numbers `up --nodes` made hosts here: their cgroups may have outlived a kill."""
+def _told(data_dir: Path) -> dict[str, Any]:
+    """What the last `up` wrote about itself."""
     try:
-        state = json.loads((data_dir / "run/up.json").read_text())
+        state: dict[str, Any] = json.loads((data_dir / "run/up.json").read_text())
     except (OSError, ValueError):
-        return []
-    return [int(str(state["server"]).rpartition(":")[2])] if state.get("nodes") else []
+        return {}
+    return state
+
+
+def _lab_ports(told: dict[str, Any]) -> list[int]:
+    """The API ports under whose numbers `up --nodes` made hosts here: their cgroups may have outlived a kill."""
+    return [int(str(told["server"]).rpartition(":")[2])] if told.get("nodes") else []
 
 
 def _remove_labs(ports: list[int]) -> None:

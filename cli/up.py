@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from cli.directories import data_dir_option, need_root, running, start_time
+from cli.directories import data_dir_option, database_option, need_root, running, start_time, without_password
 from procorch.supervisor import Program, StartFailed, Supervisor
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Options:
     write_kubeconfig: bool
     timeout: float
     network: str
+    database: str
 
 
 @click.command("up")
@@ -51,6 +52,7 @@ class Options:
 @click.option("--write-kubeconfig", is_flag=True, help="Merge the cluster into ~/.kube/config and make it current.")
 @click.option("--detach", "-d", is_flag=True, help="Return when the cluster is ready; it goes on running.")
 @click.option("--network", default=NETWORK, show_default=True, help="With --nodes: the range of their addresses.")
+@database_option
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait until it is ready.")
 def command(
     data_dir: Path,
@@ -62,6 +64,7 @@ def command(
     detach: bool,
     timeout: float,
     network: str,
+    database: str,
 ) -> None:
     """Start a cluster on this machine: a master and a node, or with --nodes several nodes.
 
@@ -69,7 +72,9 @@ def command(
     """
     need_root("procorch up")
     make_private(data_dir)
-    options = Options(data_dir.absolute(), nodes or 0, node_ip, port, pods, write_kubeconfig, timeout, network)
+    options = Options(
+        data_dir.absolute(), nodes or 0, node_ip, port, pods, write_kubeconfig, timeout, network, database
+    )
     if detach:
         _detached(options)
     else:
@@ -184,12 +189,13 @@ def _run(options: Options, voice: Voice, stack: ExitStack) -> int:
         "server": server,
         "address": address,
         "since": time.time(),
+        "database": without_password(options.database),
     }
     supervisor = Supervisor(data / "run", voice.say, describe)
     supervisor.catch_signals()
     master = [sys.executable, "-m", "cli", "master", "--data-dir", str(data), "--port", str(options.port)]
     master += ["--advertise-address", address, "--kubeconfig-server", server]
-    secret = {"PROCORCH_BOOTSTRAP_TOKEN": token.bearer}
+    secret = {"PROCORCH_BOOTSTRAP_TOKEN": token.bearer, "PROCORCH_DATABASE": options.database}  # not for `ps` to show
     try:
         supervisor.start(Program("master", master, data / "log/master.log", secret))
         for program in _agents(options, address, str(token), stack):

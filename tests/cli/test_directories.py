@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from cli.directories import need_root, running, start_time
+from cli.directories import need_root, running, start_time, without_password
 
 
 def test_a_plain_user_is_told_to_be_root(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,3 +29,16 @@ def test_who_runs_is_known_by_pid_and_start_time(tmp_path: Path, age: int, found
 
 def test_no_state_is_nobody(tmp_path: Path) -> None:
     assert running(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:secret@db:5432,db2/x?sslmode=require", "postgresql://me@db:5432,db2/x?sslmode=require"),
+        ("postgresql://me@/x?host=%2Frun&password=secret", "postgresql://me@/x?host=%2Frun"),
+        ("postgresql://db/x", "postgresql://db/x"),
+        ("", ""),
+    ],
+)
+def test_a_database_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert without_password(url) == shown

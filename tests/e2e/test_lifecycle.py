@@ -11,6 +11,7 @@ import pytest
 
 from procorch.hosts import Host, Lab
 from tests.e2e.cluster import BIN, Cluster, bring_up, take_down
+from tests.postgresql import Server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.kernel, pytest.mark.timeout(240)]
 
@@ -116,6 +117,28 @@ def test_down_keeps_the_objects_and_up_brings_the_pods_back(host: Host, kubectls
     cluster.ready(1)
     assert "Ready" in cluster.procorch("status", "--data-dir", cluster.data_dir)
     take_down(cluster)
+
+
+def test_a_cluster_on_postgresql_lives_through_a_crash_of_the_server(
+    host: Host, kubectls: list[str], shared_alone: tuple[str, Server]
+) -> None:
+    """U02, S042: the same cluster, its objects in PostgreSQL; what a server's crash interrupts goes on after it."""
+    url, server = shared_alone
+    cluster = bring_up(host, kubectls[0], "--database", url)
+    cluster.kubectl("create", "-f", "-", input=POD)
+    cluster.ready(1)
+    before = pod_process(cluster)
+    server.crash()
+    cluster.until(lambda: cluster.kubectl("label", "pod", "stay", "seen=yes", "--overwrite"), "writes go on", 15)
+    cluster.procorch("down", "--data-dir", cluster.data_dir)
+    cluster.procorch("up", "--detach", "--data-dir", cluster.data_dir, "--database", url)
+    cluster.ready(1)
+
+    assert cluster.path("{.metadata.labels.seen}", "pod", "stay") == "yes"
+    assert pod_process(cluster) != before
+    assert not (cluster.data_dir / "store.db").exists()
+    told = cluster.procorch("reset", "--yes", "--data-dir", cluster.data_dir)
+    assert "the objects are still in postgresql://postgres@/postgres" in told
 
 
 def test_pods_do_not_notice_that_the_agent_is_killed(host: Host, kubectls: list[str]) -> None:

@@ -1,9 +1,14 @@
 """Several logs on one PostgreSQL: one history, whoever writes and whatever happens to the server."""
 
 import asyncio
+import contextlib
 import random
+import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -199,6 +204,67 @@ async def test_a_database_that_went_back_in_time_is_noticed(shared: str):
             await log.current()
         async with asyncio.timeout(10):
             assert "went back" in str(await log.failed)
+
+
+class Relay:
+    """Stands between a log and the server; `cut` lets what is asked through and nothing that is answered."""
+
+    def __init__(self, server: Server, directory: Path) -> None:
+        self._target = str(server.directory / ".s.PGSQL.5432")
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(directory / ".s.PGSQL.5432"))
+        self._listening.listen()
+        self.cut = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(self._target)
+                threading.Thread(target=self._pump, args=(client, server, False), daemon=True).start()
+                threading.Thread(target=self._pump, args=(server, client, True), daemon=True).start()
+
+    def _pump(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if answers and self.cut:
+                    break
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listening.close()
+
+
+async def test_an_answer_lost_at_commit_is_unknown_and_the_write_is_there_once(
+    shared: str, postgres: Server, tmp_path: Path
+):
+    relay = Relay(postgres, tmp_path)
+    through = shared.replace(quote(str(postgres.directory), safe=""), quote(str(tmp_path), safe=""))
+    async with logs(through, 1) as (log,), logs(shared, 1) as (other,):
+        seen: dict[Log, list[Event]] = {log: [], other: []}
+        for one, events in seen.items():
+            one.subscribe(events.extend)
+        await log.append(Write("/before", b"1"))
+        relay.cut = True
+        with pytest.raises(Unknown):
+            await log.append(Write("/a", b"1", 0), Write("/b", b"1", 0))
+        assert await log.latest("/a") is None
+        relay.cut = False
+        await reach(log, 3)
+        with pytest.raises(Conflict) as raised:
+            await log.append(Write("/a", b"1", 0), Write("/b", b"1", 0))
+        await log.append(Write("/after", b"1"))
+        await reach(other, 4)
+
+        assert raised.value.row == Row("/a", b"1", 2, 2)
+        assert seen[log] == seen[other]
+        assert [event.key for event in seen[log]] == ["/before", "/a", "/b", "/after"]
+    relay.close()
 
 
 class Clients:
