@@ -11,14 +11,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import itertools
 import json
 import logging
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from network.node import NodeNetwork
@@ -26,6 +28,7 @@ from network.proxy import MODES, Mode
 from procorch.client import Client, HttpTransport, Unreachable
 from procorch.clock import Backoff, Clock, system_clock
 from procorch.events import EventRecorder
+from procorch.failover import Failover
 from procorch.informer import Informers
 from procorch.kubelet.dial import Serve, dial
 from procorch.kubelet.join import Credentials, join, keep_fresh
@@ -45,6 +48,8 @@ _WATCHED = ("Service", "EndpointSlice", "Image", "Node")
 
 
 STARTING_SECONDS = 5.0
+ANSWER_SECONDS = 15.0
+"""For an answer; then the next master is asked, in time for the node's next heartbeats."""
 
 
 class AgentProblem(RuntimeError):
@@ -53,7 +58,7 @@ class AgentProblem(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """servers: the masters' URLs; the first is asked, all are dialled. data_dir: everything of this node.
+    """servers: the masters' URLs; the first that answers is asked, all are dialled. data_dir: everything of this node.
 
     token: a join token, needed once. max_pods, pod_pids: at most so many pods, and processes and threads in one.
     labels, taints: the node's from its registration on. hidden: paths that no pod may see, besides data_dir.
@@ -218,14 +223,15 @@ class Agent:
     async def _credentials(self) -> ssl.SSLContext:
         config, credentials = self.config, self.config.credentials
         if not credentials.usable(config.node_name, self._clock()):
-            await _until_reachable(
-                lambda: join(config.servers[0], config.node_name, config.token, credentials, self._clock)
-            )
+            joins = [
+                partial(join, one, config.node_name, config.token, credentials, self._clock) for one in config.servers
+            ]
+            await _until_reachable(joins)
         return credentials.context()
 
     @asynccontextmanager
     async def _client(self, context: ssl.SSLContext) -> AsyncIterator[Client]:
-        transport = HttpTransport(self.config.servers[0], context)
+        transport = Failover([HttpTransport(one, context, timeout=ANSWER_SECONDS) for one in self.config.servers])
         try:
             yield Client(transport, user_agent="procorch-agent")
         finally:
@@ -363,13 +369,16 @@ async def _running(runtime: Runtime) -> AsyncIterator[Runtime]:
         await runtime.close()
 
 
-async def _until_reachable(work: Callable[[], Awaitable[None]]) -> None:
-    """A master that is still starting is waited for: closely at first, since often both were started together."""
+async def _until_reachable(ways: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """One way after the other, round and round, until one leads to a master.
+
+    A master that is still starting is waited for: closely at first, since often both were started together.
+    """
     backoff = Backoff(first=0.1, most=5.0)
     begun = time.monotonic()
-    while True:
+    for way in itertools.cycle(ways):
         try:
-            await work()
+            await way()
             return
         except Unreachable as error:
             starting = time.monotonic() - begun < STARTING_SECONDS

@@ -36,7 +36,14 @@ class StreamAnswer(NamedTuple):
 
 
 class Unreachable(ConnectionError):
-    """No answer: nobody listens, the connection broke, or time ran out. Whether a write was done is unknown."""
+    """No answer: nobody listens, the connection broke, or time ran out.
+
+    received: whether the request may have reached somebody; then whether a write was done is unknown.
+    """
+
+    def __init__(self, message: str, *, received: bool = True) -> None:
+        super().__init__(message)
+        self.received = received
 
 
 class Transport(Protocol):
@@ -140,6 +147,10 @@ class HttpTransport:
                 yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._unreachable(error) from error
+        except RuntimeError as error:  # aiohttp's word when this side has closed the connection
+            if str(error) != "Connection closed.":
+                raise
+            raise self._unreachable(error) from error
 
     def _request(
         self,
@@ -171,7 +182,8 @@ class HttpTransport:
         return aiohttp.ClientSession(connector=connector, headers=self._headers, auto_decompress=True)
 
     def _unreachable(self, error: BaseException) -> Unreachable:
-        return Unreachable(f"{self.server_url}: {str(error) or type(error).__name__}")
+        received = not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+        return Unreachable(f"{self.server_url}: {str(error) or type(error).__name__}", received=received)
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
