@@ -172,7 +172,9 @@ class Cache:
 
         Raises Timeout after 3 s, in the words by which client-go knows that it must ask again, and the store's errors.
         """
-        wanted = await self._log.current() if revision is None else revision
+        wanted = revision or 0
+        if revision is None or revision > self.revision:  # of another master, perhaps
+            wanted = max(wanted, await self._log.current())
         if self.revision < wanted:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((wanted, future))

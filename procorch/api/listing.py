@@ -50,6 +50,8 @@ class Listing:
                     else BadRequest.of("specifying resource version is not allowed when using continue")
                 )
             revision, after = _read_token(token)
+            if revision > self._cache.revision:
+                await self._cache.fresh()  # another master's, perhaps
             if revision > self._cache.revision:  # of a store that has been restored from a backup since, say
                 raise Expired.of(_EXPIRED)
             found = await self._page_of(shelf, scope, revision, after)
