@@ -17,18 +17,16 @@ import json
 import os
 import re
 import shutil
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import archives, syscalls
+from . import archives
 from .archives import Found, Source, check
 from .layers import CHUNK, Bounds, Measured, Refused, Tree, apply
 
-ACCOUNTS_BYTES = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}")
 _ID = re.compile(r"(tar@)?sha(256|512):[0-9a-f]+")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -266,37 +264,6 @@ def canonical(name: str) -> str:
     if "@" not in rest and ":" not in rest.rpartition("/")[2]:
         rest += ":latest"
     return f"{first}/{rest}"
-
-
-def account(root: Path, user: str) -> str:
-    """`name|uid[:group|gid]` as `uid:gid`, by the image's own /etc/passwd and /etc/group; Refused for a stranger.
-
-    A uid without a group has the group that passwd gives it, else 0.
-    """
-    who, _, group = user.partition(":")
-    rows = [row for row in _rows(root, "etc/passwd") if len(row) > 3 and row[2].isdecimal() and row[3].isdecimal()]
-    row = next((row for row in rows if row[0] == who), None) or next((row for row in rows if row[2] == who), None)
-    if row is None and not who.isdecimal():
-        raise Refused(f'unable to find user "{who}": no matching entries in the image\'s passwd file')
-    uid, gid = (row[2], row[3]) if row is not None else (who, "0")
-    if group and not group.isdecimal():
-        found = [one[2] for one in _rows(root, "etc/group") if len(one) > 2 and one[0] == group and one[2].isdecimal()]
-        if not found:
-            raise Refused(f'unable to find group "{group}": no matching entries in the image\'s group file')
-        group = found[0]
-    return f"{uid}:{group or gid}"
-
-
-def _rows(root: Path, path: str) -> list[list[str]]:
-    """Links in the image are followed inside the image."""
-    with _directory(root) as fd:
-        try:
-            found = syscalls.open_beneath(fd, path, os.O_RDONLY | os.O_NONBLOCK, syscalls.RESOLVE_IN_ROOT)
-        except OSError:
-            return []
-        with open(found, "rb", closefd=True) as file:
-            text = file.read(ACCOUNTS_BYTES) if stat.S_ISREG(os.fstat(found).st_mode) else b""
-    return [line.split(":") for line in text.decode(errors="replace").splitlines()]
 
 
 def _user_of(key: str) -> int | None:

@@ -2,14 +2,15 @@
 
     spec:
       patterns: ["mysql", "mysql:*"]       names, with * for anything
-      root: host                           or dir:///absolute/path
+      root: host                           or dir:///, venv:///, tar:///, oci:/// with an absolute path on the node
       entrypoint: [/opt/mysql/start]       the image's ENTRYPOINT; a container's command takes its place
       args: []                             the image's CMD; a container's args take its place
       env: [{name: LANG, value: C.UTF-8}]
       workingDir: /
-      user: "999:999"                      uid[:gid]
+      user: mysql                          uid[:gid] or names that the root's /etc/passwd and /etc/group know
 
-Ours (procorch.dev/v1), cluster-scoped.
+Ours (procorch.dev/v1), cluster-scoped. An archive (tar, oci) brings entrypoint, args, env, workingDir and user of its
+own; what is said here goes before it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from procorch.names import env_name
 from procorch.objects import Cause, Object
 
 _PATTERN = re.compile(r"[A-Za-z0-9*?\[\]][A-Za-z0-9*?\[\]._:/@-]*")
-_USER = re.compile(r"[0-9]{1,10}(:[0-9]{1,10})?", re.ASCII)
+_USER = re.compile(r"([0-9]{1,10}|[A-Za-z_][A-Za-z0-9_.-]{0,31})(:([0-9]{1,10}|[A-Za-z_][A-Za-z0-9_.-]{0,31}))?")
+_ROOTS = ("dir", "venv", "tar", "oci")
+_NEEDED = "must be host, or dir://, venv://, tar:// or oci:// and an absolute path"
 _LARGEST_ID = 2**31 - 1
 
 
@@ -43,8 +46,8 @@ def validate(image: Object, old: Object | None) -> Iterator[Cause]:
     if directory and not directory.startswith("/"):
         yield Cause.invalid("spec.workingDir", directory, "must be an absolute path")
     user = text(spec.get("user"))
-    if user and (not _USER.fullmatch(user) or any(int(one) > _LARGEST_ID for one in user.split(":"))):
-        yield Cause.invalid("spec.user", user, "must be uid or uid:gid, in numbers")
+    if user and not (_USER.fullmatch(user) and all(_is_possible(one) for one in user.split(":"))):
+        yield Cause.invalid("spec.user", user, "must be user or user:group, as names or numbers")
     for where, variable in indexed(spec.get("env"), "spec.env"):
         name = text(variable.get("name"))
         if not name:
@@ -53,15 +56,22 @@ def validate(image: Object, old: Object | None) -> Iterator[Cause]:
             yield Cause.invalid(f"{where}.name", name, message)
 
 
+def _is_possible(account: str) -> bool:
+    return not account.isdecimal() or int(account) <= _LARGEST_ID
+
+
 def _root(root: str) -> Iterator[Cause]:
+    scheme, colon, path = root.partition("://")
     if not root:
-        yield Cause.required("spec.root", "must be host or dir:///absolute/path")
-    elif root != "host":
-        path = root.removeprefix("dir://")
-        if path == root or not path.startswith("/"):
-            yield Cause.invalid("spec.root", root, "must be host or dir:///absolute/path")
-        elif ".." in path.split("/"):
-            yield Cause.invalid("spec.root", root, "must not contain '..'")
+        yield Cause.required("spec.root", _NEEDED)
+    elif root == "host":
+        return
+    elif colon and scheme == "exec":
+        yield Cause.invalid("spec.root", root, "a program is no root: use host, and the program as spec.entrypoint")
+    elif not colon or scheme not in _ROOTS or not path.startswith("/"):
+        yield Cause.invalid("spec.root", root, _NEEDED)
+    elif ".." in path.split("/"):
+        yield Cause.invalid("spec.root", root, "must not contain '..'")
 
 
 def _patterns(image: Object, now: float) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from procorch.clock import timestamp
-from procorch.kubelet.images import status_images
+from procorch.kubelet.images.objects import rows_of
 from procorch.objects import Object, get
 from procorch.quantity import format_bytes, format_cpu
 
@@ -172,7 +172,7 @@ def status_of_node(
         "conditions": [*(row for type_, row in before.items() if type_ not in names), *ours],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
         "nodeInfo": dict(info),
-        "images": status_images(images),
+        "images": rows_of(images)[:50],
     }
 
 

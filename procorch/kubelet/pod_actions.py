@@ -11,12 +11,12 @@ import contextlib
 import logging
 import shutil
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from procorch.client import Unreachable
-from procorch.kubelet import images, pod_files
+from procorch.kubelet import pod_files
+from procorch.kubelet.container_images import ContainerImages, Spawn, tell
 from procorch.kubelet.environment import ConfigProblem, Facts
 from procorch.kubelet.launch import Prepared, again, clear_message, log_path, process_spec, read_message, sandbox_spec
 from procorch.kubelet.plan import Pause, all_containers
@@ -34,9 +34,20 @@ logger = logging.getLogger(__name__)
 
 
 class PodActions:
-    """directory: the pod's own. save: the record to disk. retries: when to try again what failed."""
+    """directory: the pod's own. save: the record to disk. retries: when to try again what failed.
 
-    def __init__(self, around: Surroundings, record: PodRecord, directory: Path, save: Callable[[], None]) -> None:
+    spawn, wake: the worker's, for what takes long.
+    """
+
+    def __init__(
+        self,
+        around: Surroundings,
+        record: PodRecord,
+        directory: Path,
+        save: Callable[[], None],
+        spawn: Spawn,
+        wake: Callable[[], None],
+    ) -> None:
         self._around = around
         self._record = record
         self._directory = directory
@@ -44,6 +55,7 @@ class PodActions:
         self._volumes: dict[str, Made] | None = None
         self._mounted: Object | None = None  # the pod with its ServiceAccount's volume
         self.retries = Retries()
+        self.images = ContainerImages(around, record, self.retries, spawn, wake)
 
     # Looking
 
@@ -125,6 +137,7 @@ class PodActions:
 
     async def teardown(self, pod: Object) -> None:
         """The sandbox, its address and the volumes; logs and the record stay until the pod is off the API."""
+        self.images.close()
         await self._remove_sandboxes(pod)
         await remove_all(self._directory / "volumes")
         self._record.torn_down = True
@@ -171,7 +184,7 @@ class PodActions:
         sandbox = self.sandbox
         if sandbox is None or not self.retries.may(name, self._around.clock()):
             if self.retries.is_image(name):
-                self._image_waits(pod, name)
+                self.images.waits(pod, name)
             return
         record = self._record.of(name)
         number = record.current.number + 1 if record.current is not None else 0
@@ -209,15 +222,12 @@ class PodActions:
             return None
         assert self._mounted is not None
         container = next(one for one in all_containers(self._mounted) if one["name"] == name)
-        try:
-            image = await self._around.resolver.resolve(container.get("image") or "", self._around.images.values())
-        except images.ImageProblem as problem:
-            self._image_failed(pod, name, container, problem)
+        if (image := self.images.get(pod, container)) is None:
             return None
         try:
             find, prepared = self._source(pod).find, self._prepared(pod)
             return await process_spec(self._mounted, container, number, image, find, prepared), image.image_id
-        except (ConfigProblem, images.ImageProblem, Unreachable, ApiError, ValueError) as error:
+        except (ConfigProblem, Unreachable, ApiError, ValueError) as error:
             self._cannot(pod, name, "CreateContainerConfigError", str(error))
             return None
 
@@ -283,30 +293,13 @@ class PodActions:
             pids_limit=around.pids_limit,
         )
 
-    def _image_failed(self, pod: Object, name: str, container: Mapping[str, Any], problem: images.ImageProblem) -> None:
-        image = container.get("image") or ""
-        record = self._record.of(name)
-        record.waiting = (problem.reason, str(problem))
-        self.retries.failed(name, self._around.clock(), image=image, note=f"{problem.reason}: {problem}")
-        self._event(pod, name, "Warning", "Failed", f'Failed to pull image "{image}": {problem}')
-        self._event(pod, name, "Warning", "Failed", f"Error: {problem.reason}")
-
-    def _image_waits(self, pod: Object, name: str) -> None:
-        retry = self.retries.of(name)
-        message = f'Back-off pulling image "{retry.image}": {retry.note}'
-        record = self._record.of(name)
-        if record.waiting != ("ImagePullBackOff", message):
-            record.waiting = ("ImagePullBackOff", message)
-            self._event(pod, name, "Normal", "BackOff", f'Back-off pulling image "{retry.image}"')
-            self._event(pod, name, "Warning", "Failed", "Error: ImagePullBackOff")
-
     def _cannot(self, pod: Object, name: str, reason: str, message: str) -> None:
         self._record.of(name).waiting = (reason, message)
         self.retries.failed(name, self._around.clock())
         self._event(pod, name, "Warning", "Failed", f"Error: {message}")
 
     def _event(self, pod: Object, name: str, type_: str, reason: str, message: str) -> None:
-        self._around.events.event(pod, type_, reason, message, field_path=f"spec.containers{{{name}}}")
+        tell(self._around.events, pod, name, type_, reason, message)
 
 
 def duration(seconds: float) -> str:

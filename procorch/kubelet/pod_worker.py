@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -66,7 +66,9 @@ class PodWorker:
         self._removed = False
         self._wake = asyncio.Event()
         self._stale = False  # an object that volumes are made of has changed
-        self._actions = PodActions(around, self.record, directory.path, lambda: directory.save(self.record))
+        self._actions = PodActions(
+            around, self.record, directory.path, lambda: directory.save(self.record), self._spawn, self.wake
+        )
         self._reporter = Reporter(around, lambda: self.pod, self.record, self.remove)
         self._health: PodHealth | None = None
         self._noticed: set[tuple[str, int]] = set()  # ended attempts whose end was dealt with
@@ -121,9 +123,13 @@ class PodWorker:
             finally:
                 reporting.cancel()
                 self._health.close()
+                self._actions.images.close()
         self._around.sources.release(self.uid)
         await remove_directory(self._directory.path)
         self._ended(self.uid)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        return self._tasks.create_task(work, name=name)
 
     async def _loop(self) -> None:
         backoff = Backoff(first=0.5, most=30.0)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from procorch.kubelet.environment import ConfigProblem
-from procorch.kubelet.images import Resolved, user_of
+from procorch.kubelet.images import Resolved
 from procorch.objects import Object, get
 from runtime import Capabilities, User
 
@@ -23,15 +23,14 @@ def user(pod: Object, container: Mapping[str, Any], image: Resolved) -> User:
     def chosen(name: str) -> Any:
         return own.get(name) if own.get(name) is not None else pod_context.get(name)
 
-    from_image = user_of(image.user)
     uid, gid = chosen("runAsUser"), chosen("runAsGroup")
     if uid is None:
-        uid, image_gid = from_image or (0, 0)
+        uid, image_gid = image.user or (0, 0)
         gid = image_gid if gid is None else gid
     if chosen("runAsNonRoot") and uid == 0:
         where = f'(pod: "{pod["metadata"]["name"]}_{pod["metadata"]["namespace"]}({pod["metadata"]["uid"]})", '
         where += f"container: {container['name']})"
-        if chosen("runAsUser") is None and from_image is None:
+        if chosen("runAsUser") is None and image.user is None:
             raise ConfigProblem(f"container has runAsNonRoot and image will run as root {where}")
         raise ConfigProblem(f"container's runAsUser breaks non-root policy {where}")
     groups = [int(group) for group in pod_context.get("supplementalGroups") or []]

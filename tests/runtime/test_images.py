@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from runtime import ProcessSpec, Root
-from runtime.images import ImageStore, account, canonical
+from runtime.images import ImageStore, canonical
 from runtime.layers import Bounds, Refused
 from tests.runtime.test_archives import docker, layout, tar_of, write
 
@@ -220,27 +220,6 @@ def test_what_is_no_name(store: ImageStore, tmp_path: Path, name: str) -> None:
 )
 def test_canonical(name: str, full: str) -> None:
     assert canonical(name) == full == canonical(full)
-
-
-@pytest.mark.parametrize(
-    ("user", "numbers"),
-    [
-        ("web", "7:8"),
-        ("web:staff", "7:9"),
-        ("7", "7:8"),
-        ("5", "5:0"),
-        ("5:6", "5:6"),
-        ("nobody", 'unable to find user "nobody"'),
-        ("web:none", 'unable to find group "none"'),
-    ],
-)
-def test_users_are_those_of_the_image(tmp_path: Path, user: str, numbers: str) -> None:
-    write(tmp_path, {"etc/passwd": b"#\nroot:x:0:0::/:\nweb:x:7:8::/:/bin/sh\n", "real/group": b"staff:x:9:\n"})
-    (tmp_path / "etc/group").symlink_to("/real/group")  # in the image, not on the machine
-    try:
-        assert account(tmp_path, user) == numbers
-    except Refused as error:
-        assert numbers in str(error)
 
 
 def shell_root(directory: Path) -> Path:

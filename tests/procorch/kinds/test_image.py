@@ -9,6 +9,9 @@ import pytest
 from procorch.kinds import KINDS
 from procorch.objects import Object
 
+ROOTS = "must be host, or dir://, venv://, tar:// or oci:// and an absolute path"
+USER = "must be user or user:group, as names or numbers"
+
 
 def image(**spec: Any) -> Object:
     return {
@@ -24,6 +27,12 @@ def image(**spec: Any) -> Object:
     [
         {},
         {"root": "dir:///srv/images/mysql"},
+        {"root": "tar:///srv/images/mysql.tar.gz"},
+        {"root": "oci:///srv/images/mysql"},
+        {"root": "venv:///opt/app"},
+        {"user": "mysql"},
+        {"user": "www-data:_adm.1"},
+        {"user": "mysql:0"},
         {"patterns": ["docker.io/library/mysql:8*"], "args": ["--verbose"], "workingDir": "/data"},
         {"user": "999:999", "env": [{"name": "LANG", "value": "C.UTF-8"}]},
         {"user": "0"},
@@ -45,11 +54,23 @@ def test_good_images(enter, spec) -> None:  # type: ignore[no-untyped-def]
             {"patterns": [" a"]},
             'spec.patterns[0]: Invalid value: " a": must be an image name, with * for anything',
         ),
-        ({"root": ""}, "spec.root: Required value: must be host or dir:///absolute/path"),
-        ({"root": "dir://here"}, 'spec.root: Invalid value: "dir://here": must be host or dir:///absolute/path'),
+        ({"root": ""}, f"spec.root: Required value: {ROOTS}"),
+        ({"root": "dir://here"}, f'spec.root: Invalid value: "dir://here": {ROOTS}'),
+        ({"root": "tar://"}, f'spec.root: Invalid value: "tar://": {ROOTS}'),
+        ({"root": "/srv/root"}, f'spec.root: Invalid value: "/srv/root": {ROOTS}'),
+        ({"root": "ftp:///srv/root"}, f'spec.root: Invalid value: "ftp:///srv/root": {ROOTS}'),
+        ({"root": "oci:///a/../b"}, "spec.root: Invalid value: \"oci:///a/../b\": must not contain '..'"),
+        (
+            {"root": "exec:///bin/true"},
+            'spec.root: Invalid value: "exec:///bin/true": a program is no root: use host, and the program as '
+            "spec.entrypoint",
+        ),
         ({"root": "dir:///a/../b"}, "spec.root: Invalid value: \"dir:///a/../b\": must not contain '..'"),
-        ({"user": "mysql"}, 'spec.user: Invalid value: "mysql": must be uid or uid:gid, in numbers'),
-        ({"user": "4294967295"}, 'spec.user: Invalid value: "4294967295": must be uid or uid:gid, in numbers'),
+        ({"user": "my sql"}, f'spec.user: Invalid value: "my sql": {USER}'),
+        ({"user": ":7"}, f'spec.user: Invalid value: ":7": {USER}'),
+        ({"user": "a:b:c"}, f'spec.user: Invalid value: "a:b:c": {USER}'),
+        ({"user": "4294967295"}, f'spec.user: Invalid value: "4294967295": {USER}'),
+        ({"user": "root:4294967295"}, f'spec.user: Invalid value: "root:4294967295": {USER}'),
         ({"workingDir": "data"}, 'spec.workingDir: Invalid value: "data": must be an absolute path'),
         ({"env": [{}]}, "spec.env[0].name: Required value"),
     ],

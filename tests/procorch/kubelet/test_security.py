@@ -19,14 +19,14 @@ def pod(**context: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("of_pod", "own", "image", "user"),
     [
-        pytest.param({}, {}, "", User(0, 0), id="nobody says: root"),
-        pytest.param({}, {}, "7:8", User(7, 8), id="the image's"),
-        pytest.param({"runAsUser": 5}, {}, "7:8", User(5, 0), id="the pod's before the image's"),
-        pytest.param({"runAsUser": 5, "runAsGroup": 6}, {"runAsUser": 9}, "", User(9, 6), id="the container's first"),
-        pytest.param({"supplementalGroups": [3], "fsGroup": 4}, {}, "", User(0, 0, (3, 4)), id="groups"),
+        pytest.param({}, {}, None, User(0, 0), id="nobody says: root"),
+        pytest.param({}, {}, (7, 8), User(7, 8), id="the image's"),
+        pytest.param({"runAsUser": 5}, {}, (7, 8), User(5, 0), id="the pod's before the image's"),
+        pytest.param({"runAsUser": 5, "runAsGroup": 6}, {"runAsUser": 9}, None, User(9, 6), id="the container's first"),
+        pytest.param({"supplementalGroups": [3], "fsGroup": 4}, {}, None, User(0, 0, (3, 4)), id="groups"),
     ],
 )
-def test_user(of_pod: dict[str, Any], own: dict[str, Any], image: str, user: User) -> None:
+def test_user(of_pod: dict[str, Any], own: dict[str, Any], image: tuple[int, int] | None, user: User) -> None:
     resolved = Resolved(Root("host"), "host", user=image)
 
     assert security.user(pod(**of_pod), {"name": "c", "securityContext": own}, resolved) == user

@@ -1,55 +1,33 @@
-"""What image names mean."""
+"""In which order a name is looked up, and what comes of it."""
 
 from __future__ import annotations
 
 import asyncio
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from procorch.kubelet.images import PATH, ImageProblem, Images, Resolved, match, user_of
-from runtime import Mount, Root
+from procorch.kubelet.images import ImageProblem, Images, Resolved, Unpack
+from runtime import Root
 from runtime.images import ImageStore
+from tests.procorch.kubelet.images.test_objects import IMAGES, image
 from tests.runtime.test_archives import layout, tar_of, write
 from tests.runtime.test_images import shell_root
 
 if TYPE_CHECKING:
-    from .conftest import Cluster
-
-
-def image(name: str, *patterns: str, **spec: Any) -> dict[str, Any]:
-    return {"metadata": {"name": name}, "spec": {"patterns": list(patterns), **spec}}
-
-
-IMAGES = [
-    image("any", "*"),
-    image("mysql", "mysql", "mysql:*"),
-    image("eight", "mysql:8.*"),
-    image("app", "kubeguide/tomcat-app:v1", entrypoint=["/bin/sh"], args=["-c", "true"], user="7:8"),
-]
-
-
-@pytest.mark.parametrize(
-    ("name", "found"),
-    [
-        pytest.param("mysql", "mysql", id="exact"),
-        pytest.param("mysql:5", "mysql", id="a tag"),
-        pytest.param("mysql:8.4", "eight", id="the most specific pattern"),
-        pytest.param("docker.io/library/mysql", "mysql", id="written in full"),
-        pytest.param("kubeguide/tomcat-app:v1", "app", id="with a slash"),
-        pytest.param("kubeguide/tomcat-app:v2", "any", id="another tag is another image"),
-    ],
-)
-def test_match(name: str, found: str) -> None:
-    one = match(name, IMAGES)
-
-    assert one is not None and one["metadata"]["name"] == found
+    from tests.procorch.kubelet.conftest import Cluster
 
 
 async def resolve(image: str, objects: list[dict[str, Any]], store: Path = Path("/no/such")) -> Resolved:
-    return await Images(ImageStore(store)).resolve(image, objects)
+    return await resolve_by(Images(ImageStore(store)), image, objects)
+
+
+async def resolve_by(images: Images, image: str, objects: Sequence[dict[str, Any]] = ()) -> Resolved:
+    found = images.find(image, objects)
+    return await images.fetch(found) if isinstance(found, Unpack) else found
 
 
 async def test_host_and_schemes(tmp_path: Path) -> None:
@@ -59,18 +37,6 @@ async def test_host_and_schemes(tmp_path: Path) -> None:
     assert (await resolve("host", [])).image_id == (await resolve("", [])).image_id == "host"
     assert (await resolve(f"dir://{tmp_path}", [])).root == Root("dir", tmp_path)
     assert (await resolve(f"exec://{program}", [])).entrypoint == (str(program),)
-
-
-async def test_an_image_object_says_truthfully_what_runs() -> None:
-    found = await resolve("kubeguide/tomcat-app:v1", IMAGES)
-    changed = await resolve(
-        "kubeguide/tomcat-app:v1", [image("app", "kubeguide/tomcat-app:v1", entrypoint=["/bin/true"])]
-    )
-
-    assert found.entrypoint == ("/bin/sh",) and found.args == ("-c", "true")
-    assert found.image_id.startswith("image.procorch.dev/app@sha256:")
-    assert user_of(found.user) == (7, 8)
-    assert changed.image_id != found.image_id
 
 
 @pytest.mark.parametrize(
@@ -98,53 +64,11 @@ async def test_what_cannot_be_had_says_what_to_do(name: str, reason: str, said: 
     assert caught.value.reason == reason
 
 
-async def test_a_program_that_is_not_installed_is_told() -> None:
-    with pytest.raises(ImageProblem, match="install it first"):
-        await resolve("x", [image("x", "x", entrypoint=["/no/such/program"])])
-
-
-async def test_an_environment_is_seen_at_its_own_place(tmp_path: Path) -> None:
-    place = tmp_path / "venv"
-    (place / "bin").mkdir(parents=True)
-    (place / "pyvenv.cfg").write_text("home = /usr/bin\n")
-
-    found = await resolve(f"venv://{place}", [])
-
-    assert (found.root, found.image_id) == (Root("host"), f"venv://{place}")
-    assert found.mounts == (Mount(str(place), place, read_only=True),)
-    assert {row["name"]: row["value"] for row in found.env} == {
-        "PATH": f"{place}/bin:{PATH}",
-        "VIRTUAL_ENV": str(place),
-    }
-
-
-async def test_the_python_of_an_environment_is_seen_where_its_place_is_hidden(tmp_path: Path) -> None:
-    assert tmp_path.is_relative_to("/tmp")  # a directory that the host root hides
-    place, base = tmp_path / "venv", tmp_path / "python"
-    (place / "bin").mkdir(parents=True)
-    (base / "bin").mkdir(parents=True)
-    (base / "bin/python3").touch()
-    (place / "pyvenv.cfg").write_text(f"home = {base}/bin\n")
-
-    found = await resolve(f"venv://{place}", [])
-
-    assert [mount.target for mount in found.mounts] == [str(place), str(base)]
-
-
-async def test_a_conda_prefix_is_no_venv(tmp_path: Path) -> None:
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "conda-meta").mkdir()
-
-    found = await resolve(f"venv://{tmp_path}", [])
-
-    assert [row["name"] for row in found.env] == ["PATH", "CONDA_PREFIX"]
-
-
 async def test_a_tar_is_unpacked_once_however_many_ask(tmp_path: Path) -> None:
     (tmp_path / "root.tar").write_bytes(tar_of({"etc/name": b"x"}))
     images = Images(ImageStore(tmp_path / "images"))
 
-    found = await asyncio.gather(*(images.resolve(f"tar://{tmp_path}/root.tar", []) for _ in range(3)))
+    found = await asyncio.gather(*(resolve_by(images, f"tar://{tmp_path}/root.tar") for _ in range(3)))
 
     assert len({one.image_id for one in found}) == 1 and found[0].image_id.startswith("tar@sha256:")
     assert found[0].root.path is not None and (found[0].root.path / "etc/name").read_text() == "x"
@@ -156,6 +80,26 @@ async def test_a_loaded_name_comes_before_an_image_object(tmp_path: Path) -> Non
 
     assert (await resolve("docker.io/library/mysql:latest", IMAGES, tmp_path)).root.kind == "dir"
     assert (await resolve("mysql:8.1", IMAGES, tmp_path)).root.kind == "host"
+
+
+async def test_an_image_object_may_have_an_archive_as_its_root(tmp_path: Path) -> None:
+    path = tmp_path / "root.tar"
+    path.write_bytes(tar_of({"etc/passwd": b"web:x:7:8::/:\n", "bin/run": b"#!"}))
+    web = image("web", "web", root=f"tar://{path}", entrypoint=["/bin/run"], user="web")
+
+    first = await resolve("web", [web], tmp_path / "images")
+    path.write_bytes(tar_of({"etc/passwd": b"web:x:9:9::/:\n", "bin/run": b"#!"}))
+    second = await resolve("web", [web], tmp_path / "images")
+
+    assert (first.user, second.user) == ((7, 8), (9, 9))
+    of_object, _, of_archive = first.image_id.partition("+")
+    assert of_object.startswith("image.procorch.dev/web@sha256:") and of_archive.startswith("tar@sha256:")
+    assert second.image_id.startswith(f"{of_object}+") and second.image_id != first.image_id
+
+
+async def test_what_is_wrong_with_an_objects_archive_is_told_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ImageProblem, match='Image "web": root oci:///no/such: /no/such: No such file'):
+        await resolve("web", [image("web", "web", root="oci:///no/such")], tmp_path)
 
 
 def script(path: Path, text: str) -> None:
@@ -210,3 +154,21 @@ async def test_a_pod_runs_as_the_config_of_its_archive_says(running: Cluster, tm
     await running.until_said(pod, "hello me\n")
     (loaded,) = (tmp_path / "images").glob("sha256-*")
     assert (loaded / "rootfs/srv/hello").read_text() == "hello\n"
+
+
+@pytest.mark.kernel
+async def test_a_pod_runs_an_image_object_on_an_archive_as_a_user_of_that(running: Cluster, tmp_path: Path) -> None:
+    top = tar_of({"etc/passwd": b"web:x:7:8::/:\n", "srv/hello": b"hello\n"})
+    config = {"Cmd": ["/no/such"], "Env": ["WHO=archive", "WHERE=there"], "WorkingDir": "/srv"}
+    write(tmp_path / "layout", layout(shell_root(tmp_path).read_bytes(), top, config=config))
+    line = 'read one < hello; echo "$one $WHO $WHERE"; (echo > x) 2>/dev/null || echo no root'
+    running.images["web"] = image(
+        "web", "web:*", root=f"oci://{tmp_path}/layout", user="web",
+        entrypoint=["/bin/sh", "-c"], args=[line], env=[{"name": "WHO", "value": "object"}],
+    )  # fmt: skip
+
+    await running.pod("web", containers=[{"name": "a", "image": "web:1"}], restartPolicy="Never")
+    pod = await running.until(lambda pod: pod["status"]["phase"] == "Succeeded")
+
+    assert "+sha256:" in pod["status"]["containerStatuses"][0]["imageID"]
+    await running.until_said(pod, "hello object there\nno root\n")
