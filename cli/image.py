@@ -25,7 +25,7 @@ def load(file: Path, name: str, data_dir: Path) -> None:
     """Unpack FILE and give it a name.
 
     FILE is what `podman save`, `docker save` or `skopeo copy … oci:DIR` write, an OCI layout's directory, or a tar of a
-    root file system. With `up --nodes` every node gets it. A pod that waits for it starts at its next try.
+    root file system. With `up --nodes` every node gets it. A pod that waits for it starts at once.
     """
     need_root("procorch image load")
     for where, store in stores(data_dir).items():

@@ -31,6 +31,7 @@ from procorch.events import EventRecorder
 from procorch.failover import Failover
 from procorch.informer import Informers
 from procorch.kubelet.dial import Serve, dial
+from procorch.kubelet.images.inventory import Inventory
 from procorch.kubelet.join import Credentials, join, keep_fresh
 from procorch.kubelet.kubelet import Kubelet, KubeletConfig
 from procorch.kubelet.node import NodeReporter
@@ -41,6 +42,7 @@ from procorch.link import Stream
 from procorch.objects import Object, get
 from procorch.services import service_environment, service_ports
 from runtime import Runtime, RuntimeFailed
+from runtime.images import ImageStore
 
 logger = logging.getLogger(__name__)
 
@@ -159,8 +161,10 @@ class Agent:
         informers = Informers(client)
         for kind in _WATCHED:
             informers.of(kind)
+        store = ImageStore(config.data_dir / "images")
+        inventory = Inventory(store, informers["Image"])
         node = NodeReporter(
-            client, config.node(), self._clock, events, images=informers["Image"], problem=lambda: self._problem
+            client, config.node(), self._clock, events, images=inventory.rows, problem=lambda: self._problem
         )
         for kind in _WATCHED:
             tasks.create_task(informers.of(kind).run(), name=f"informer:{kind}")
@@ -169,7 +173,13 @@ class Agent:
             proxy = MODES[config.proxy_mode](network)
             await proxy.start()
             stack.push_async_callback(proxy.close)
-            kubelet = self._kubelet(client, runtime, network, events, informers)
+            kubelet = self._kubelet(client, runtime, network, events, informers, store)
+
+            def images_changed() -> None:
+                inventory.changed()
+                node.look()
+
+            kubelet.on_images_changed = images_changed
             informers.of("Image").add_handler(lambda type_, old, new: kubelet.images_changed())
             self._problem = ""
             try:
@@ -187,7 +197,13 @@ class Agent:
                     informers.of(kind).close()
 
     def _kubelet(
-        self, client: Client, runtime: Runtime, network: NodeNetwork, events: EventRecorder, informers: Informers
+        self,
+        client: Client,
+        runtime: Runtime,
+        network: NodeNetwork,
+        events: EventRecorder,
+        informers: Informers,
+        store: ImageStore,
     ) -> Kubelet:
         config, measured = self.config, Measured.now(self.config.data_dir)
         kubelet = KubeletConfig(
@@ -215,6 +231,7 @@ class Agent:
             runtime,
             network,
             events,
+            store=store,
             images=informers["Image"],
             services=services,
             known=known,

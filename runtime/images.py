@@ -25,8 +25,10 @@ from typing import Any
 
 from . import archives
 from .archives import Found, Source, check
+from .changes import Changes
 from .layers import CHUNK, Bounds, Measured, Refused, Tree, apply
 
+NAMES = "names.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}")
 _ID = re.compile(r"(tar@)?sha(256|512):[0-9a-f]+")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -103,6 +105,10 @@ class ImageStore:
         """The image that was loaded by this name, however it is written."""
         id_ = self._names().get(canonical(name))
         return None if id_ is None else self._read(id_)
+
+    def changes(self) -> Changes:
+        """Heard whenever a name is given or taken, by whichever process. Called in a running loop."""
+        return Changes(self._scratch(), NAMES)
 
     def items(self) -> list[tuple[str, Image]]:
         """Every name with its image, and the images without a name under an empty one; sorted."""
@@ -205,11 +211,11 @@ class ImageStore:
 
     def _names(self) -> dict[str, str]:
         try:
-            names: dict[str, str] = json.loads((self.directory / "names.json").read_bytes())
+            names: dict[str, str] = json.loads((self.directory / NAMES).read_bytes())
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise Refused(f"{self.directory}/names.json cannot be read: {error}") from error
+            raise Refused(f"{self.directory / NAMES} cannot be read: {error}") from error
         return names
 
     def _write_names(self, new: Mapping[str, str], gone: list[str] | None = None) -> None:
@@ -220,7 +226,7 @@ class ImageStore:
                 json.dump(names, file, indent=1, sort_keys=True)
                 file.flush()
                 os.fsync(file.fileno())
-            partial.rename(self.directory / "names.json")
+            partial.rename(self.directory / NAMES)
             self._sync()
 
     def _partial(self, key: str) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ from datetime import datetime
 from itertools import dropwhile
 from pathlib import Path
 
+from .changes import Changes
 from .logwriter import KEPT
 
 PIECE = 256 * 1024
-IN_MODIFY, IN_MOVED_FROM, IN_CREATE, IN_MOVED_TO = 0x2, 0x40, 0x100, 0x80
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,40 +124,6 @@ def ending(path: Path, lines: int, most: int) -> bytes:
     return text[-most:]
 
 
-class _Changes:
-    """Tells when something in a directory was written, made or renamed."""
-
-    def __init__(self, directory: Path) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        mask = ctypes.c_uint32(IN_MODIFY | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE)
-        if self._fd < 0 or libc.inotify_add_watch(self._fd, os.fsencode(directory), mask) < 0:
-            errno = ctypes.get_errno()
-            self.close()
-            raise OSError(errno, f"inotify on {directory}: {os.strerror(errno)}")
-        self._seen = asyncio.Event()
-        asyncio.get_running_loop().add_reader(self._fd, self._read)
-
-    def _read(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._fd, 64 * 1024)
-        self._seen.set()
-
-    def poke(self) -> None:
-        self._seen.set()
-
-    async def wait(self) -> None:
-        await self._seen.wait()
-        self._seen.clear()
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            with contextlib.suppress(RuntimeError):
-                asyncio.get_running_loop().remove_reader(self._fd)
-            os.close(self._fd)
-            self._fd = -1
-
-
 class LogReader:
     """One reading of one log. `async for piece in reader` gives bytes to send on as they are.
 
@@ -168,7 +133,7 @@ class LogReader:
     def __init__(self, path: Path, wanted: Wanted, ended: Callable[[], bool] = lambda: True) -> None:
         self._path, self._wanted, self._ended = path, wanted, ended
         self._left = wanted.limit_bytes
-        self._changes: _Changes | None = None
+        self._changes: Changes | None = None
         self._begin_of_line = {"stdout": True, "stderr": True}
 
     def poke(self) -> None:
@@ -178,7 +143,7 @@ class LogReader:
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         if self._wanted.follow:
-            self._changes = _Changes(self._path.parent)
+            self._changes = Changes(self._path.parent)
         try:
             async for piece in self._pieces():
                 if self._left is not None:

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class KubeletConfig:
-    """directory: for pods, images beside it. cluster_ca: PEM, given to pods. allocatable: the node's resource list.
+    """directory: for pods. cluster_ca: PEM, given to pods. allocatable: the node's resource list.
 
     pids_limit: processes and threads that one pod may have; None for as many as the machine has.
     """
@@ -51,6 +51,7 @@ class KubeletConfig:
 class Kubelet:
     """services: the variables of Services for (namespace, enableServiceLinks). images: Image objects by name.
 
+    store: the node's images. on_images_changed: told when a name in it has another meaning, or `images` has changed.
     known: waits until both are known, before which no new pod is begun.
     """
 
@@ -63,6 +64,7 @@ class Kubelet:
         network: Network,
         events: EventRecorder,
         *,
+        store: ImageStore,
         images: Mapping[str, Object],
         services: Callable[[str, bool], Mapping[str, str]],
         known: Callable[[], Awaitable[None]] | None = None,
@@ -73,9 +75,11 @@ class Kubelet:
         self._runtime = runtime
         self._network = network
         self._events = events
+        self._store = store
         self._images = images
         self._services = services
         self._known = known
+        self.on_images_changed: Callable[[], object] = lambda: None
         self._workers: dict[str, PodWorker] = {}
         self.logs = ContainerLogs(config.directory, runtime, clock, self._find, config.node_name)
         self._pods = Informer(client, "Pod", field_selector=f"spec.nodeName={config.node_name}")
@@ -102,7 +106,7 @@ class Kubelet:
                 events=self._events,
                 sources=sources,
                 images=self._images,
-                resolver=Images(ImageStore(config.directory.parent / "images")),
+                resolver=Images(self._store),
                 services=self._services,
                 allocatable=config.allocatable,
                 memory_capacity=config.memory_capacity,
@@ -110,6 +114,7 @@ class Kubelet:
                 pids_limit=config.pids_limit,
             )
             self._runtime.on_change = self._sandbox_changed
+            tasks.create_task(self._follow_store(), name="images")
             self._take_over()
             if self._known is not None:
                 await self._known()
@@ -120,9 +125,24 @@ class Kubelet:
             await self._clear_orphans()
 
     def images_changed(self) -> None:
-        """An Image object is new, changed or gone."""
+        """An Image object is new, changed or gone, or a name in the store is."""
+        self.on_images_changed()
         for worker in self._workers.values():
             worker.images_changed()
+
+    async def _follow_store(self) -> None:
+        """`procorch image load` is another process: pods that wait for its image start at once."""
+        try:
+            changes = self._store.changes()
+        except OSError as error:  # no watch is left, say: then they start at their next try
+            logger.warning("image store not watched", extra={"error": str(error)})
+            return
+        try:
+            while True:
+                await changes.wait()
+                self.images_changed()
+        finally:
+            changes.close()
 
     # Pods
 

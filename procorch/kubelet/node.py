@@ -6,8 +6,10 @@ Source of the numbers: Kubernetes' node documentation (lease of 40 s renewed eve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import Any
 
 from procorch.client import Client, Unreachable
 from procorch.clock import Backoff, Clock, micro_timestamp
@@ -24,7 +26,7 @@ NAMESPACE = "kube-node-lease"
 
 
 class NodeReporter:
-    """images: the cluster's Image objects. problem: why the node is not ready, empty when it is."""
+    """images: the rows of status.images. problem: why the node is not ready, empty when it is."""
 
     def __init__(
         self,
@@ -33,7 +35,7 @@ class NodeReporter:
         clock: Clock,
         events: EventRecorder,
         *,
-        images: Mapping[str, Object],
+        images: Callable[[], list[dict[str, Any]]],
         problem: Callable[[], str] = lambda: "",
         measure: Callable[[], Measured] | None = None,
     ) -> None:
@@ -47,6 +49,7 @@ class NodeReporter:
         self._info = system_info()
         self._reported_at = 0.0
         self._status: Object | None = None
+        self._look = asyncio.Event()
         self.node: Object | None = None
 
     async def register(self) -> Object:
@@ -67,6 +70,10 @@ class NodeReporter:
             tasks.create_task(self._renew(), name="node:lease")
             tasks.create_task(self._report(), name="node:status")
 
+    def look(self) -> None:
+        """Something that the status tells may have changed: it is not waited until the next look."""
+        self._look.set()
+
     async def report(self) -> None:
         """The status, where it has changed or is old. Raises ApiError, Unreachable."""
         now = self._clock()
@@ -75,7 +82,7 @@ class NodeReporter:
         old: Object = self.node.get("status") or {}
         status = status_of_node(
             self._config, self._measure(), self._info, old, now,
-            images=list(self._images.values()), problem=self._problem(),
+            images=self._images(), problem=self._problem(),
         )  # fmt: skip
         fresh = now - self._reported_at < REPORT_SECONDS
         if fresh and self._status is not None and _steady(self._status) == _steady(status):
@@ -91,7 +98,7 @@ class NodeReporter:
             # The status comes with it: a Node without capacity would be seen by the scheduler.
             status = status_of_node(
                 self._config, self._measure(), self._info, {}, self._clock(),
-                images=list(self._images.values()), problem=self._problem(),
+                images=self._images(), problem=self._problem(),
             )  # fmt: skip
             return await self._client.create(wanted | {"status": status})
         except AlreadyExists:
@@ -130,6 +137,7 @@ class NodeReporter:
 
     async def _report(self) -> None:
         while True:
+            self._look.clear()
             try:
                 await self.report()
             except NotFound:
@@ -137,7 +145,9 @@ class NodeReporter:
                 continue
             except (ApiError, Unreachable) as error:
                 logger.info("node status not taken", extra={"error": str(error)})
-            await asyncio.sleep(LOOK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._look.wait()
 
     def _events_of(self, old: Object | None, new: Object) -> None:
         """NodeReady and the like, when a condition turns."""

@@ -17,7 +17,6 @@ from typing import Any
 import psutil
 
 from procorch.clock import timestamp
-from procorch.kubelet.images.objects import rows_of
 from procorch.objects import Object, get
 from procorch.quantity import format_bytes, format_cpu
 
@@ -156,7 +155,7 @@ def conditions(
 
 def status_of_node(
     config: NodeConfig, measured: Measured, info: Mapping[str, str], old: Object, now: float, *,
-    images: list[Object], problem: str = "",
+    images: list[dict[str, Any]], problem: str = "",
 ) -> Object:  # fmt: skip
     """The whole status; conditions of other types are left as they are."""
     before = {row["type"]: row for row in get(old, ".conditions", [])}
@@ -172,7 +171,7 @@ def status_of_node(
         "conditions": [*(row for type_, row in before.items() if type_ not in names), *ours],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
         "nodeInfo": dict(info),
-        "images": rows_of(images)[:50],
+        "images": images,
     }
 
 

@@ -22,6 +22,7 @@ from procorch.kubelet.kubelet import Kubelet, KubeletConfig
 from procorch.kubelet.pod_files import Dns
 from procorch.objects import ApiError, Object
 from runtime import Runtime, Sandbox
+from runtime.images import ImageStore
 
 NUMBERS = itertools.count()
 NODE = "one"
@@ -81,8 +82,9 @@ class Cluster:
             return self.services if links else {}
 
         kubelet = self.kubelet = Kubelet(
-            config, client, self.api.clock, runtime, self.network, events, images=self.images, services=services
-        )
+            config, client, self.api.clock, runtime, self.network, events,
+            store=ImageStore(self.directory / "images"), images=self.images, services=services,
+        )  # fmt: skip
         recording = asyncio.get_running_loop().create_task(events.run())
         running = asyncio.get_running_loop().create_task(kubelet.run())
         try:

@@ -7,15 +7,18 @@ import asyncio
 import json
 import os
 import signal
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
 from procorch.kubelet.kubelet import Kubelet
-from procorch.kubelet.retries import Retries
+from procorch.kubelet.retries import IMAGE_FIRST, Retries
 from procorch.objects import Object
 from runtime import ProcessSpec, ProcessState, Runtime, RuntimeFailed, Sandbox, SandboxSpec
+from tests.runtime.test_images import shell_root
 
 if TYPE_CHECKING:
     from .conftest import Cluster
@@ -365,6 +368,22 @@ async def test_an_image_without_a_meaning_is_explained_until_it_has_one(running:
 
     pod = await running.until(is_ready)
     assert status_of(pod)["imageID"].startswith("image.procorch.dev/mysql@sha256:")
+
+
+async def test_a_pod_that_waits_for_its_image_starts_when_that_is_loaded(running: Cluster, tmp_path: Path) -> None:
+    """By another process, as `procorch image load` is one."""
+    await running.pod("web", containers=[{"name": "a", "image": "mine", "command": ["/bin/sh", "-c", "exec 2>&1; :"]}])
+    await running.until(lambda pod: state_of(pod).get("waiting", {}).get("reason") == "ImagePullBackOff")
+    loading = "import sys, pathlib; from runtime.images import ImageStore as S; p = pathlib.Path(sys.argv[1])"
+    loading += "; S(p / 'images').load(p / 'layer.tar', 'mine')"
+    shell_root(tmp_path)
+
+    begun = time.monotonic()
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", loading, str(tmp_path))
+    assert await process.wait() == 0
+    await running.until(lambda pod: status_of(pod).get("imageID", "").startswith("tar@sha256:"))
+
+    assert time.monotonic() - begun < IMAGE_FIRST / 2, "not only at the end of the back-off"
 
 
 async def test_a_pod_beyond_its_deadline_fails(running: Cluster) -> None:

@@ -33,7 +33,7 @@ class Node:
         self.measured = WELL
         self.problem = ""
         self.events = EventRecorder(self.client, "kubelet", lambda: self.now, "one")
-        self.images: dict[str, Object] = {}
+        self.images: list[dict[str, Any]] = []
         self.reporter = self.anew()
 
     def anew(self, config: NodeConfig = CONFIG) -> NodeReporter:
@@ -42,7 +42,7 @@ class Node:
             config,
             lambda: self.now,
             self.events,
-            images=self.images,
+            images=lambda: self.images,
             problem=lambda: self.problem,
             measure=lambda: self.measured,
         )
@@ -119,6 +119,19 @@ async def test_a_change_is_told_at_once_with_an_event(node: Node) -> None:
     recording.cancel()
     rows = (await node.client.items("Event", "default")).objects
     assert "NodeReady" in [row["reason"] for row in rows]
+
+
+async def test_whoever_knows_of_a_change_has_it_told_at_once(node: Node) -> None:
+    """Not at the next look, which is ten seconds away."""
+    running = asyncio.get_running_loop().create_task(node.reporter.run())
+    async with asyncio.timeout(5):
+        while node.reporter.node is None:
+            await asyncio.sleep(0.01)
+        node.images = [{"names": ["web"], "sizeBytes": 7}]
+        while (await node.get())["status"].get("images") != node.images:
+            node.reporter.look()
+            await asyncio.sleep(0.01)
+    running.cancel()
 
 
 async def test_pressure_is_told(node: Node) -> None:
