@@ -9,6 +9,7 @@ import click
 
 from cli.directories import DEFAULT, data_dir_option, need_root
 from cli.program import run_program
+from cli.registries import registry_options
 
 
 @click.command("agent")
@@ -26,6 +27,7 @@ from cli.program import run_program
 @click.option("--service-cidr", default="10.96.0.0/12", show_default=True, help="As the masters have it.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label to register the node with.")
 @click.option("--hide", multiple=True, type=click.Path(path_type=Path), help="A path that no pod may see.")
+@registry_options
 @click.option("--clean", is_flag=True, help="End this node's pods, undo its network and cgroups, and stop.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 def command(
@@ -41,6 +43,9 @@ def command(
     service_cidr: str,
     labels: tuple[str, ...],
     hide: tuple[Path, ...],
+    registries: tuple[str, ...],
+    registry_ca: Path | None,
+    registry_auth: Path | None,
     clean: bool,
     log_level: str,
 ) -> None:
@@ -49,6 +54,7 @@ def command(
     from cli.up import own_address
     from procorch.agent import AgentConfig, run
     from procorch.agent import clean as clean_up
+    from procorch.kubelet.images import RegistryConfig
 
     if not servers and not clean:
         raise click.UsageError("name the master: --server https://ADDRESS:6443")
@@ -69,6 +75,7 @@ def command(
         cluster_cidr=cluster_cidr,
         service_cidr=service_cidr,
         hidden=(*hide, DEFAULT),  # another cluster's state is nobody's business either
+        registries=RegistryConfig(registries, registry_ca, registry_auth),
     )
     if clean:
         run_program(lambda ready: clean_up(config), log_level)

@@ -1,4 +1,4 @@
-"""`procorch image`: the node's offline store of images. It works on the data directory, with or without an agent."""
+"""`procorch image`: the node's store of images. It works on the data directory, with or without an agent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runtime.layers import Refused
 
 @click.group("image")
 def command() -> None:
-    """Images on this node: what a container's `image` finds without a registry."""
+    """Images on this node: those loaded from files, which no registry is asked for, and those that were pulled."""
 
 
 @command.command("load")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from cli.directories import data_dir_option, database_option, need_root, running, start_time, without_password
+from cli.registries import arguments, registry_options
 from procorch.supervisor import Program, StartFailed, Supervisor
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ READY = "\0ready"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `up` was asked for. nodes: 0 for this machine itself as the one node."""
+    """What `up` was asked for. nodes: 0 for this machine itself as the one node. registries: options for the agents."""
 
     data_dir: Path
     nodes: int
@@ -41,6 +42,7 @@ class Options:
     timeout: float
     network: str
     database: str
+    registries: tuple[str, ...]
 
 
 @click.command("up")
@@ -53,6 +55,7 @@ class Options:
 @click.option("--detach", "-d", is_flag=True, help="Return when the cluster is ready; it goes on running.")
 @click.option("--network", default=NETWORK, show_default=True, help="With --nodes: the range of their addresses.")
 @database_option
+@registry_options
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait until it is ready.")
 def command(
     data_dir: Path,
@@ -65,6 +68,9 @@ def command(
     timeout: float,
     network: str,
     database: str,
+    registries: tuple[str, ...],
+    registry_ca: Path | None,
+    registry_auth: Path | None,
 ) -> None:
     """Start a cluster on this machine: a master and a node, or with --nodes several nodes.
 
@@ -72,8 +78,9 @@ def command(
     """
     need_root("procorch up")
     make_private(data_dir)
+    asked = tuple(arguments(registries, registry_ca, registry_auth))
     options = Options(
-        data_dir.absolute(), nodes or 0, node_ip, port, pods, write_kubeconfig, timeout, network, database
+        data_dir.absolute(), nodes or 0, node_ip, port, pods, write_kubeconfig, timeout, network, database, asked
     )
     if detach:
         _detached(options)
@@ -218,6 +225,7 @@ def _agents(options: Options, address: str, token: str, stack: ExitStack) -> lis
     data = options.data_dir
     environment = {"PROCORCH_TOKEN": token}
     common = ["--server", f"https://{address}:{options.port}", "--pods", str(options.pods), "--hide", str(data)]
+    common += options.registries
     if not options.nodes:
         argv = [sys.executable, "-m", "cli", "agent", "--data-dir", str(data / "node"), "--node-ip", address, *common]
         return [Program("agent", argv, data / "log/agent.log", environment)]

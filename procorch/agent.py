@@ -31,6 +31,7 @@ from procorch.events import EventRecorder
 from procorch.failover import Failover
 from procorch.informer import Informers
 from procorch.kubelet.dial import Serve, dial
+from procorch.kubelet.images import Images, RegistryConfig, open_images
 from procorch.kubelet.images.inventory import Inventory
 from procorch.kubelet.join import Credentials, join, keep_fresh
 from procorch.kubelet.kubelet import Kubelet, KubeletConfig
@@ -43,6 +44,7 @@ from procorch.objects import Object, get
 from procorch.services import service_environment, service_ports
 from runtime import Runtime, RuntimeFailed
 from runtime.images import ImageStore
+from runtime.layers import Refused
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +68,7 @@ class AgentConfig:
     labels, taints: the node's from its registration on. hidden: paths that no pod may see, besides data_dir.
     cgroup: below which all of this node's are. name_prefix: of links and nft tables.
     dns: the addresses that pods ask; empty for the node's own.
+    registries: whom to ask for images.
     """
 
     servers: tuple[str, ...]
@@ -85,6 +88,7 @@ class AgentConfig:
     cgroup: str = "procorch"
     name_prefix: str = "procorch"
     hidden: tuple[Path, ...] = ()
+    registries: RegistryConfig = field(default_factory=RegistryConfig)
     warm: int = 2
 
     @property
@@ -104,6 +108,9 @@ class AgentConfig:
             labels=self.labels,
             taints=self.taints,
         )
+
+    def image_store(self) -> ImageStore:
+        return ImageStore(self.data_dir / "images")
 
     def network(self, pod_cidr: str) -> NodeNetwork:
         return NodeNetwork(
@@ -161,8 +168,7 @@ class Agent:
         informers = Informers(client)
         for kind in _WATCHED:
             informers.of(kind)
-        store = ImageStore(config.data_dir / "images")
-        inventory = Inventory(store, informers["Image"])
+        inventory = Inventory(config.image_store(), informers["Image"])
         node = NodeReporter(
             client, config.node(), self._clock, events, images=inventory.rows, problem=lambda: self._problem
         )
@@ -173,7 +179,12 @@ class Agent:
             proxy = MODES[config.proxy_mode](network)
             await proxy.start()
             stack.push_async_callback(proxy.close)
-            kubelet = self._kubelet(client, runtime, network, events, informers, store)
+            try:
+                images = open_images(config.image_store(), config.registries, tasks)
+                resolver = await stack.enter_async_context(images)
+            except Refused as error:
+                raise AgentProblem(str(error)) from None
+            kubelet = self._kubelet(client, runtime, network, events, informers, resolver)
 
             def images_changed() -> None:
                 inventory.changed()
@@ -203,7 +214,7 @@ class Agent:
         network: NodeNetwork,
         events: EventRecorder,
         informers: Informers,
-        store: ImageStore,
+        resolver: Images,
     ) -> Kubelet:
         config, measured = self.config, Measured.now(self.config.data_dir)
         kubelet = KubeletConfig(
@@ -231,7 +242,7 @@ class Agent:
             runtime,
             network,
             events,
-            store=store,
+            resolver=resolver,
             images=informers["Image"],
             services=services,
             known=known,

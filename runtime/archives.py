@@ -13,7 +13,6 @@ import io
 import json
 import os
 import platform
-import re
 import stat
 import tarfile
 import tempfile
@@ -25,11 +24,11 @@ from typing import Any, BinaryIO, Protocol, cast
 
 from . import syscalls
 from .layers import CHUNK, Bounds, Entry, Measured, Refused, damage, decompressed, inside
+from .references import DIGEST
 
 TEXT_BYTES = 4 << 20  # an index, a manifest or a config
 MOST_NAMES = 10_000  # in an image's archive; a root file system has more
 DEEPEST_INDEX = 4
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
@@ -162,6 +161,18 @@ def architecture() -> str:
     return _ARCHITECTURE.get(platform.machine(), platform.machine())
 
 
+def choose(rows: Any) -> Mapping[str, Any]:
+    """Of an index's manifests the one for this machine; of several variants the plainest. Raises Refused."""
+    rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    images = [row for row in rows if not _is_attestation(row)]
+    ours = [row for row in images if _is_ours(row.get("platform"))]
+    if not ours:
+        platforms = [row["platform"] for row in images if isinstance(row.get("platform"), dict)]
+        there = sorted({f"{one.get('os')}/{one.get('architecture')}" for one in platforms})
+        raise Refused(f"holds no image for linux/{architecture()}, but for {', '.join(there) or 'no machine'}")
+    return min(ours, key=lambda row: _variant(row.get("platform")))
+
+
 def check(digest: str, actual: str, what: str) -> None:
     """Raises Refused for a wrong digest."""
     if digest != actual:
@@ -182,15 +193,21 @@ def _of_index(source: Source, index: Mapping[str, Any], names: tuple[str, ...], 
     for row in index.get("manifests") or []:
         if not isinstance(row, dict) or not _is_ours(row.get("platform")):
             continue
+        if _is_attestation(row):
+            continue
         notes = row.get("annotations") or {}
-        if not isinstance(notes, dict) or "vnd.docker.reference.type" in notes:
-            continue  # an attestation
         own = tuple(name for key in _NAMES if _is_name(name := str(notes.get(key) or "")))[:1]
         manifest = _json(_blob(source, str(row.get("digest"))), dict, "manifest")
         if "manifests" in manifest:
             yield from _of_index(source, manifest, own or names, depth + 1)
         else:
             yield from _of_manifest(source, manifest, own or names)
+
+
+def _is_attestation(row: Mapping[str, Any]) -> bool:
+    """A manifest about an image, not of one."""
+    notes = row.get("annotations") or {}
+    return not isinstance(notes, dict) or "vnd.docker.reference.type" in notes
 
 
 def _is_name(text: str) -> bool:
@@ -217,7 +234,7 @@ def _of_docker(source: Source, row: Any) -> Found:
         raise Refused(f"is for {config.get('os')}/{config.get('architecture')}, this node is linux/{architecture()}")
     digest = f"sha256:{hashlib.sha256(text).hexdigest()}"
     name = row["Config"].rpartition("/")[2].removesuffix(".json")
-    if _DIGEST.fullmatch(f"sha256:{name}"):
+    if DIGEST.fullmatch(f"sha256:{name}"):
         check(f"sha256:{name}", digest, "the config")
     places = [str(one) for one in row.get("Layers") or []]
     names = tuple(map(str, row.get("RepoTags") or []))
@@ -239,6 +256,12 @@ def _is_ours(platform: Any) -> bool:
     return platform.get("os", "linux") == "linux" and platform.get("architecture") in (None, "", architecture())
 
 
+def _variant(platform: Any) -> tuple[bool, str]:
+    """v8 is what every arm64 has; of others the lowest runs everywhere."""
+    variant = str(platform.get("variant") or "") if isinstance(platform, dict) else ""
+    return variant not in ("", "v8"), variant
+
+
 def _config_in(config: Mapping[str, Any]) -> Mapping[str, Any]:
     inner = config.get("config") or {}
     if not isinstance(inner, dict):
@@ -254,7 +277,7 @@ def _config_in(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _place(digest: str) -> str:
-    if not _DIGEST.fullmatch(digest):
+    if not DIGEST.fullmatch(digest):
         raise Refused(f'"{digest[:80]}" is no digest')
     return "blobs/" + digest.replace(":", "/")
 

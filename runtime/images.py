@@ -3,7 +3,10 @@
     <directory>/sha256-<config's digest>/   rootfs/, image.json      of an OCI or docker image
                 tar-sha256-<the tar's>/     rootfs/, image.json      of a plain tar of a root file system
                 .<the same>.partial/        being unpacked or removed: nobody's after a crash
-                .locks/, names.json
+                .pull-….partial/            being transferred, likewise
+                .locks/, names.json         (image_names.py)
+
+An image.json's time of change is when the image was last given to a container.
 
 Unpacking is into .partial, synced, then renamed: what has its name is whole, whenever the power went. A lock per
 digest lets one unpack while others, in this process or another, wait and find it done. All here blocks.
@@ -12,13 +15,14 @@ digest lets one unpack while others, in this process or another, wait and find i
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import json
 import os
 import re
 import shutil
+import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,9 +30,11 @@ from typing import Any
 from . import archives
 from .archives import Found, Source, check
 from .changes import Changes
+from .image_names import Name, Names, locked, sync
 from .layers import CHUNK, Bounds, Measured, Refused, Tree, apply
+from .references import Reference, canonical
 
-NAMES = "names.json"
+PARTIAL = ".partial"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}")
 _ID = re.compile(r"(tar@)?sha(256|512):[0-9a-f]+")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -53,6 +59,7 @@ class ImageStore:
     def __init__(self, directory: Path, bounds: Bounds | None = None) -> None:
         self.directory = directory
         self._bounds = bounds or Bounds()
+        self._names = Names(directory)
         self._tars: dict[tuple[str, int, int, int, int], str] = {}  # file as it was → digest
 
     def tar(self, path: Path) -> Image:
@@ -93,26 +100,41 @@ class ImageStore:
                 if not any(names for _, names in named):
                     raise Refused("the archive does not name its image: give --name")
                 loaded = [(each, self._image(source, one)) for one, names in named for each in names]
-                self._write_names({canonical(each): image.id for each, image in loaded})
+                self._names.write({canonical(each): Name(image.id) for each, image in loaded})
                 return [(canonical(each), image) for each, image in loaded]
         if not name:
             raise Refused(f"{path}: a plain tar does not name its image: give --name")
         image = self.tar(path)
-        self._write_names({canonical(name): image.id})
+        self._names.write({canonical(name): Name(image.id)})
         return [(canonical(name), image)]
 
-    def named(self, name: str) -> Image | None:
-        """The image that was loaded by this name, however it is written."""
-        id_ = self._names().get(canonical(name))
-        return None if id_ is None else self._read(id_)
+    def named(self, name: str) -> tuple[Name, Image] | None:
+        """The image that goes by this name, however it is written."""
+        found = self._names.read().get(_key_of(name))
+        image = None if found is None else self.by_id(found.id)
+        return None if found is None or image is None else (found, image)
+
+    def by_id(self, id_: str) -> Image | None:
+        return _at(self.directory / _key(id_))
+
+    def note_use(self, root: Path) -> None:
+        """A container gets this root now, which may be an image's; told by `last_used`."""
+        if root.parent.parent == self.directory:
+            with suppress(OSError):  # it is removed at this moment, or the disk is full: no reason not to start
+                os.utime(root.parent / "image.json")
+
+    def last_used(self, image: Image) -> float:
+        """Epoch seconds; of an image that no container had yet, when it came."""
+        return (image.root.parent / "image.json").stat().st_mtime
 
     def changes(self) -> Changes:
         """Heard whenever a name is given or taken, by whichever process. Called in a running loop."""
-        return Changes(self._scratch(), NAMES)
+        return self._names.changes()
 
     def items(self) -> list[tuple[str, Image]]:
         """Every name with its image, and the images without a name under an empty one; sorted."""
-        rows = [(name, image) for name, id_ in self._names().items() if (image := self._read(id_)) is not None]
+        names = self._names.read()
+        rows = [(name, image) for name, one in names.items() if (image := self.by_id(one.id)) is not None]
         known = {image.id for _, image in rows}
         for path in self.directory.glob("[!.]*/image.json"):
             image = _at(path.parent)
@@ -123,27 +145,62 @@ class ImageStore:
     def remove(self, name: str) -> bool:
         """A name, and the image with its last name; or an image by its id with all its names.
 
+        A pulled tag takes its digest with it, unless another tag of the repository has the same.
         False: only the name went. Raises Refused where nothing is called so or a process runs on it.
         """
-        names = self._names()
-        by_id = _ID.fullmatch(name) is not None and (name in names.values() or self._read(name) is not None)
-        id_ = name if by_id else names.get(canonical(name))
-        if id_ is None:
+        names = self._names.read()
+        key = _key_of(name)
+        by_id = _ID.fullmatch(name) is not None and (
+            any(one.id == name for one in names.values()) or self.by_id(name) is not None
+        )
+        if not by_id and key not in names:
             raise Refused(f'no image is called "{name}"')
-        going = [one for one, of in names.items() if of == id_] if by_id else [canonical(name)]
-        if not by_id and list(names.values()).count(id_) > 1:
-            self._write_names({}, going)
+        id_ = name if by_id else names[key].id
+        of_image = {one for one, row in names.items() if row.id == id_}
+        going = of_image if by_id else {key} | _left_alone(key, of_image, names)
+        if going != of_image:
+            self._names.write({}, going)
             return False
-        with self._failing(None), self._locked(_key(id_)):
+        with self._failing(None), locked(self._scratch(), _key(id_)):
             if (pid := _user_of(_key(id_))) is not None:
                 raise Refused(f"{name} is in use by process {pid}: delete its pod first")
-            self._write_names({}, going)
+            self._names.write({}, going)
             partial = self._partial(_key(id_))
             _discard(partial)
             if (path := self.directory / _key(id_)).exists():
                 path.rename(partial)
                 _discard(partial)
         return True
+
+    # From a registry
+
+    def begin_transfer(self) -> Path:
+        """A directory for what is being transferred."""
+        return Path(tempfile.mkdtemp(prefix=".pull-", suffix=PARTIAL, dir=self._scratch()))
+
+    def end_transfer(self, directory: Path) -> None:
+        shutil.rmtree(directory, ignore_errors=True)
+
+    def need_room(self, size: int) -> None:
+        """Raises Refused where so many bytes are more than an image may have, or than is free."""
+        with _directory(self._scratch()) as fd:
+            most = self._room(fd).size
+        if size > most:
+            raise Refused(f"its layers have {size} bytes, of which {self.directory} takes {most} at most")
+
+    def note_pull(self, reference: Reference, image: Image, digest: str, fingerprint: str) -> None:
+        """A registry has this image by this name now. fingerprint: of who asked; empty for nobody in particular."""
+        name = Name(image.id, digest, time.time(), (fingerprint,) if fingerprint else None)
+        self._names.write({reference.key: name, f"{reference.name}@{digest}": name})
+
+    def clear(self) -> None:
+        """What transfers and unpacking of processes that were killed left. Nobody may pull meanwhile."""
+        for path in self.directory.glob(f".*{PARTIAL}"):
+            if path.name.startswith(".pull-"):
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.is_dir():
+                with suppress(BlockingIOError), locked(self.directory, path.name[1 : -len(PARTIAL)], wait=False):
+                    shutil.rmtree(path, ignore_errors=True)  # nobody is unpacking it
 
     # Unpacking
 
@@ -159,11 +216,11 @@ class ImageStore:
         return self._unpacked(found.digest, found.config, fill)
 
     def _unpacked(self, id_: str, config: Mapping[str, Any], fill: Callable[[Tree], None]) -> Image:
-        if (image := self._read(id_)) is not None:
+        if (image := self.by_id(id_)) is not None:
             return image
         key = _key(id_)
-        with self._locked(key):
-            if (image := self._read(id_)) is not None:
+        with locked(self._scratch(), key):
+            if (image := self.by_id(id_)) is not None:
                 return image
             partial = self._partial(key)
             _discard(partial)
@@ -178,11 +235,11 @@ class ImageStore:
                 with _directory(partial) as fd:
                     _libc.syncfs(fd)
                 partial.rename(self.directory / key)
-                self._sync()
+                sync(self.directory)
             except BaseException:
                 _discard(partial)
                 raise
-        image = self._read(id_)
+        image = self.by_id(id_)
         if image is None:
             raise Refused("it was removed as soon as it was unpacked")
         return image
@@ -191,9 +248,6 @@ class ImageStore:
         """A tenth of what is free stays free: a small archive may hold much."""
         free = os.fstatvfs(fd)
         return replace(self._bounds, size=min(self._bounds.size, free.f_bavail * free.f_frsize * 9 // 10))
-
-    def _read(self, id_: str) -> Image | None:
-        return _at(self.directory / _key(id_))
 
     def _digest_of(self, path: Path) -> str:
         """Read once for a file that stays as it is."""
@@ -207,46 +261,14 @@ class ImageStore:
                 self._tars[key] = measured.digest
             return self._tars[key]
 
-    # Names and files
-
-    def _names(self) -> dict[str, str]:
-        try:
-            names: dict[str, str] = json.loads((self.directory / NAMES).read_bytes())
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise Refused(f"{self.directory / NAMES} cannot be read: {error}") from error
-        return names
-
-    def _write_names(self, new: Mapping[str, str], gone: list[str] | None = None) -> None:
-        with self._locked("names"):
-            names = {name: id_ for name, id_ in self._names().items() if name not in (gone or ())} | dict(new)
-            partial = self.directory / ".names.partial"
-            with partial.open("w") as file:
-                json.dump(names, file, indent=1, sort_keys=True)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.rename(self.directory / NAMES)
-            self._sync()
+    # Files
 
     def _partial(self, key: str) -> Path:
-        return self.directory / f".{key}.partial"
+        return self.directory / f".{key}{PARTIAL}"
 
     def _scratch(self) -> Path:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self.directory
-
-    def _sync(self) -> None:
-        with _directory(self.directory) as fd:
-            os.fsync(fd)
-
-    @contextmanager
-    def _locked(self, key: str) -> Iterator[None]:
-        locks = self._scratch() / ".locks"
-        locks.mkdir(exist_ok=True)
-        with (locks / key).open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
     @contextmanager
     def _failing(self, path: Path | None) -> Iterator[None]:
@@ -260,16 +282,23 @@ class ImageStore:
             raise Refused(f"{where}: {os.strerror(error.errno or 0)}") from error
 
 
-def canonical(name: str) -> str:
-    """The one full spelling: `busybox` is docker.io/library/busybox:latest."""
-    first, slash, rest = name.partition("/")
-    if not slash or not ("." in first or ":" in first or first == "localhost"):
-        first, rest = "docker.io", name
-    if first == "docker.io" and "/" not in rest:
-        rest = f"library/{rest}"
-    if "@" not in rest and ":" not in rest.rpartition("/")[2]:
-        rest += ":latest"
-    return f"{first}/{rest}"
+def _key_of(name: str) -> str:
+    """As in the file of names: a digest makes a tag beside it needless."""
+    full, at, digest = canonical(name).partition("@")
+    if not at:
+        return full
+    host, _, path = full.partition("/")
+    return f"{host}/{path.partition(':')[0]}@{digest}"
+
+
+def _left_alone(tag: str, of_image: set[str], names: Mapping[str, Name]) -> set[str]:
+    """The digest that stands beside a pulled tag, where no other tag of its repository stands beside it."""
+    repository, digest = tag.rpartition(":")[0], names[tag].digest
+    if not digest or "@" in tag:
+        return set()
+    others = {one for one in of_image if one.startswith(f"{repository}:") and one != tag}
+    beside = f"{repository}@{digest}"
+    return {beside} & of_image if all(names[one].digest != digest for one in others) else set()
 
 
 def _user_of(key: str) -> int | None:

@@ -22,6 +22,7 @@ import lzma
 import os
 import shutil
 import stat
+import sys
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ CHUNK = 1 << 20
 DEEPEST = 256  # directories within each other
 HEADER_BYTES = 1 << 20  # a long name or a set of pax attributes; tarfile reads them whole
 NO_SYMLINKS = 0x04  # openat2's RESOLVE_NO_SYMLINKS
+_ZSTD = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"  # loaded where a layer needs it
 ZSTD = b"\x28\xb5\x2f\xfd"
 _CAPABILITY = "security.capability"
 _DAMAGED = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, ValueError, OverflowError)
@@ -94,14 +96,19 @@ def damage(what: str) -> Iterator[None]:
     """What broken or hostile input raises becomes Refused."""
     try:
         yield
-    except _DAMAGED as error:
+    except _damages() as error:
         raise Refused(f"{what} is damaged or cut off: {error or type(error).__name__}") from error
     except RecursionError:
         raise Refused(f"{what} is nested too deeply") from None
 
 
+def _damages() -> tuple[type[Exception], ...]:
+    zstd = sys.modules.get(_ZSTD)
+    return (*_DAMAGED, zstd.ZstdError) if zstd is not None else _DAMAGED
+
+
 def decompressed(source: BinaryIO) -> BinaryIO:
-    """Plain, gzip, bzip2, xz, and zstd where this Python has it. source: has `peek`."""
+    """Plain, gzip, bzip2, xz and zstd. source: has `peek`."""
     magic = cast(io.BufferedReader, source).peek(6)[:6]
     if magic.startswith(b"\x1f\x8b"):
         return cast(BinaryIO, gzip.GzipFile(fileobj=source))
@@ -110,10 +117,7 @@ def decompressed(source: BinaryIO) -> BinaryIO:
     if magic.startswith(b"\xfd7zXZ\x00"):
         return cast(BinaryIO, lzma.LZMAFile(source))
     if magic.startswith(ZSTD):
-        try:
-            return cast(BinaryIO, importlib.import_module("compression.zstd").ZstdFile(source))
-        except ImportError:
-            raise Refused("compressed with zstd, which this Python cannot read: use gzip or xz") from None
+        return cast(BinaryIO, importlib.import_module(_ZSTD).ZstdFile(source))
     return source
 
 

@@ -34,17 +34,24 @@ def check_namespace(cache: Cache, kind: Kind, obj: Object) -> None:
         raise error
 
 
-def check_service_account(cache: Cache, kind: Kind, obj: Object) -> None:
-    """A pod's account must exist, or its token would never come. Raises Forbidden.
+def use_service_account(cache: Cache, kind: Kind, obj: Object) -> None:
+    """A pod's account must exist, or its token would never come; a pod without image pull secrets has the account's.
 
     Not so `default`: it is about to be made in a namespace that is new, where Kubernetes would wait for it.
+    Raises Forbidden.
     """
     if kind.name != "Pod":
         return
     namespace, name = obj["metadata"]["namespace"], obj["spec"].get("serviceAccountName") or "default"
-    if name != "default" and f"{namespace}/{name}" not in cache.shelf(KINDS["ServiceAccount"]).entries:
+    account = cache.shelf(KINDS["ServiceAccount"]).entries.get(f"{namespace}/{name}")
+    if account is None:
+        if name == "default":
+            return
         why = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
         raise Forbidden.of("pods", obj["metadata"].get("name", ""), why)
+    secrets = account.object.get("imagePullSecrets")
+    if secrets and not obj["spec"].get("imagePullSecrets"):
+        obj["spec"]["imagePullSecrets"] = [dict(row) for row in secrets]
 
 
 def check_delete(kind: Kind, obj: Object) -> None:

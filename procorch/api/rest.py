@@ -64,7 +64,7 @@ class Rest:
         kind.admit(obj)
         kind.prepare(obj, None)
         _validate(kind, obj, None)
-        admission.check_service_account(self._cache, kind, obj)
+        admission.use_service_account(self._cache, kind, obj)
         if _key(kind, obj) in self._cache.shelf(kind).entries:  # before its addresses are found to be taken: by itself
             raise AlreadyExists.of(kind.plural, obj["metadata"]["name"], kind.group)
         for _ in range(TRIES):

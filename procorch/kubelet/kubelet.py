@@ -26,7 +26,6 @@ from procorch.kubelet.sources import Sources
 from procorch.kubelet.surroundings import Network, Surroundings
 from procorch.objects import Object, key_of, uid_of
 from runtime import Runtime, RuntimeFailed
-from runtime.images import ImageStore
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ class KubeletConfig:
 class Kubelet:
     """services: the variables of Services for (namespace, enableServiceLinks). images: Image objects by name.
 
-    store: the node's images. on_images_changed: told when a name in it has another meaning, or `images` has changed.
+    resolver: what names mean here. on_images_changed: told when that has changed.
     known: waits until both are known, before which no new pod is begun.
     """
 
@@ -64,7 +63,7 @@ class Kubelet:
         network: Network,
         events: EventRecorder,
         *,
-        store: ImageStore,
+        resolver: Images,
         images: Mapping[str, Object],
         services: Callable[[str, bool], Mapping[str, str]],
         known: Callable[[], Awaitable[None]] | None = None,
@@ -75,7 +74,7 @@ class Kubelet:
         self._runtime = runtime
         self._network = network
         self._events = events
-        self._store = store
+        self._resolver = resolver
         self._images = images
         self._services = services
         self._known = known
@@ -106,7 +105,7 @@ class Kubelet:
                 events=self._events,
                 sources=sources,
                 images=self._images,
-                resolver=Images(self._store),
+                resolver=self._resolver,
                 services=self._services,
                 allocatable=config.allocatable,
                 memory_capacity=config.memory_capacity,
@@ -133,7 +132,7 @@ class Kubelet:
     async def _follow_store(self) -> None:
         """`procorch image load` is another process: pods that wait for its image start at once."""
         try:
-            changes = self._store.changes()
+            changes = self._resolver.store.changes()
         except OSError as error:  # no watch is left, say: then they start at their next try
             logger.warning("image store not watched", extra={"error": str(error)})
             return

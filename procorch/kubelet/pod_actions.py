@@ -55,7 +55,7 @@ class PodActions:
         self._volumes: dict[str, Made] | None = None
         self._mounted: Object | None = None  # the pod with its ServiceAccount's volume
         self.retries = Retries()
-        self.images = ContainerImages(around, record, self.retries, spawn, wake)
+        self.images = ContainerImages(around, record, self.retries, lambda pod: self._source(pod).find, spawn, wake)
 
     # Looking
 

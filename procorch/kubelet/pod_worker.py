@@ -102,12 +102,13 @@ class PodWorker:
     def source_changed(self) -> None:
         """An object that it refers to is not what it was."""
         self._stale = True
-        self._actions.retries.now(images=False)
+        self._actions.retries.now()
         self._wake.set()
 
     def images_changed(self) -> None:
-        self._actions.retries.now(images=True)
-        self._wake.set()
+        """A name may mean something else on this node."""
+        if self._actions.images.changed():
+            self._wake.set()
 
     # The loop
 

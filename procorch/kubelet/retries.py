@@ -54,11 +54,14 @@ class Retries:
     def of(self, what: str) -> Retry:
         return self._rows[self._key(what)]
 
-    def now(self, *, images: bool) -> None:
-        """Something has changed that may help: what failed for want of an image, or of anything else, is tried."""
+    def now(self) -> None:
+        """Something has changed that may help: all that failed is tried."""
         for row in self._rows.values():
-            if (row.image is not None) == images:
-                row.at = 0.0
+            row.at = 0.0
+
+    def at_once(self, what: str) -> None:
+        """The same for one."""
+        self._rows[self._key(what)].at = 0.0
 
     def next(self, now: float) -> float | None:
         """Seconds until something may be tried again."""

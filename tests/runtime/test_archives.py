@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runtime.archives import Layout, architecture, images_in, opened
+from runtime.archives import Layout, architecture, choose, images_in, opened
 from runtime.layers import Bounds, Refused
 
 
@@ -151,3 +151,34 @@ def test_a_link_out_of_a_layout_is_not_followed(tmp_path: Path) -> None:
 
     with pytest.raises(Refused):
         images_in(Layout(tmp_path / "layout"))
+
+
+def row(arch: str, variant: str = "", **more: Any) -> dict[str, Any]:
+    return {"platform": {"os": "linux", "architecture": arch, "variant": variant}, "name": f"{arch}{variant}", **more}
+
+
+OURS = architecture()
+
+
+@pytest.mark.parametrize(
+    ("rows", "chosen"),
+    [
+        pytest.param([row("s390x"), row(OURS)], OURS, id="this machine's"),
+        pytest.param([row(OURS, "v3"), row(OURS, "v2"), row(OURS)], OURS, id="the plainest"),
+        pytest.param([row(OURS, "v3"), row(OURS, "v2")], f"{OURS}v2", id="the lowest variant"),
+        pytest.param([row(OURS, "v7"), row(OURS, "v8")], f"{OURS}v8", id="v8 is what every arm64 has"),
+        pytest.param([7, {"name": "any"}], "any", id="one that does not say for what"),
+        pytest.param(
+            [row(OURS, annotations={"vnd.docker.reference.type": "x"}), row(OURS, "v2")], f"{OURS}v2",
+            id="no attestation",
+        ),
+    ],
+)  # fmt: skip
+def test_of_an_index_one_manifest_is_for_this_machine(rows: list[Any], chosen: str) -> None:
+    assert choose(rows)["name"] == chosen
+
+
+@pytest.mark.parametrize("rows", [[], None, {}, [row("s390x")], [{"platform": {"os": "windows"}}]])
+def test_an_index_that_has_none(rows: Any) -> None:
+    with pytest.raises(Refused, match=f"holds no image for linux/{OURS}"):
+        choose(rows)

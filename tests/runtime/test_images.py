@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -16,8 +17,10 @@ from pathlib import Path
 import pytest
 
 from runtime import ProcessSpec, Root
-from runtime.images import ImageStore, canonical
+from runtime.image_names import Name, locked
+from runtime.images import Image, ImageStore
 from runtime.layers import Bounds, Refused
+from runtime.references import Reference
 from tests.runtime.test_archives import docker, layout, tar_of, write
 
 
@@ -167,7 +170,8 @@ def test_names(store: ImageStore, tmp_path: Path) -> None:
     store.load(path, "other:1")
 
     assert name == "docker.io/library/busybox:latest"
-    assert store.named("busybox") == store.named("library/busybox:latest") == store.named("other:1") == image
+    assert store.named("busybox") == store.named("library/busybox:latest") == store.named("other:1")
+    assert store.named("busybox") == (Name(image.id), image)
     assert store.named("busybox:2") is None
     assert [one for one, _ in store.items()] == [name, "docker.io/library/other:1"]
 
@@ -207,19 +211,68 @@ def test_what_is_no_name(store: ImageStore, tmp_path: Path, name: str) -> None:
         store.load(tmp_path / "root.tar", name)
 
 
-@pytest.mark.parametrize(
-    ("name", "full"),
-    [
-        ("busybox", "docker.io/library/busybox:latest"),
-        ("docker.io/busybox:1", "docker.io/library/busybox:1"),
-        ("a/b", "docker.io/a/b:latest"),
-        ("localhost/a", "localhost/a:latest"),
-        ("host:5000/a", "host:5000/a:latest"),
-        ("quay.io/a/b@sha256:00", "quay.io/a/b@sha256:00"),
-    ],
-)
-def test_canonical(name: str, full: str) -> None:
-    assert canonical(name) == full == canonical(full)
+def pull(store: ImageStore, text: str, path: Path, digest: str) -> Image:
+    """As if a registry had what the archive holds."""
+    image = store.oci(path)
+    store.note_pull(Reference.parse(text), image, digest, "")
+    return image
+
+
+def test_a_pulled_tag_takes_its_digest_with_it_but_not_from_another_tag(store: ImageStore, tmp_path: Path) -> None:
+    path, digest = write(tmp_path / "layout", layout(tar_of({"a": b"1"}))), f"sha256:{'1' * 64}"
+    for text in ("r.local/app:1", "r.local/app:2", "r.local/other:1"):
+        pull(store, text, path, digest)
+
+    assert not store.remove("r.local/app:1")
+    assert [name for name, _ in store.items()] == [
+        "r.local/app:2", f"r.local/app@{digest}", "r.local/other:1", f"r.local/other@{digest}",
+    ]  # fmt: skip
+    assert not store.remove("r.local/app:2")
+    assert [name for name, _ in store.items()] == ["r.local/other:1", f"r.local/other@{digest}"]
+    assert store.remove("r.local/other:1")
+    assert store.items() == []
+
+
+def test_a_loaded_image_takes_the_name_of_a_pulled_one(store: ImageStore, tmp_path: Path) -> None:
+    pull(store, "app:1", write(tmp_path / "layout", layout(tar_of({"a": b"1"}))), f"sha256:{'1' * 64}")
+    (tmp_path / "mine.tar").write_bytes(tar_of({"a": b"mine"}))
+    store.load(tmp_path / "mine.tar", "app:1")
+
+    found = store.named("app:1")
+    assert found is not None and not found[0].was_pulled
+    assert store.named(f"app@sha256:{'1' * 64}") is not None
+
+
+def test_it_is_known_when_an_image_was_last_used(store: ImageStore, tmp_path: Path) -> None:
+    image = store.oci(write(tmp_path / "layout", layout(tar_of({"a": b"1"}))))
+    os.utime(image.root.parent / "image.json", (7.0, 7.0))
+    assert store.last_used(image) == 7.0
+
+    store.note_use(tmp_path)  # no image's root: nothing happens
+    begun = time.time()
+    store.note_use(image.root)
+
+    assert store.last_used(image) >= begun - 1
+    assert store.by_id(image.id) == image
+
+
+def test_what_killed_processes_left_is_cleared_and_not_what_others_do(store: ImageStore, tmp_path: Path) -> None:
+    image = store.oci(write(tmp_path / "layout", layout(tar_of({"a": b"1"}))))
+    for name in (".pull-x.partial", ".sha256-9.partial"):
+        write(store.directory / name, {"rootfs/a": b"1"})
+    with locked(store.directory, "sha256-9"):
+        store.clear()
+        assert left(store) == [".sha256-9.partial", image.root.parent.name]
+    store.clear()
+
+    assert left(store) == [image.root.parent.name]
+    ImageStore(tmp_path / "no").clear()  # nothing there is nothing to clear
+
+
+def test_room_is_asked_for_before_anything_is_transferred(store: ImageStore) -> None:
+    store.need_room(1)
+    with pytest.raises(Refused, match=r"its layers have 70368744177664 bytes, of which .* takes"):
+        store.need_room(1 << 46)
 
 
 def shell_root(directory: Path) -> Path:
@@ -245,11 +298,13 @@ async def test_a_container_runs_from_a_loaded_archive_which_cannot_be_removed_me
     )
     with pytest.raises(Refused, match="in use by process"):
         store.remove("shell:1")
+    async with asyncio.timeout(10):
+        while bench.output() != "hello":
+            await asyncio.sleep(0.02)
     await sandbox.kill("main")
     await sandbox.wait("main")
     await sandbox.forget("main")
 
-    assert bench.output() == "hello"
     assert (image.root / "etc/hello").read_text() == "hello\n"
     assert store.remove("shell:1")
     shutil.rmtree(store.directory)

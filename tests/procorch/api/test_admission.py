@@ -27,6 +27,20 @@ async def test_a_pod_needs_the_service_account_that_it_names(served):
     await served.client.create(pod)
 
 
+async def test_a_pod_without_image_pull_secrets_has_those_of_its_account(served):
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "bot", "namespace": "default"},
+               "imagePullSecrets": [{"name": "regcred"}]}  # fmt: skip
+    await served.client.create(account)
+
+    def pod(name, **more):
+        spec = {"serviceAccountName": "bot", "containers": [{"name": "c", "image": "host"}], **more}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
+
+    assert (await served.client.create(pod("a")))["spec"]["imagePullSecrets"] == [{"name": "regcred"}]
+    own = pod("b", imagePullSecrets=[{"name": "mine"}])
+    assert (await served.client.create(own))["spec"]["imagePullSecrets"] == [{"name": "mine"}]
+
+
 def test_a_certificate_request_is_signed_by_who_makes_it():
     obj = {"spec": {"username": "admin", "groups": ["system:masters"], "uid": "0", "extra": {"a": ["b"]}}}
     sign(KINDS["CertificateSigningRequest"], obj, User("jane", ("team",), "7"))

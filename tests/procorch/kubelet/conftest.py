@@ -18,6 +18,7 @@ from procorch import pki
 from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
 from procorch.client import Client
 from procorch.events import EventRecorder
+from procorch.kubelet.images import Images
 from procorch.kubelet.kubelet import Kubelet, KubeletConfig
 from procorch.kubelet.pod_files import Dns
 from procorch.objects import ApiError, Object
@@ -63,6 +64,10 @@ class Cluster:
     def client_of(self, name: str, *groups: str) -> Client:
         return Client(LocalTransport(self.api, User(name, groups)))
 
+    def resolver(self) -> Images:
+        """A test that has registries puts another one here."""
+        return Images(ImageStore(self.directory / "images"))
+
     @asynccontextmanager
     async def running(self, *, away: bool = False) -> AsyncIterator[Kubelet]:
         """A kubelet for as long as the block lasts; leaving it is as good as killing it. away: without the API."""
@@ -83,7 +88,7 @@ class Cluster:
 
         kubelet = self.kubelet = Kubelet(
             config, client, self.api.clock, runtime, self.network, events,
-            store=ImageStore(self.directory / "images"), images=self.images, services=services,
+            resolver=self.resolver(), images=self.images, services=services,
         )  # fmt: skip
         recording = asyncio.get_running_loop().create_task(events.run())
         running = asyncio.get_running_loop().create_task(kubelet.run())

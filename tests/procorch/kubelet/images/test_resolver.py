@@ -10,15 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from procorch.kubelet.images import ImageProblem, Images, Resolved, Unpack
+from procorch.kubelet.images import ImageProblem, Images, Keyring, Pull, Resolved, Unpack
 from runtime import Root
 from runtime.images import ImageStore
+from runtime.registry import http
+from runtime.registry.hosts import Registries
+from runtime.registry.puller import Puller
 from tests.procorch.kubelet.images.test_objects import IMAGES, image
+from tests.runtime.registry.servers import hostile_registry
 from tests.runtime.test_archives import layout, tar_of, write
 from tests.runtime.test_images import shell_root
 
 if TYPE_CHECKING:
     from tests.procorch.kubelet.conftest import Cluster
+
+
+async def no_credentials() -> Keyring:
+    return Keyring()
+
+
+def nobody() -> None:
+    """Is told that a registry is asked."""
 
 
 async def resolve(image: str, objects: list[dict[str, Any]], store: Path = Path("/no/such")) -> Resolved:
@@ -27,7 +39,7 @@ async def resolve(image: str, objects: list[dict[str, Any]], store: Path = Path(
 
 async def resolve_by(images: Images, image: str, objects: Sequence[dict[str, Any]] = ()) -> Resolved:
     found = images.find(image, objects)
-    return await images.fetch(found) if isinstance(found, Unpack) else found
+    return (await images.fetch(found, no_credentials, nobody)).resolved if isinstance(found, Unpack) else found
 
 
 async def test_host_and_schemes(tmp_path: Path) -> None:
@@ -45,6 +57,8 @@ async def test_host_and_schemes(tmp_path: Path) -> None:
         pytest.param("nginx", "ErrImagePull", "no Image object has a pattern for it", id="nobody knows it"),
         pytest.param("ftp:///x", "InvalidImageName", "scheme ftp is not supported", id="an unknown scheme"),
         pytest.param("nginx", "ErrImagePull", "procorch image load FILE --name nginx", id="what to do"),
+        pytest.param("nginx", "ErrImagePull", "--registry docker.io=URL for a mirror", id="whom one might ask"),
+        pytest.param("Nginx", "InvalidImageName", 'couldn\'t parse image name "Nginx"', id="no name"),
         pytest.param("oci:///no/such", "ErrImagePull", "/no/such: No such file", id="no such archive"),
         pytest.param("tar:///no/such", "ErrImagePull", "/no/such: No such file", id="no such tar"),
         pytest.param("tar://x", "InvalidImageName", "must be absolute", id="a relative tar"),
@@ -100,6 +114,29 @@ async def test_an_image_object_may_have_an_archive_as_its_root(tmp_path: Path) -
 async def test_what_is_wrong_with_an_objects_archive_is_told_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(ImageProblem, match='Image "web": root oci:///no/such: /no/such: No such file'):
         await resolve("web", [image("web", "web", root="oci:///no/such")], tmp_path)
+
+
+@pytest.mark.parametrize("policy", ["", "Always", "IfNotPresent", "Never"])
+async def test_what_the_node_has_of_its_own_is_no_matter_of_the_pull_policy(tmp_path: Path, policy: str) -> None:
+    (tmp_path / "root.tar").write_bytes(tar_of({"etc/name": b"x"}))
+    store = ImageStore(tmp_path / "images")
+    store.load(tmp_path / "root.tar", "mine")
+    images = Images(store)
+
+    for name in ("host", "mine", "mysql", f"dir://{tmp_path}"):
+        assert isinstance(images.find(name, IMAGES, policy), Resolved)
+    assert isinstance(images.find(f"tar://{tmp_path}/root.tar", [], policy), Unpack)
+
+
+async def test_an_image_object_comes_before_a_registry(tmp_path: Path) -> None:
+    async with hostile_registry() as registry, http.session() as session, asyncio.TaskGroup() as tasks:
+        puller = Puller(ImageStore(tmp_path), Registries([f"docker.io={registry.url}"]), session, tasks)
+        images = Images(ImageStore(tmp_path), puller)
+
+        assert isinstance(images.find("mysql", IMAGES, "Always"), Resolved)
+        assert isinstance(images.find("nginx", IMAGES[1:]), Pull)
+        with pytest.raises(ImageProblem, match=r"no registry is configured for quay\.io"):
+            images.find("quay.io/app", IMAGES[1:])
 
 
 def script(path: Path, text: str) -> None:

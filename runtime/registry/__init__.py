@@ -1,0 +1,1 @@
+"""Images from registries, by the OCI distribution specification: whom to ask, how, and what becomes of the answer."""
