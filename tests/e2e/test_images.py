@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,22 +12,54 @@ from typing import Any
 import pytest
 
 from procorch.hosts import Lab
-from tests.e2e.cluster import Cluster, bring_up, take_down
+from tests.e2e.cluster import ROOT, Cluster, bring_up, take_down
 from tests.runtime.registry.servers import Made, make, real_registry
 from tests.runtime.test_archives import layout, tar_of
 from tests.runtime.test_images import shell_root
 
 pytestmark = [pytest.mark.e2e, pytest.mark.kernel, pytest.mark.timeout(180)]
 
-OPEN, PRIVATE = 5000, 5001
+OPEN, PRIVATE, SLOW = 5000, 5001, 5002
+# A registry that gives half of a layer and then waits until a file is there: argv is address, port, tar, file.
+SLOW_REGISTRY = """
+import asyncio, pathlib, sys
+from aiohttp import web
+from tests.runtime.registry.servers import Hostile, make
+
+async def main(address, port, tar, gate):
+    registry = Hostile()
+    layer = pathlib.Path(tar).read_bytes()
+    made = registry.put("app", "1", make(layer, Cmd=["/bin/sh", "-c", "echo hello from a slow one"]))
+    data = made.blobs[made.layers[0]]
+
+    async def slow(request):
+        if not request.path.endswith(made.layers[0]) or pathlib.Path(gate).exists():
+            return None
+        answer = web.StreamResponse(headers={"Content-Length": str(len(data))})
+        await answer.prepare(request)
+        await answer.write(data[: len(data) // 2])
+        while not pathlib.Path(gate).exists():
+            await asyncio.sleep(0.05)
+        await answer.write(data[len(data) // 2 :])
+        return answer
+
+    registry.always = slow
+    runner = web.ServerRunner(web.Server(registry.handle))
+    await runner.setup()
+    await web.TCPSite(runner, address, int(port)).start()
+    await asyncio.Event().wait()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
 
 
 class Site:
     """A cluster on a host with two registries: an open mirror of docker.io, and a private one."""
 
-    def __init__(self, cluster: Cluster, address: str, made: Made, layer: bytes) -> None:
+    def __init__(self, cluster: Cluster, address: str, made: Made, layer: bytes, gate: Path) -> None:
         self.cluster, self.made, self.layer = cluster, made, layer
-        self.private = f"{address}:{PRIVATE}"
+        self.private, self.slow = f"{address}:{PRIVATE}", f"{address}:{SLOW}"
+        self.gate = gate  # the slow registry goes on when this file is there
 
     def pod(self, name: str, image: str, policy: str = "IfNotPresent", **spec: Any) -> None:
         row = {"name": "c", "image": image, "imagePullPolicy": policy}
@@ -67,11 +100,15 @@ def site(lab: Lab, kubectls: list[str], tmp_path_factory: pytest.TempPathFactory
             stack.enter_context(
                 real_registry(place, private=private, address=host.address, port=port, popen=host.popen)
             )
+        argv = [sys.executable, "-c", SLOW_REGISTRY, host.address, SLOW, directory / "layer.tar", directory / "gate"]
+        slow = host.popen([str(word) for word in argv], cwd=ROOT)
+        stack.callback(slow.wait)
+        stack.callback(slow.kill)
         options = ["--registry", f"docker.io=http://{host.address}:{OPEN}"]
-        options += ["--registry", f"http://{host.address}:{PRIVATE}"]
+        options += ["--registry", f"http://{host.address}:{PRIVATE}", "--registry", f"http://{host.address}:{SLOW}"]
         cluster = bring_up(host, kubectls[0], *options)
         stack.callback(take_down, cluster)
-        yield Site(cluster, host.address, made, layer)
+        yield Site(cluster, host.address, made, layer, directory / "gate")
 
 
 def test_a_pod_runs_from_a_registry_by_a_short_name(site: Site) -> None:
@@ -147,3 +184,23 @@ def test_creating_an_image_object_wakes_the_pod_that_waits(site: Site, tmp_path:
     site.until("named", "{.status.phase}", "Succeeded", seconds=5)
     image_id = cluster.path("{.status.containerStatuses[0].imageID}", "pod", "named")
     assert image_id.startswith("image.procorch.dev/own@sha256:") and "+tar@sha256:" in image_id
+
+
+def test_an_agent_that_is_killed_while_it_pulls_leaves_nothing_and_pulls_again(site: Site) -> None:
+    cluster, images = site.cluster, site.cluster.data_dir / "node/images"
+
+    def agent() -> int:
+        return int(json.loads((cluster.data_dir / "run/up.json").read_text())["programs"]["agent"]["pid"])
+
+    site.pod("slow", f"{site.slow}/app:1")
+    parts = ".pull-*/blobs/sha256/*"
+    cluster.until(lambda: len(list(images.glob(parts))) == 3, "manifest and config are there, and the layer comes")
+    (begun,) = images.glob(".pull-*")
+    killed = agent()
+    cluster.run("kill", "-KILL", killed)
+    cluster.until(lambda: agent() != killed, "the agent is started again")
+    cluster.until(lambda: not begun.exists(), "what the first one left is cleared")
+    site.gate.touch()
+
+    assert site.ended("slow") == "hello from a slow one\n"
+    assert list(images.glob(".*.partial")) == []
