@@ -151,7 +151,10 @@ def _proxy(host: Host, state: Path) -> list[tuple[str, str]]:
     assert proxy.stdout
     try:
         backend, gateway = proxy.stdout.readline().decode().split()
-        contenders = [("direct", backend, psutil.Process(proxy.pid)), ("ours", f"{VIP}:{PORT}", psutil.Process(proxy.pid))]
+        contenders = [
+            ("direct", backend, psutil.Process(proxy.pid)),
+            ("ours", f"{VIP}:{PORT}", psutil.Process(proxy.pid)),
+        ]
         if haproxy := shutil.which("haproxy"):
             peer = host.inside(lambda: _haproxy(haproxy, state, gateway, backend))
             started.append(peer)
@@ -202,7 +205,13 @@ def _side_by_side(
 
 
 def _figures(test: str, name: str, rate: float, cost: float) -> str:
-    own = "" if name == "direct" else f", {cost * 1e9:.2f} CPU s a GB" if test == "bulk" else f", {cost * 1e6:.1f} µs CPU each"
+    own = (
+        ""
+        if name == "direct"
+        else f", {cost * 1e9:.2f} CPU s a GB"
+        if test == "bulk"
+        else f", {cost * 1e6:.1f} µs CPU each"
+    )
     return f"{rate * 8 / 1e9:.1f} Gbit/s{own}" if test == "bulk" else f"{rate:,.0f}/s{own}"
 
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import errno
 import ipaddress
-import json
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -18,10 +17,10 @@ from network import links, netns, nftables, rules, veth
 from network.ipam import Addresses
 from network.links import Route
 from network.netlink import NETFILTER, ROUTE, Netlink, NetlinkError
+from network.sysctls import Sysctls
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
-_FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
 class NodeNetwork:
@@ -55,6 +54,7 @@ class NodeNetwork:
         self.proxy_table = nftables.Table(f"{name_prefix}-proxy")
         self.served = self.state_dir / "services.json"  # the proxy's, but `reset` removes it with the rest
         self._table = nftables.Table(name_prefix)
+        self.sysctls = Sysctls(self.state_dir / "sysctl.json")  # to be used by `call`
         self._addresses: Addresses | None = None
         self._bridge_index = 0
         self._mtu = 1500
@@ -95,7 +95,7 @@ class NodeNetwork:
         await self.call(lambda: self._sync_routes(nodes))
 
     async def reset(self) -> None:
-        """Remove everything: wires, bridge, routes, rules, the journal; forwarding as it was. Pods lose their eth0."""
+        """Remove everything: wires, bridge, routes, rules, the journal; settings as they were. Pods lose their eth0."""
         await self.call(self._reset)
 
     async def close(self) -> None:
@@ -131,7 +131,7 @@ class NodeNetwork:
             links.add_route(Route(self.cluster_cidr, unreachable=True)),
             links.add_route(Route(self.service_cidr, device=self._bridge_index, source=self.gateway)),
         )
-        self._allow_forwarding()
+        self.sysctls.set("net.ipv4.ip_forward", "1")
         self._load_rules()
         present = {link.name for link in links.links(self._talk())}
         for owner, address in self._addresses.owners().items():
@@ -164,14 +164,6 @@ class NodeNetwork:
             links.add_address(link.index, self.gateway, network.prefixlen),
         )
         return link.index
-
-    def _allow_forwarding(self) -> None:
-        """Turn forwarding on in this namespace; what was set before is written down first, for `reset`."""
-        record = self.state_dir / "sysctl.json"
-        before = _FORWARDING.read_text().strip()
-        if before != "1":
-            record.write_text(json.dumps({"net.ipv4.ip_forward": before}))
-            _FORWARDING.write_text("1")
 
     def _load_rules(self) -> None:
         messages = rules.node_rules(
@@ -238,17 +230,11 @@ class NodeNetwork:
             netlink.send(links.delete_link(self.bridge))
         for route in links.our_routes(netlink):
             netlink.send(links.delete_route(route), ignore=[errno.ESRCH])
-        self._restore_forwarding()
+        self.sysctls.restore()
         if self._addresses is not None:
             self._addresses.erase()
             self._addresses = None
-        for left in (self.state_dir / "addresses.journal", self.served):
+        for left in (self.state_dir / "addresses.journal", self.served, self.served.with_suffix(".new")):
             left.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.state_dir.rmdir()
-
-    def _restore_forwarding(self) -> None:
-        record = self.state_dir / "sysctl.json"
-        if record.exists():
-            _FORWARDING.write_text(json.loads(record.read_text())["net.ipv4.ip_forward"])
-            record.unlink()
