@@ -10,9 +10,14 @@ _SWEEP = 4096  # clients remembered before the forgotten ones are looked for
 
 
 class Balancer:
-    """The choice for one service port. It reads no clock and opens nothing: `now` is seconds that only grow."""
+    """The choice for one service port. It reads no clock and opens nothing: `now` is seconds that only grow.
 
-    def __init__(self) -> None:
+    name: for people. open: how many descriptors its clients hold; the gate counts them here.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+        self.open = 0
         self.backends: tuple[Backend, ...] = ()
         self.affinity: int | None = None
         self._turn = 0
@@ -35,6 +40,8 @@ class Balancer:
         count = len(self.backends)
         if count == 0:
             return ()
+        if count == 1:
+            return self.backends
         turn = self._turn = (self._turn + 1) % count
         ring = self.backends[turn:] + self.backends[:turn]
         if self._failed:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 from collections import OrderedDict
 
 from network.proxy.choice import Balancer
 from network.proxy.engine import EDGE, READ, Engine
+from network.proxy.gate import Gate
+from network.proxy.stream import OURS
 from network.proxy.table import Backend
 
 IDLE_SECONDS = 60.0
@@ -44,8 +47,11 @@ class Session:
 class Door:
     """A socket that clients send to. any_address: it is bound to all addresses of the node (a node port)."""
 
-    def __init__(self, engine: Engine, listener: socket.socket, balancer: Balancer, any_address: bool) -> None:
-        self._engine, self.listener, self._balancer, self._any = engine, listener, balancer, any_address
+    def __init__(
+        self, engine: Engine, gate: Gate, listener: socket.socket, balancer: Balancer, any_address: bool
+    ) -> None:
+        self._engine, self._gate, self.listener, self._balancer = engine, gate, listener, balancer
+        self._any = any_address
         self._sessions: OrderedDict[Client, Session] = OrderedDict()  # the longest silent first
         if any_address:
             listener.setsockopt(socket.IPPROTO_IP, _PKTINFO, 1)
@@ -80,26 +86,41 @@ class Door:
             self.refused(session)
 
     def _open(self, client: Client) -> Session | None:
-        """A session with the first backend that can be sent to; None when there is none."""
+        """A session with the first backend that can be sent to; None when there is none.
+
+        When the Service has its share of descriptors, or no port is left, its longest silent client makes room.
+        """
+        if len(self._sessions) >= _SESSIONS:
+            self._end(next(iter(self._sessions.values())))
+        if not self._gate.take(self._balancer, 1) and not (
+            self._make_room("its share is used") and self._gate.take(self._balancer, 1)
+        ):
+            return None
         now = self._engine.loop.time()
         for backend in self._balancer.order(client[0][0], now):
             try:
-                upstream = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-            except OSError:
-                return None  # no descriptors left
-            try:
-                upstream.connect((backend.address, backend.port))
-            except OSError:
-                upstream.close()
+                upstream = _connect(backend)
+            except OSError as error:
+                if error.errno in OURS:
+                    self._make_room(os.strerror(error.errno))  # for the next datagram: this one is lost
+                    break
                 self._balancer.failed(backend, now)
                 continue
             self._balancer.connected(client[0][0], backend, now)
             session = self._sessions[client] = Session(self, client, backend, upstream)
             self._engine.add(upstream, READ | EDGE, session.on_answer)
-            if len(self._sessions) > _SESSIONS:
-                self._end(next(iter(self._sessions.values())))
             return session
+        self._gate.give(self._balancer, 1)
         return None
+
+    def _make_room(self, why: str) -> bool:
+        self._gate.tell(
+            "a UDP Service has more clients than it can: silent ones go", service=self._balancer.name, why=why
+        )
+        if not self._sessions:
+            return False
+        self._end(next(iter(self._sessions.values())))
+        return True
 
     def _touch(self, session: Session) -> None:
         session.used = self._engine.loop.time()
@@ -122,6 +143,7 @@ class Door:
     def _end(self, session: Session) -> None:
         if self._sessions.pop(session.client, None) is not None:
             self._engine.drop(session.upstream)
+            self._gate.give(self._balancer, 1)
 
     def sweep(self, now: float) -> None:
         """Forget who was silent for too long."""
@@ -140,6 +162,16 @@ class Door:
         for session in list(self._sessions.values()):
             self._end(session)
         self._engine.drop(self.listener)
+
+
+def _connect(backend: Backend) -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        made.connect((backend.address, backend.port))
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 def _answer_from(ancillary: list[tuple[int, int, bytes]]) -> bytes:

@@ -31,17 +31,22 @@ class Engine:
         self.loop = loop
         self._epoll = select.epoll()
         self._handlers: dict[int, Handler] = {}
-        self._closing: list[socket.socket] = []
+        self._closing: list[socket.SocketType] = []
         self._again: deque[Callable[[], None]] = deque()
         self._awake = False
+        self.time = loop.time()  # of the batch: the clock is read once for all its events
         loop.add_reader(self._epoll.fileno(), self._wake)
 
-    def add(self, one: socket.socket, events: int, handler: Handler) -> None:
+    def add(self, one: socket.SocketType, events: int, handler: Handler) -> None:
         fd = one.fileno()
         self._handlers[fd] = handler
         self._epoll.register(fd, events)
 
-    def drop(self, one: socket.socket) -> None:
+    def hand(self, one: socket.SocketType, handler: Handler) -> None:
+        """Another handler for the same socket and the same events."""
+        self._handlers[one.fileno()] = handler
+
+    def drop(self, one: socket.SocketType) -> None:
         """Close a socket. Its number is free only after the batch, so that no event meets the wrong handler."""
         fd = one.fileno()
         if fd >= 0 and self._handlers.pop(fd, None) is not None:
@@ -49,7 +54,7 @@ class Engine:
         self._closing.append(one)
         self._soon()
 
-    def pause(self, one: socket.socket, seconds: float, events: int) -> None:
+    def pause(self, one: socket.SocketType, seconds: float, events: int) -> None:
         """Do not listen to a socket for a while."""
         self._epoll.modify(one.fileno(), 0)
 
@@ -73,6 +78,7 @@ class Engine:
         if self._epoll.closed:
             return  # called for a last time after the end
         self._awake = True
+        self.time = self.loop.time()
         for _ in range(len(self._again)):
             self._call(self._again.popleft())
         for fd, events in self._epoll.poll(0, _BATCH):

@@ -13,24 +13,20 @@ from network.node import NodeNetwork
 from network.proxy.choice import Balancer
 from network.proxy.datagram import IDLE_SECONDS, Door
 from network.proxy.engine import READ, Engine
+from network.proxy.gate import AGAIN_SECONDS, Gate
 from network.proxy.memory import Memory
 from network.proxy.plan import Plan, Port, plan
 from network.proxy.redirect import Redirect, Target
-from network.proxy.stream import CONNECT_SECONDS, Relay, Stream
+from network.proxy.stream import KEEPALIVE, Relay, Stream
 from network.proxy.table import TCP, Key, ServicePort
 
 logger = logging.getLogger(__name__)
 _ACCEPTS = 32
 _BACKLOG = 4096
 _ORIGINAL_DESTINATION = 80
-# What accepted connections have from their listener. A client whose host lost power is found out in seven minutes.
-_INHERITED = (
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 300),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 30),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
-)
+# What accepted connections have from their listener.
+_INHERITED = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *KEEPALIVE)
+_ACCEPTED = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 
 
 class SocketProxy:
@@ -61,12 +57,26 @@ class SocketProxy:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self._engine = Engine(asyncio.get_running_loop())
-        self._relay = Relay(self._engine)
+        self._gate = Gate(self._engine)
+        self._relay = Relay(self._engine, self._gate)
+        await self._network.call(self._reuse_ports)
         self._before = await self._network.call(self._redirect.start)
         self._listener = self._listen_streams()
         self._tick()
         if before := self._memory.read():
             await self.sync(before)
+
+    def _reuse_ports(self) -> None:
+        """Let a connect use a port again that rests in TIME_WAIT, after a second; the default is a minute.
+
+        A client that closes first has us close first towards the backend, and then the port rests here. From half of
+        the ports on, which is 14,116 connections to one backend within a minute, the kernel's search for a free one
+        took milliseconds a connection; with all in use every connect failed.
+        """
+        try:
+            self._network.sysctls.set("net.ipv4.tcp_tw_reuse", "1")
+        except OSError as error:
+            logger.warning("many short connections to one backend will be slow", extra={"error": str(error)})
 
     async def sync(self, wanted: Iterable[ServicePort]) -> None:
         """Serve exactly `wanted`. Raises OSError when the kernel refuses the redirection; the next call tries again."""
@@ -102,7 +112,9 @@ class SocketProxy:
 
     def _update_balancers(self, goal: Plan) -> None:
         for key, row in goal.services.items():
-            self._balancers.setdefault(key, Balancer()).update(row.backends, row.affinity_seconds)
+            self._balancers.setdefault(key, Balancer(row.name or f"{row.address}:{row.port}")).update(
+                row.backends, row.affinity_seconds
+            )
         self._by_target = {
             row.port.to_bytes(2, "big") + socket.inet_aton(row.address): self._balancers[key]
             for key, row in goal.services.items()
@@ -121,7 +133,7 @@ class SocketProxy:
             # The same port as a predecessor's: clients that it had go on where the kernel leads them still.
             wish = self._before.get(key, 0)
             listener = _bind(socket.SOCK_DGRAM, self._network.gateway, wish)
-            self._doors[key] = Door(self._engine, listener, self._balancers[key], any_address=False)
+            self._doors[key] = Door(self._engine, self._gate, listener, self._balancers[key], any_address=False)
         for key, door in self._doors.items():
             if key in goal.services:
                 door.update()
@@ -153,7 +165,7 @@ class SocketProxy:
             self._engine.add(listener, READ, lambda events: self._accept(listener, lambda client: balancer))
             self._node_ports[protocol, number] = (key, lambda: self._engine.drop(listener), None)
         else:
-            door = Door(self._engine, listener, balancer, any_address=True)
+            door = Door(self._engine, self._gate, listener, balancer, any_address=True)
             self._node_ports[protocol, number] = (key, door.close, door)
 
     def _close_others(self, goal: Plan) -> None:
@@ -171,34 +183,41 @@ class SocketProxy:
         self._engine.add(listener, READ, lambda events: self._accept(listener, self._balancer_of))
         return listener
 
-    def _balancer_of(self, client: socket.socket) -> Balancer | None:
+    def _balancer_of(self, client: socket.SocketType) -> Balancer | None:
         """Whose address the client meant, before the kernel redirected it."""
         try:
             return self._by_target.get(client.getsockopt(socket.SOL_IP, _ORIGINAL_DESTINATION, 16)[2:8])
         except OSError:
             return None  # not redirected at all: somebody knocked at the proxy's own port
 
-    def _accept(self, listener: socket.socket, balancer_of: Callable[[socket.socket], Balancer | None]) -> None:
+    def _accept(self, listener: socket.socket, balancer_of: Callable[[socket.SocketType], Balancer | None]) -> None:
         for _ in range(_ACCEPTS):
+            if self._gate.is_full:
+                self._gate.tell("the proxy has as many connections as it may: new ones wait in the kernel's backlog")
+                self._engine.pause(listener, AGAIN_SECONDS, READ)
+                return
             try:
-                client, peer = listener.accept()
+                # What `accept` calls; the rest of that costs more than the call.
+                number, peer = listener._accept()  # type: ignore[attr-defined]
             except BlockingIOError:
                 return
             except ConnectionAbortedError:
                 continue
             except OSError as error:  # no descriptors or memory left: later
-                logger.warning("connections are not accepted for a moment", extra={"error": str(error)})
-                self._engine.pause(listener, 0.1, READ)
+                self._gate.tell("connections are not accepted for a moment", error=str(error))
+                self._engine.pause(listener, AGAIN_SECONDS, READ)
                 return
+            client = socket.SocketType(socket.AF_INET, _ACCEPTED, socket.IPPROTO_TCP, number)
             client.setblocking(False)
-            balancer = balancer_of(client) or Balancer()
-            Stream(self._relay, client, peer[0], balancer)
+            balancer = balancer_of(client) or Balancer("none")
+            self._gate.enter(Stream(self._relay, client, peer[0], balancer))
 
     def _tick(self) -> None:
-        """Once a second: backends that do not answer, UDP clients that are silent."""
+        """Once a second: backends that do not answer, UDP clients that are silent, the limit of open files."""
         now = self._engine.loop.time()
-        for stream in [one for one in self._relay.streams if one.up is None and now - one.since > CONNECT_SECONDS]:
-            stream.give_up_waiting()
+        # A quarter is left to the rest of the process, and to pipes that wait to be used again.
+        self._gate.limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] * 3 // 4
+        self._relay.sweep(now)
         for door in (*self._doors.values(), *(row[2] for row in self._node_ports.values())):
             if door is not None:
                 door.sweep(now)

@@ -1,282 +1,193 @@
-"""One TCP connection through the proxy: find a backend that answers, then carry bytes both ways to both ends.
-
-Bytes go over one shared buffer. What the receiver does not take at once is kept, and nothing more is read from that
-side until it is gone: that is the back-pressure. A direction that twice filled the buffer is a stream and goes over a
-pipe (splice) without being copied, until it turns to small messages again.
-"""
+"""One TCP connection through the proxy: find a backend that answers, then carry bytes both ways to both ends."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
-import os
 import socket
 import struct
+from collections.abc import Callable
 
 from network.proxy.choice import Balancer
 from network.proxy.engine import BROKEN, EDGE, HANGUP, READ, WRITE, Engine
+from network.proxy.gate import Gate
+from network.proxy.pipes import Pipe, Pipes
 from network.proxy.table import Backend
+from network.proxy.way import BUFFER, Way
 
 CONNECT_SECONDS = 4.0
 """How long one backend has to accept before the next is tried."""
-_BUFFER = 64 * 1024
-_PIPE = 1 << 20
-_SMALL = 8 * 1024
-_ROUNDS = 8  # reads of one direction before the others have their turn
-_POOL = 64
+SETTLED_SECONDS = 60.0
+"""A connection that lives so long is given keep-alive towards its backend; most end sooner and need not pay for it."""
+OURS = frozenset({errno.EADDRNOTAVAIL, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""What a connect fails with when this machine lacks a port, a descriptor or memory: no backend's fault."""
+_ALL = READ | WRITE | HANGUP | EDGE
+_KIND = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _RESET = struct.pack("ii", 1, 0)
-_SPLICE = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
-
-
-class Pipes:
-    """Empty pipes that wait to be used again."""
-
-    def __init__(self) -> None:
-        self._free: list[tuple[int, int]] = []
-
-    def take(self) -> tuple[int, int] | None:
-        if self._free:
-            return self._free.pop()
-        try:
-            pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            return None  # no descriptors left: the buffer does it too
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(pipe[1], fcntl.F_SETPIPE_SZ, _PIPE)
-        return pipe
-
-    def give_back(self, pipe: tuple[int, int], empty: bool) -> None:
-        if empty and len(self._free) < _POOL:
-            self._free.append(pipe)
-        else:
-            os.close(pipe[0])
-            os.close(pipe[1])
-
-    def close(self) -> None:
-        for pipe in self._free:
-            os.close(pipe[0])
-            os.close(pipe[1])
-        self._free.clear()
+# A peer whose host lost power is found out in seven minutes.
+KEEPALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 300),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+)
 
 
 class Relay:
-    """What all streams of a proxy share."""
+    """What all streams of a proxy share. connecting, young: since when (the engine's time), the oldest first."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, gate: Gate) -> None:
         self.engine = engine
+        self.gate = gate
         self.pipes = Pipes()
-        self.buffer = memoryview(bytearray(_BUFFER))
+        self.buffer = memoryview(bytearray(BUFFER))
         self.streams: set[Stream] = set()
+        self.connecting: dict[Stream, float] = {}
+        self.young: dict[Stream, float] = {}
+
+    def sweep(self, now: float) -> None:
+        """What is due: backends that do not answer are given up, connections that last are watched."""
+        for stream, since in list(self.connecting.items()):
+            if now - since <= CONNECT_SECONDS:
+                break
+            stream.give_up_waiting()
+        for stream, since in list(self.young.items()):
+            if now - since <= SETTLED_SECONDS:
+                break
+            stream.settle()
 
     def close(self) -> None:
+        self.gate.close()
         for stream in list(self.streams):
             stream.abort()
         self.pipes.close()
 
 
-class Way:
-    """One direction of a stream. rest: read and not yet taken; loaded: bytes in the pipe."""
-
-    __slots__ = ("done", "ended", "full", "loaded", "pipe", "rest", "sink", "source", "source_hangup")
-
-    def __init__(self, source: socket.socket, sink: socket.socket) -> None:
-        self.source, self.sink = source, sink
-        self.rest = b""
-        self.pipe: tuple[int, int] | None = None
-        self.loaded = 0
-        self.full = 0
-        self.ended = False  # the source will send no more
-        self.done = False  # and the sink was told so
-        self.source_hangup = False
-
-
 class Stream:
-    """A client's connection and its backend's."""
+    """A client's connection and its backend's. It does nothing before it `begin`s."""
 
-    __slots__ = ("balancer", "client", "down", "peer", "relay", "since", "tries", "up", "upstream")
+    __slots__ = ("_relay", "_tries", "balancer", "client", "down", "peer", "since", "up", "upstream")
 
-    def __init__(self, relay: Relay, client: socket.socket, peer: str, balancer: Balancer) -> None:
-        self.relay, self.client, self.peer, self.balancer = relay, client, peer, balancer
-        self.tries = list(reversed(balancer.order(peer, relay.engine.loop.time())))
-        self.upstream: socket.socket | None = None
-        self.since = 0.0
+    def __init__(self, relay: Relay, client: socket.SocketType, peer: str, balancer: Balancer) -> None:
+        self._relay, self.client, self.peer, self.balancer = relay, client, peer, balancer
+        self.since = relay.engine.time
+        self._tries: tuple[Backend, ...] = ()  # what is left to try, the current one first
+        self.upstream: socket.SocketType | None = None
         self.up: Way | None = None
         self.down: Way | None = None
         relay.streams.add(self)
-        self._try_next()
 
-    def _try_next(self) -> None:
-        """Connect to the next backend of the order; with none left the client sees a reset."""
-        while self.tries:
-            backend = self.tries[-1]
-            try:
-                upstream = socket.socket(
-                    socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, socket.IPPROTO_TCP
-                )
-            except OSError:
-                break  # no descriptors left: this client is turned away, the others are not lost
-            upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            result = upstream.connect_ex((backend.address, backend.port))
-            if result in (0, errno.EINPROGRESS):
-                self.upstream, self.since = upstream, self.relay.engine.loop.time()
-                self.relay.engine.add(upstream, READ | WRITE | HANGUP | EDGE, self._on_upstream)
-                return
-            upstream.close()
-            self._refused(backend)
+    def begin(self) -> bool:
+        """Connect to a backend; false when this machine lacks what it takes, and it may be tried again later."""
+        self._tries = self.balancer.order(self.peer, self._relay.engine.time)
+        return self._try_next()
+
+    def _try_next(self) -> bool:
+        """Connect to the next backend of the order; when all refused, the client sees a reset."""
+        relay, lacking = self._relay, 0
+        while self._tries:
+            backend = self._tries[0]
+            upstream, error = _connect(backend)
+            if upstream is not None:
+                self.upstream = upstream
+                relay.connecting[self] = relay.engine.time
+                relay.engine.add(upstream, _ALL, self._on_connect)
+                return True
+            self._tries = self._tries[1:]
+            if error in OURS:
+                lacking = error
+            else:
+                self.balancer.failed(backend, relay.engine.time)
+        if lacking:
+            relay.gate.tell(
+                "a backend cannot be connected to for want of something here: connections wait",
+                service=self.balancer.name,
+                lacking=errno.errorcode[lacking],
+            )
+            return False
         self.abort()
+        return True
 
-    def _refused(self, backend: Backend) -> None:
-        self.tries.pop()
-        self.balancer.failed(backend, self.relay.engine.loop.time())
+    def _on_connect(self, events: int) -> None:
+        """The answer to the connect."""
+        if events & BROKEN:
+            self._refused()
+        elif events & WRITE:
+            self._connected(events)
 
     def give_up_waiting(self) -> None:
         """The backend has not answered in time: the next one."""
-        if self.upstream is not None and self.up is None:
-            self.relay.engine.drop(self.upstream)
-            self.upstream = None
-            self._refused(self.tries[-1])
-            self._try_next()
+        if self in self._relay.connecting:
+            self._refused()
 
-    def _on_upstream(self, events: int) -> None:
-        if self.up is None and not self._is_connected(events):
-            return
-        self._move(events, self.down, self.up)
+    def _refused(self) -> None:
+        assert self.upstream is not None
+        relay = self._relay
+        del relay.connecting[self]
+        relay.engine.drop(self.upstream)
+        self.upstream = None
+        self.balancer.failed(self._tries[0], relay.engine.time)
+        self._tries = self._tries[1:]
+        if not self._try_next():
+            relay.gate.wait_for_port(self)
 
-    def _is_connected(self, events: int) -> bool:
-        """The answer to the connect; on a refusal the next backend is tried, on success both ways begin."""
-        upstream = self.upstream
+    def _connected(self, events: int) -> None:
+        relay, client, upstream = self._relay, self.client, self.upstream
         assert upstream is not None
-        if upstream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            self.relay.engine.drop(upstream)
-            self.upstream = None
-            self._refused(self.tries[-1])
-            self._try_next()
-            return False
-        if not events & WRITE:
-            return False
-        self.balancer.connected(self.peer, self.tries[-1], self.relay.engine.loop.time())
-        self.up, self.down = Way(self.client, upstream), Way(upstream, self.client)
-        self.relay.engine.add(self.client, READ | WRITE | HANGUP | EDGE, self._on_client)
-        self._move(READ, self.up, self.down)  # what the client said early
-        return self.up is not None
+        relay.young[self] = relay.connecting.pop(self)
+        if self.balancer.affinity is not None:
+            self.balancer.connected(self.peer, self._tries[0], relay.engine.time)
+        up, down = Way(self, client, upstream, relay.buffer), Way(self, upstream, client, relay.buffer)
+        self.up, self.down = up, down
+        up.back, down.back = down, up
+        relay.engine.hand(upstream, down.on_events)
+        relay.engine.add(client, _ALL, up.on_events)  # and hears in the next batch what the client said early
+        if events & ~WRITE:
+            down.on_events(events)
 
-    def _on_client(self, events: int) -> None:
-        self._move(events, self.up, self.down)
-
-    def _move(self, events: int, incoming: Way | None, outgoing: Way | None) -> None:
-        """React to one socket's events: `incoming` reads from it, `outgoing` writes to it."""
-        if incoming is None or outgoing is None:
-            return
-        try:
-            if events & (READ | HANGUP | BROKEN):
-                if events & (HANGUP | BROKEN):
-                    incoming.source_hangup = True
-                self._pump(incoming)
-            if events & (WRITE | BROKEN) and (outgoing.rest or outgoing.loaded):
-                self._pump(outgoing)
-        except OSError:
-            self.abort()
-            return
-        if incoming.done and outgoing.done:
-            self._finish()
-
-    def _continue(self, way: Way) -> None:
-        if self.up is None or self.down is None:
-            return
-        try:
-            self._pump(way)
-        except OSError:
-            self.abort()
-            return
-        if self.up.done and self.down.done:
-            self._finish()
-
-    def _pump(self, way: Way) -> None:
-        """Carry bytes until one side blocks. Raises OSError when a side is broken."""
-        if way.done:
-            return  # never read a direction again after its end
-        try:
-            for _ in range(_ROUNDS):
-                if way.rest:
-                    sent = way.sink.send(way.rest)
-                    way.rest = way.rest[sent:]
-                elif way.loaded:
-                    assert way.pipe is not None
-                    way.loaded -= os.splice(way.pipe[0], way.sink.fileno(), way.loaded, flags=_SPLICE)
-                elif way.ended:
-                    self._end(way)
-                    return
-                elif way.pipe is not None:
-                    self._fill_pipe(way)
-                elif self._copy(way):
-                    return
-        except BlockingIOError:
-            return
-        self.relay.engine.again(lambda: self._continue(way))
-
-    def _copy(self, way: Way) -> bool:
-        """One read over the buffer; true when there is nothing more to read now."""
-        buffer = self.relay.buffer
-        count = way.source.recv_into(buffer)
-        if count == 0:
-            way.ended = True
-            return False
-        try:
-            sent = way.sink.send(buffer[:count])
-        except BlockingIOError:
-            sent = 0
-        if sent < count:
-            way.rest = bytes(buffer[sent:count])
-        if count < _BUFFER:
-            way.full = 0
-            return not way.rest and not way.source_hangup
-        way.full += 1
-        if way.full >= 2:
-            way.pipe, way.full = self.relay.pipes.take(), 0
-        return False
-
-    def _fill_pipe(self, way: Way) -> None:
-        assert way.pipe is not None
-        count = os.splice(way.source.fileno(), way.pipe[1], _PIPE, flags=_SPLICE)
-        way.loaded += count
-        if count == 0:
-            way.ended = True
-        elif count >= _SMALL:
-            way.full = 0
-        else:
-            way.full += 1  # small messages in a row
-            if way.full >= 8:
-                way.loaded -= os.splice(way.pipe[0], way.sink.fileno(), way.loaded, flags=_SPLICE)
-                if way.loaded == 0:
-                    self._release(way)
-
-    def _release(self, way: Way) -> None:
-        if way.pipe is not None:
-            self.relay.pipes.give_back(way.pipe, way.loaded == 0)
-            way.pipe, way.loaded, way.full = None, 0, 0
-
-    def _end(self, way: Way) -> None:
-        """Tell the sink that nothing more will come; the other direction goes on."""
-        way.done = True
-        self._release(way)
-        try:
-            way.sink.shutdown(socket.SHUT_WR)
-        except OSError as error:
-            if error.errno != errno.ENOTCONN:
-                raise
-
-    def _finish(self) -> None:
-        """Both ways are done: close."""
-        self.relay.streams.discard(self)
-        for way in (self.up, self.down):
-            if way is not None:
-                self._release(way)
-        self.up = self.down = None
-        self.relay.engine.drop(self.client)
+    def settle(self) -> None:
+        """It lasts: should the backend's host vanish, that is to be found out."""
+        self._relay.young.pop(self, None)
         if self.upstream is not None:
-            self.relay.engine.drop(self.upstream)
+            for level, option, value in KEEPALIVE:
+                self.upstream.setsockopt(level, option, value)
+
+    def take_pipe(self) -> Pipe | None:
+        """A pipe, when the Service's share allows it; without one the buffer does it, too."""
+        relay = self._relay
+        if not relay.gate.take(self.balancer, 2):
+            return None
+        pipe = relay.pipes.take()
+        if pipe is None:
+            relay.gate.give(self.balancer, 2)
+        return pipe
+
+    def give_pipe(self, pipe: Pipe, empty: bool) -> None:
+        self._relay.pipes.give_back(pipe, empty)
+        self._relay.gate.give(self.balancer, 2)
+
+    def later(self, function: Callable[[], None]) -> None:
+        self._relay.engine.again(function)
+
+    def finish(self) -> None:
+        """Close both sockets; once."""
+        relay = self._relay
+        if self not in relay.streams:
+            return
+        relay.streams.remove(self)
+        if self.up is not None and self.down is not None:
+            relay.young.pop(self, None)
+            self.up.release()
+            self.down.release()
+            self.up.done = self.down.done = True
+            self.up = self.down = None
+        else:
+            relay.connecting.pop(self, None)
+        relay.engine.drop(self.client)
+        if self.upstream is not None:
+            relay.engine.drop(self.upstream)
             self.upstream = None
+        relay.gate.give(self.balancer, 2)
 
     def abort(self) -> None:
         """Something broke: both ends see a reset, not an ordinary end."""
@@ -284,4 +195,18 @@ class Stream:
             if one is not None:
                 with contextlib.suppress(OSError):
                     one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._finish()
+        self.finish()
+
+
+def _connect(backend: Backend) -> tuple[socket.SocketType | None, int]:
+    """A socket that connects, or what failed at once."""
+    try:
+        upstream = socket.SocketType(socket.AF_INET, _KIND, socket.IPPROTO_TCP)
+    except OSError as error:
+        return None, error.errno or errno.EMFILE
+    upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    result = upstream.connect_ex((backend.address, backend.port))
+    if result in (0, errno.EINPROGRESS):
+        return upstream, 0
+    upstream.close()
+    return None, result

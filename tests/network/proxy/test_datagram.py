@@ -13,6 +13,7 @@ from network.proxy import datagram
 from network.proxy.choice import Balancer
 from network.proxy.datagram import Door
 from network.proxy.engine import Engine
+from network.proxy.gate import Gate
 from network.proxy.table import Backend
 
 
@@ -45,7 +46,7 @@ def udp() -> socket.socket:
 @pytest.fixture
 async def door() -> AsyncIterator[Door]:
     engine = Engine(asyncio.get_running_loop())
-    made = Door(engine, udp(), Balancer(), any_address=False)
+    made = Door(engine, Gate(engine), udp(), Balancer(), any_address=False)
     yield made
     made.close()
     engine.close()

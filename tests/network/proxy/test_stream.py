@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import uvloop
 
-from network.proxy import stream
 from network.proxy.choice import Balancer
 from network.proxy.engine import READ, Engine
+from network.proxy.gate import Gate
 from network.proxy.stream import Relay, Stream
 from network.proxy.table import Backend
 
@@ -38,7 +38,8 @@ class Front:
 
     def __init__(self, *backends: Backend) -> None:
         self.engine = Engine(asyncio.get_running_loop())
-        self.relay = Relay(self.engine)
+        self.gate = Gate(self.engine)
+        self.relay = Relay(self.engine, self.gate)
         self.balancer = Balancer()
         self.balancer.update(backends, None)
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -49,7 +50,7 @@ class Front:
     def _accept(self, events: int) -> None:
         client, peer = self.listener.accept()
         client.setblocking(False)
-        Stream(self.relay, client, peer[0], self.balancer)
+        self.gate.enter(Stream(self.relay, client, peer[0], self.balancer))
 
     async def connect(self) -> Open:
         return await asyncio.open_connection("127.0.0.1", self.port)
@@ -266,20 +267,5 @@ def test_a_client_that_goes_while_the_backend_sends_ends_the_backends_side_too(r
             await ended.wait()
             assert await nothing_left(front)
             front.close()
-
-    run(main())
-
-
-def test_pipes_are_used_again_and_closed_at_the_end(run: Callable[..., None]) -> None:
-    async def main() -> None:
-        pipes = stream.Pipes()
-        one = pipes.take()
-        assert one is not None
-        pipes.give_back(one, True)
-        assert pipes.take() == one
-        pipes.give_back(one, False)
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            os.fstat(one[0])
-        pipes.close()
 
     run(main())
