@@ -21,7 +21,7 @@ from network.proxy.stream import KEEPALIVE, Relay, Stream
 from network.proxy.table import TCP, Key, ServicePort
 
 logger = logging.getLogger(__name__)
-_ACCEPTS = 32
+_ACCEPTS = 256
 _BACKLOG = 4096
 _ORIGINAL_DESTINATION = 80
 # What accepted connections have from their listener.
@@ -162,7 +162,7 @@ class SocketProxy:
         door: Door | None = None
         if protocol == TCP:
             listener.listen(_BACKLOG)
-            self._engine.add(listener, READ, lambda events: self._accept(listener, lambda client: balancer))
+            self._engine.add_first(listener, READ, lambda events: self._accept(listener, lambda client: balancer))
             self._node_ports[protocol, number] = (key, lambda: self._engine.drop(listener), None)
         else:
             door = Door(self._engine, self._gate, listener, balancer, any_address=True)
@@ -180,7 +180,7 @@ class SocketProxy:
         wish = next((port for target, port in self._before.items() if target[0] == TCP), 0)
         listener = _bind(socket.SOCK_STREAM, self._network.gateway, wish)
         listener.listen(_BACKLOG)
-        self._engine.add(listener, READ, lambda events: self._accept(listener, self._balancer_of))
+        self._engine.add_first(listener, READ, lambda events: self._accept(listener, self._balancer_of))
         return listener
 
     def _balancer_of(self, client: socket.SocketType) -> Balancer | None:

@@ -12,6 +12,7 @@ from network.proxy.choice import Balancer
 from network.proxy.engine import BROKEN, EDGE, HANGUP, READ, WRITE, Engine
 from network.proxy.gate import Gate
 from network.proxy.pipes import Pipe, Pipes
+from network.proxy.ports import Ports
 from network.proxy.table import Backend
 from network.proxy.way import BUFFER, Way
 
@@ -40,6 +41,7 @@ class Relay:
         self.engine = engine
         self.gate = gate
         self.pipes = Pipes()
+        self.ports = Ports()
         self.buffer = memoryview(bytearray(BUFFER))
         self.streams: set[Stream] = set()
         self.connecting: dict[Stream, float] = {}
@@ -47,6 +49,7 @@ class Relay:
 
     def sweep(self, now: float) -> None:
         """What is due: backends that do not answer are given up, connections that last are watched."""
+        self.ports.refresh()
         for stream, since in list(self.connecting.items()):
             if now - since <= CONNECT_SECONDS:
                 break
@@ -87,7 +90,7 @@ class Stream:
         relay, lacking = self._relay, 0
         while self._tries:
             backend = self._tries[0]
-            upstream, error = _connect(backend)
+            upstream, error = _connect(backend, relay.ports)
             if upstream is not None:
                 self.upstream = upstream
                 relay.connecting[self] = relay.engine.time
@@ -198,14 +201,14 @@ class Stream:
         self.finish()
 
 
-def _connect(backend: Backend) -> tuple[socket.SocketType | None, int]:
+def _connect(backend: Backend, ports: Ports) -> tuple[socket.SocketType | None, int]:
     """A socket that connects, or what failed at once."""
     try:
         upstream = socket.SocketType(socket.AF_INET, _KIND, socket.IPPROTO_TCP)
     except OSError as error:
         return None, error.errno or errno.EMFILE
     upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    result = upstream.connect_ex((backend.address, backend.port))
+    result = ports.connect(upstream, (backend.address, backend.port))
     if result in (0, errno.EINPROGRESS):
         return upstream, 0
     upstream.close()
