@@ -56,6 +56,10 @@ class Engine:
         """Another handler for the same socket and the same events."""
         self._handlers[one.fileno()] = handler
 
+    def change(self, one: socket.SocketType, events: int) -> None:
+        """Other events for the same handler."""
+        self._epoll.modify(one.fileno(), events)
+
     def drop(self, one: socket.SocketType) -> None:
         """Close a socket. Its number is free only after the batch, so that no event meets the wrong handler."""
         fd = one.fileno()

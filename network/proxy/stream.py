@@ -22,7 +22,8 @@ SETTLED_SECONDS = 60.0
 """A connection that lives so long is given keep-alive towards its backend; most end sooner and need not pay for it."""
 OURS = frozenset({errno.EADDRNOTAVAIL, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """What a connect fails with when this machine lacks a port, a descriptor or memory: no backend's fault."""
-_ALL = READ | WRITE | HANGUP | EDGE
+_HEARD = READ | HANGUP | EDGE
+_ALL = _HEARD | WRITE
 _KIND = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _RESET = struct.pack("ii", 1, 0)
 # A peer whose host lost power is found out in seven minutes.
@@ -69,11 +70,12 @@ class Relay:
 class Stream:
     """A client's connection and its backend's. It does nothing before it `begin`s."""
 
-    __slots__ = ("_relay", "_tries", "balancer", "client", "down", "peer", "since", "up", "upstream")
+    __slots__ = ("_early", "_relay", "_tries", "balancer", "client", "down", "peer", "since", "up", "upstream")
 
     def __init__(self, relay: Relay, client: socket.SocketType, peer: str, balancer: Balancer) -> None:
         self._relay, self.client, self.peer, self.balancer = relay, client, peer, balancer
         self.since = relay.engine.time
+        self._early = b""  # what the client said before there was a backend
         self._tries: tuple[Backend, ...] = ()  # what is left to try, the current one first
         self.upstream: socket.SocketType | None = None
         self.up: Way | None = None
@@ -82,6 +84,15 @@ class Stream:
 
     def begin(self) -> bool:
         """Connect to a backend; false when this machine lacks what it takes, and it may be tried again later."""
+        if not self._early:
+            buffer = self._relay.buffer
+            try:
+                self._early = bytes(buffer[: self.client.recv_into(buffer)])
+            except BlockingIOError:
+                pass
+            except OSError:  # gone again
+                self.abort()
+                return True
         self._tries = self.balancer.order(self.peer, self._relay.engine.time)
         return self._try_next()
 
@@ -90,7 +101,7 @@ class Stream:
         relay, lacking = self._relay, 0
         while self._tries:
             backend = self._tries[0]
-            upstream, error = _connect(backend, relay.ports)
+            upstream, error = _connect(backend, relay.ports, bool(self._early))
             if upstream is not None:
                 self.upstream = upstream
                 relay.connecting[self] = relay.engine.time
@@ -140,12 +151,15 @@ class Stream:
         relay.young[self] = relay.connecting.pop(self)
         if self.balancer.affinity is not None:
             self.balancer.connected(self.peer, self._tries[0], relay.engine.time)
-        up, down = Way(self, client, upstream, relay.buffer), Way(self, upstream, client, relay.buffer)
+        up, down = Way(self, client, upstream, relay.buffer, True), Way(self, upstream, client, relay.buffer, False)
         self.up, self.down = up, down
         up.back, down.back = down, up
         relay.engine.hand(upstream, down.on_events)
-        relay.engine.add(client, _ALL, up.on_events)  # and hears in the next batch what the client said early
-        if events & ~WRITE:
+        relay.engine.add(client, _HEARD, up.on_events)  # in the next batch it hears what is there already
+        if self._early:
+            up.rest, self._early = self._early, b""
+            up.plain = False
+        if not up.plain or events & ~WRITE:
             down.on_events(events)
 
     def settle(self) -> None:
@@ -169,6 +183,9 @@ class Stream:
         self._relay.pipes.give_back(pipe, empty)
         self._relay.gate.give(self.balancer, 2)
 
+    def watch(self, sink: socket.SocketType) -> None:
+        self._relay.engine.change(sink, _ALL)
+
     def later(self, function: Callable[[], None]) -> None:
         self._relay.engine.again(function)
 
@@ -180,9 +197,10 @@ class Stream:
         relay.streams.remove(self)
         if self.up is not None and self.down is not None:
             relay.young.pop(self, None)
-            self.up.release()
-            self.down.release()
-            self.up.done = self.down.done = True
+            for way in (self.up, self.down):
+                way.release()
+                way.done = True
+                del way.back  # no circle: nothing is left to the garbage collector
             self.up = self.down = None
         else:
             relay.connecting.pop(self, None)
@@ -201,13 +219,15 @@ class Stream:
         self.finish()
 
 
-def _connect(backend: Backend, ports: Ports) -> tuple[socket.SocketType | None, int]:
-    """A socket that connects, or what failed at once."""
+def _connect(backend: Backend, ports: Ports, speaks: bool) -> tuple[socket.SocketType | None, int]:
+    """A socket that connects, or what failed at once. speaks: we have something to say, which will carry our ACK."""
     try:
         upstream = socket.SocketType(socket.AF_INET, _KIND, socket.IPPROTO_TCP)
     except OSError as error:
         return None, error.errno or errno.EMFILE
     upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if speaks:
+        upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
     result = ports.connect(upstream, (backend.address, backend.port))
     if result in (0, errno.EINPROGRESS):
         return upstream, 0

@@ -33,6 +33,9 @@ class Connection(Protocol):
 
     def give_pipe(self, pipe: Pipe, empty: bool) -> None: ...
 
+    def watch(self, sink: socket.SocketType) -> None:
+        """It takes no more: tell us when it does again."""
+
     def later(self, function: Callable[[], None]) -> None:
         """Call it when the others have had their turn."""
 
@@ -46,20 +49,27 @@ class Connection(Protocol):
 class Way:
     """From `source` to `sink`. back: the other direction. buffer: 64 KiB that all ways use, each for a moment.
 
-    rest: read and not yet taken. plain: nothing is kept, no pipe is used, the end is not seen: the short path will do.
+    watched: we shall hear when the sink can take more. rest: read and not yet taken. plain: nothing is kept, no pipe is
+    used, the end is not seen: the short path will do.
     """
 
     __slots__ = (
         *("_buffer", "_connection", "_full", "_loaded", "_receive", "_send", "back", "done", "ended", "hangup"),
-        *("pipe", "plain", "rest", "sink", "source"),
+        *("pipe", "plain", "rest", "sink", "source", "watched"),
     )
 
     def __init__(
-        self, connection: Connection, source: socket.SocketType, sink: socket.SocketType, buffer: memoryview
+        self,
+        connection: Connection,
+        source: socket.SocketType,
+        sink: socket.SocketType,
+        buffer: memoryview,
+        watched: bool,
     ) -> None:
         self._connection, self.source, self.sink, self._buffer = connection, source, sink, buffer
         self._receive, self._send = source.recv_into, sink.send
         self.back = self
+        self.watched = watched
         self.plain = True
         self.rest = b""
         self.pipe: Pipe | None = None
@@ -107,7 +117,13 @@ class Way:
             sent = 0
         if sent < len(piece):
             self.rest = bytes(piece[sent:])
-            self.plain = False
+            self._is_stuck()
+
+    def _is_stuck(self) -> None:
+        self.plain = False
+        if not self.watched:
+            self.watched = True
+            self._connection.watch(self.sink)
 
     def _note(self, count: int) -> None:
         """A read that was more than a message: the end, or a full buffer."""
@@ -129,6 +145,8 @@ class Way:
         except BlockingIOError:
             more = False
         self.plain = not (self.ended or self.rest or self.pipe)
+        if self._loaded and not self.watched:
+            self._is_stuck()
         if more:
             self._connection.later(self._continue)
 

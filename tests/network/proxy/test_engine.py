@@ -96,7 +96,7 @@ async def test_a_paused_listener_is_silent_and_then_heard_again(engine: Engine) 
         near.recv(10)
         heard.set_result(loop.time())
 
-    engine.add(near, READ, on_read)
+    engine.add_first(near, READ, on_read)
     started = loop.time()
     engine.pause(near, 0.1, READ)
     far.send(b"x")
@@ -104,3 +104,50 @@ async def test_a_paused_listener_is_silent_and_then_heard_again(engine: Engine) 
     assert await asyncio.wait_for(heard, 5) - started >= 0.09
     engine.drop(near)
     far.close()
+
+
+async def test_a_listener_has_its_turn_in_every_batch_however_many_others_are_busy(engine: Engine) -> None:
+    """Six hundred sockets that always have something to say, and a listener: it is not behind all of them."""
+    busy = [socket.socketpair() for _ in range(600)]
+    heard = {"busy": 0}
+
+    def on_busy(events: int) -> None:
+        heard["busy"] += 1
+
+    for near, far in busy:
+        far.send(b"x")
+        engine.add(near, READ, on_busy)
+    client, seen = socket.socket(), asyncio.get_running_loop().create_future()
+
+    def on_client(events: int) -> None:
+        if not seen.done():
+            seen.set_result(heard["busy"])
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        engine.add_first(listener, READ, on_client)
+        while heard["busy"] < 1000:
+            await asyncio.sleep(0)
+        before = heard["busy"]
+        client.connect(listener.getsockname())
+        after = await asyncio.wait_for(seen, 5)
+        engine.drop(listener)
+    for near, far in busy:
+        engine.drop(near)
+        far.close()
+    client.close()
+
+    assert after - before <= 512
+
+
+async def test_a_socket_can_be_given_to_another_handler_and_be_asked_for_more_events(engine: Engine) -> None:
+    near, far = socket.socketpair()
+    heard: list[str] = []
+    engine.add(near, READ | EDGE, lambda events: heard.append("first"))
+    engine.hand(near, lambda events: heard.append("second"))
+    engine.change(near, READ | WRITE | EDGE)
+    while not heard:
+        await asyncio.sleep(0.001)
+    engine.drop(near)
+    far.close()
+
+    assert heard == ["second"]
