@@ -137,7 +137,8 @@ class Gate:
         queue = self._waiting.get(balancer)
         if not queue or balancer in self._short:
             return False
-        if balancer.open - 2 * len(queue) + 2 > _SHARE * (self.limit - self.taken):
+        own = 2 * len(queue)  # what these hold is no reason to let fewer in
+        if balancer.open - own + 2 > _SHARE * (self.limit - self.taken + own):
             return False
         if not queue[0].begin():
             self._short.add(balancer)
