@@ -17,7 +17,7 @@ import uvloop
 from network.proxy.choice import Balancer
 from network.proxy.engine import READ, Engine
 from network.proxy.gate import Gate
-from network.proxy.stream import Relay, Stream
+from network.proxy.stream import CONNECT_SECONDS, SETTLED_SECONDS, Relay, Stream
 from network.proxy.table import Backend
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -266,6 +266,81 @@ def test_a_client_that_goes_while_the_backend_sends_ends_the_backends_side_too(r
             writer.transport.abort()
             await ended.wait()
             assert await nothing_left(front)
+            front.close()
+
+    run(main())
+
+
+def test_a_connection_that_lasts_is_watched_towards_its_backend_and_a_short_one_does_not_pay(
+    run: Callable[..., None],
+) -> None:
+    async def main() -> None:
+        async with backend(echo) as one:
+            front = Front(one)
+            reader, writer = await front.connect()
+            writer.write(b"?")
+            await reader.readexactly(1)
+            (only,) = front.relay.streams
+            assert only.upstream is not None
+            now = front.engine.loop.time()
+            seen = []
+            for later in (1.0, SETTLED_SECONDS + 1):
+                front.relay.sweep(now + later)
+                seen.append(only.upstream.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+            assert seen == [0, 1]
+            assert not front.relay.young
+            writer.close()
+            assert await nothing_left(front)
+            front.close()
+
+    run(main())
+
+
+def test_a_backend_that_stays_silent_is_given_up_by_the_sweep(run: Callable[..., None]) -> None:
+    async def main() -> None:
+        full = socket.socket()
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        fillers = [socket.socket() for _ in range(4)]
+        for one in fillers:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        front = Front(Backend(*full.getsockname()))
+        reader, writer = await front.connect()
+        while not front.relay.connecting:
+            await asyncio.sleep(0.001)
+        now = front.engine.loop.time()
+        front.relay.sweep(now + CONNECT_SECONDS - 1)
+        assert front.relay.connecting
+        front.relay.sweep(now + CONNECT_SECONDS + 1)
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        assert (front.relay.connecting, front.gate.taken) == ({}, 0)
+        writer.close()
+        front.close()
+        for one in (*fillers, full):
+            one.close()
+
+    run(main())
+
+
+def test_descriptors_are_counted_while_a_connection_or_its_pipes_are_open(run: Callable[..., None]) -> None:
+    async def main() -> None:
+        async with backend(echo) as one:
+            front = Front(one)
+            reader, writer = await front.connect()
+            writer.write(b"?")
+            await reader.readexactly(1)
+            assert (front.gate.taken, front.balancer.open) == (2, 2)
+            writer.write(bytes(4 << 20))
+            most = 0
+            for _ in range(4 << 8):
+                await reader.readexactly(1 << 12)
+                most = max(most, front.gate.taken)
+            assert 4 <= most <= 6
+            writer.close()
+            assert await nothing_left(front)
+            assert (front.gate.taken, front.balancer.open) == (0, 0)
             front.close()
 
     run(main())
