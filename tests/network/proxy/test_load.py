@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
+import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -258,6 +261,39 @@ def test_a_backend_killed_under_load_loses_what_was_in_flight_and_no_more(
 
     assert sum(result["wrong"].values()) <= 32
     assert result["answered"] >= 4000 - 32
+
+
+def test_beside_short_connections_a_large_transfer_and_udp_lose_nothing(
+    node: Node, proxy: SocketProxy, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """All goes in, the client closes its half, and what comes back is the same; meanwhile datagrams are answered."""
+    busy, client, server = node.pod("busy"), node.pod("client"), node.pod("server")
+    serving(start, server)
+    backends = (Backend(server.address, 8080),)
+    node.call(proxy.sync([row(*backends), ServicePort(VIP, 53, UDP, backends=(Backend(server.address, 5353),))]))
+    load = start(busy, "client", f"{VIP}:80", "6000", "32")
+    assert until(lambda: len(proxy._relay.streams) > 10)
+    piece, pieces = os.urandom(1 << 18), 32
+    returned = hashlib.sha256()
+    answers = 0
+    with server.udp(port=5353) as listener, client.udp() as near, client.connect(VIP, 80, 20) as connection:
+        reader = threading.Thread(
+            target=lambda: [returned.update(d) for d in iter(lambda: connection.recv(65536), b"")]
+        )
+        reader.start()
+        for _ in range(pieces):
+            connection.sendall(piece)
+            near.sendto(b"?", (VIP, 53))
+            data, peer = listener.recvfrom(10)
+            listener.sendto(data, peer)
+            answers += near.recv(10) == b"?"
+        connection.shutdown(socket.SHUT_WR)
+        reader.join(20)
+    result = result_of(load)
+
+    assert returned.hexdigest() == hashlib.sha256(piece * pieces).hexdigest()
+    assert answers == pieces
+    assert (result["answered"], result["wrong"]) == (6000, {})
 
 
 def test_a_setting_that_cannot_be_made_is_told_and_the_proxy_serves(
