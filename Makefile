@@ -4,17 +4,21 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 DATA_DIR ?= /var/lib/procorch
+# Debian 12's pip else warns that it builds cgroupspy, which is no wheel, in a way that ends some day.
+export PIP_USE_PEP517 = 1
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-down test check e2e faults bench fields vm format
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-# A Debian without python3-venv has a python3 that cannot make environments: ask apt, where there is one.
+# A Debian without python3-venv has a python3 that cannot make environments: ask apt, where there is one and we may.
 $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  command -v apt-get >/dev/null || { echo "python3 lacks venv: install your system's python3-venv package" >&2; exit 1; }; \
-	  echo "Installing python3-venv"; apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3-venv >/dev/null; }
+	  [ "$$(id -u)" = 0 ] || { echo "python3 lacks venv: apt-get install python3-venv as root, then run this again" >&2; exit 1; }; \
+	  echo "Installing Debian's python3-venv, with which the environment $(VENV) is made"; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3-venv >/dev/null; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python

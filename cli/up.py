@@ -166,8 +166,8 @@ def _claim(options: Options, stack: ExitStack) -> None:
         found = running(options.data_dir)
         who = f" (pid {found['pid']})" if found else ""
         raise click.ClickException(
-            f"a cluster is already up in {options.data_dir}{who}: see `procorch status`, stop it with `procorch down`, "
-            "or choose another --data-dir and --port"
+            f"a cluster is already up in {options.data_dir}{who}: see `procorch status`, stop it with `procorch down`; "
+            "one more needs another --data-dir, --port and --network, and --nodes"
         ) from None
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -291,7 +291,9 @@ def stop_pods(data_dir: Path) -> None:
     if (data_dir / "node").is_dir():
         argv = [sys.executable, "-m", "cli", "agent", "--data-dir", str(data_dir / "node"), "--clean"]
         if subprocess.run(argv, check=False).returncode != 0:
-            raise click.ClickException("pods still run: stop what is named above, then do this again")
+            raise click.ClickException(
+                f"the node in {data_dir} is not undone: mend what is said above, then do this again"
+            )
 
 
 def refuse_overlap(network: str) -> None:

@@ -50,10 +50,13 @@ def main() -> None:
     from_pod(address)
 
     print(f"\n{GREEN}The cluster goes on running.{PLAIN} Try next:\n")
+    kubectl = "kubectl"
+    if shutil.which("kubectl") is None:
+        kubectl = os.path.relpath(PROCORCH)  # it takes the same words
     print(f"  export KUBECONFIG={DATA_DIR}/admin.kubeconfig")
-    print("  kubectl get pods -o wide                 # or: .venv/bin/procorch get pods -o wide")
-    print("  kubectl delete pod -l app=myweb          # and see them come back")
-    print("  kubectl scale rc myweb --replicas 5      # then: curl the page a few times")
+    print(f"  {kubectl} get pods -o wide")
+    print(f"  {kubectl} delete pod -l app=myweb          # and see them come back")
+    print(f"  {kubectl} scale rc myweb --replicas 5      # then fetch the page a few times")
     print("\nmake demo-down removes everything.")
 
 

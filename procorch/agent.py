@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import itertools
 import json
 import logging
-import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +23,7 @@ from pathlib import Path
 
 from network.node import NodeNetwork
 from network.proxy import MODES, Mode
+from procorch.claims import Taken, held, machine
 from procorch.client import Client, HttpTransport, Unreachable
 from procorch.clock import Backoff, Clock, system_clock
 from procorch.events import EventRecorder
@@ -124,7 +123,7 @@ class AgentConfig:
 
 
 async def run(config: AgentConfig, *, ready: Callable[[], object] = lambda: None, clock: Clock = system_clock) -> None:
-    """Until cancelled. Calls `ready` when the node is Ready. Raises AgentProblem, JoinFailed, OSError."""
+    """Until cancelled. Calls `ready` when the node is Ready. Raises AgentProblem, Taken, JoinFailed, OSError."""
     await Agent(config, clock).run(ready)
 
 
@@ -140,6 +139,7 @@ class Agent:
         if problem := preflight():
             raise AgentProblem(problem)
         async with AsyncExitStack() as stack:
+            stack.enter_context(machine(self.config.name_prefix))
             stack.enter_context(held(self.config.data_dir))
             async with (
                 asyncio.TaskGroup() as first
@@ -345,44 +345,33 @@ def routes_of(nodes: Iterable[Object], own: str) -> dict[str, str]:
 async def clean(config: AgentConfig) -> None:
     """Ends every pod's processes and undoes the node's network. Credentials, volumes and logs stay.
 
-    Raises AgentProblem where an agent still runs.
+    Raises AgentProblem, and Taken where an agent still runs on this directory. Where one runs on another directory,
+    network and cgroups are that one's, and nothing of this node can be left.
     """
     with held(config.data_dir):
-        runtime = config.runtime()
         try:
-            await runtime.start()
-        except RuntimeFailed as error:
-            raise AgentProblem(str(error)) from None
-        await runtime.reset()
-        try:
-            pod_cidr = json.loads((config.data_dir / "agent" / "node.json").read_text())["podCIDR"]
-        except (OSError, ValueError, KeyError):
-            return  # it never had a network
-        network = config.network(pod_cidr)
-        try:
-            await network.reset()
-        finally:
-            await network.close()
+            with machine(config.name_prefix):
+                await _clean_machine(config)
+        except Taken as other:
+            logger.info("nothing to undo", extra={"why": str(other)})
 
 
-@contextlib.contextmanager
-def held(data_dir: Path) -> Iterator[None]:
-    """The data directory is this process's alone. Raises AgentProblem."""
-    directory = data_dir / "agent"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+async def _clean_machine(config: AgentConfig) -> None:
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 32, 0).decode().strip() or "unknown"
-            raise AgentProblem(f"{data_dir} is in use by another agent (pid {holder}): stop it first") from None
-        with contextlib.suppress(OSError):  # the disk is full: the lock is what counts, not whose it is
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
+        runtime = config.runtime()
+        await runtime.start()
+        await runtime.reset()
+    except RuntimeFailed as error:
+        raise AgentProblem(str(error)) from None
+    try:
+        pod_cidr = json.loads((config.data_dir / "agent" / "node.json").read_text())["podCIDR"]
+    except (OSError, ValueError, KeyError):
+        return  # it never had a network
+    network = config.network(pod_cidr)
+    try:
+        await network.reset()
     finally:
-        os.close(descriptor)
+        await network.close()
 
 
 @asynccontextmanager

@@ -94,6 +94,8 @@ def detect(mount: Path = MOUNT) -> Groups:
     except OSError as error:
         raise RuntimeFailed(f"no cgroups at {mount}: {error}") from error
     missing = [name for name in Version1.NEEDED if not (mount / name).is_dir()]
+    if len(missing) == len(Version1.NEEDED):
+        raise RuntimeFailed(f"no cgroups are mounted: mount -t cgroup2 cgroup2 {mount}")
     if missing:
         raise RuntimeFailed(f"cgroups at {mount}: no {', '.join(missing)} controller; mount cgroup2 there or these")
     return Version1(mount)

@@ -5,7 +5,7 @@
 #
 # UML_DIR: where the unpacked package is kept (default: ~/.cache/procorch-uml; downloaded by apt if it is missing).
 # UML_TIMEOUT: seconds until the kernel is ended (default 600). UML_MEM: its memory (default 2G).
-# Exit codes of its own: 77 the package cannot be had, 125 the kernel ended before COMMAND did.
+# Exit codes of its own: 77 the package cannot be had or its kernel does not start on this CPU, 125 the kernel ended before COMMAND did.
 set -euo pipefail
 
 package=${UML_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/procorch-uml}
@@ -14,6 +14,11 @@ kernel=$package/usr/bin/linux.uml
 if [ $# -eq 0 ]; then
     sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
     exit 2
+fi
+if grep -qw amx_tile /proc/cpuinfo; then
+    # It keeps a process's registers in less room than AMX needs, and aborts in put_fp_registers before its first program.
+    echo "vm/uml.sh: user-mode-linux does not start on a CPU with AMX" >&2
+    exit 77
 fi
 if [ ! -x "$kernel" ]; then
     mkdir -p "$package"

@@ -8,11 +8,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from runtime import RuntimeFailed, cgroups
+
 _NAMESPACES = ("net", "mnt", "pid", "uts", "ipc")
 _CONTROLLERS = ("cpu", "memory", "pids")
 
 
-def preflight(proc: Path = Path("/proc"), uid: int | None = None) -> str:
+def preflight(proc: Path = Path("/proc"), uid: int | None = None, groups: Path = cgroups.MOUNT) -> str:
     """The first thing that is missing; empty when nothing is."""
     if platform.system() != "Linux":
         return f"a node must run Linux, this is {platform.system()}"
@@ -29,6 +31,10 @@ def preflight(proc: Path = Path("/proc"), uid: int | None = None) -> str:
             f"the kernel has no cgroup controller {', '.join(missing)}: boot with "
             f"{'cgroup_enable=memory ' if 'memory' in missing else ''}cgroups enabled, or mount /sys/fs/cgroup"
         )
+    try:
+        cgroups.detect(groups)
+    except RuntimeFailed as error:
+        return str(error)
     return ""
 
 

@@ -30,7 +30,7 @@ def test_the_demo_shows_the_page_twice_and_is_taken_down_without_a_trace(lab: La
 
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.count("Kernighan") == 2, "through the node's port, and from a pod"
-        for word in ("NAME", "replicationcontroller/myweb", "service/mysql", "pod/hello", "kubectl scale rc myweb"):
+        for word in ("NAME", "replicationcontroller/myweb", "service/mysql", "pod/hello", "scale rc myweb"):
             assert word in done.stdout
     reset = [str(BIN / "procorch"), "reset", "--yes", "--data-dir", str(home / "state")]
     host.run(reset, check=True, env=environment, cwd=str(home), capture_output=True)

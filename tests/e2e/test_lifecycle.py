@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -230,7 +232,25 @@ def test_what_is_wrong_is_one_line_that_says_what_to_do(host: Host, kubectls: li
     assert "already up" in second and second.count("\n") == 1
     port = cluster.procorch("up", "--data-dir", cluster.data_dir.parent / "other", code=1)
     assert "port 6443" in port and "--port" in port and port.count("\n") == 1
+    other = cluster.data_dir.parent / "other"
+    node = cluster.procorch("up", "--data-dir", other, "--port", "7443", code=1)
+    assert "this machine is a node already" in node
+    cluster.procorch("reset", "--yes", "--data-dir", other)
+    assert not other.exists()
+    cluster.procorch("get", "nodes")
     take_down(cluster)
+
+
+def test_without_cgroups_nothing_is_made_and_the_line_says_what_to_mount(host: Host, kubectls: list[str]) -> None:
+    hide = "for point in $(awk '$3 ~ /^cgroup/ {print $2}' /proc/mounts | sort -r); do umount -l $point; done; "
+    hide += "mount -t tmpfs none /sys/fs/cgroup"
+    assert host.run(["sh", "-c", hide], capture_output=True).returncode == 0
+    cluster = Cluster(host, Path(tempfile.mkdtemp(prefix="procorch-e2e-")) / "state", kubectls[0])
+    told = cluster.procorch("up", "--data-dir", cluster.data_dir, code=1)
+    assert "no cgroups are mounted: mount -t cgroup2" in told and "Traceback" not in told
+    cluster.procorch("reset", "--yes", "--data-dir", cluster.data_dir)
+    assert not cluster.data_dir.exists()
+    cluster.data_dir.parent.rmdir()
 
 
 def test_ctrl_c_stops_it_in_order(host: Host, kubectls: list[str]) -> None:

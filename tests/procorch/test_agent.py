@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from procorch import pki
-from procorch.agent import AgentProblem, held, routes_of
+from procorch.agent import routes_of
 from procorch.hosts import Host, Lab
 
 TOKEN = "abcdef.0123456789abcdef"
@@ -46,14 +46,6 @@ def test_routes_lead_to_every_other_node_that_is_complete() -> None:
     ]
 
     assert routes_of(nodes, "own") == {"10.240.4.0/22": "10.0.0.2"}
-
-
-def test_a_second_agent_on_the_same_directory_is_told_who_is_there(tmp_path: Path) -> None:
-    with held(tmp_path), pytest.raises(AgentProblem, match=rf"another agent \(pid {os.getpid()}\)"), held(tmp_path):
-        pass
-
-    with held(tmp_path):
-        pass
 
 
 class Cluster:

@@ -22,7 +22,10 @@ def proc(tmp_path: Path) -> Path:
 
 
 def test_nothing_is_missing(proc: Path) -> None:
-    assert preflight(proc, uid=0) == ""
+    for name in ("cpu", "cpuacct", "memory", "pids", "freezer"):
+        (proc / "groups" / name).mkdir(parents=True)
+
+    assert preflight(proc, uid=0, groups=proc / "groups") == ""
 
 
 def test_a_plain_user_is_told_to_be_root(proc: Path) -> None:
@@ -33,3 +36,11 @@ def test_a_missing_namespace_is_named(proc: Path) -> None:
     (proc / "self/ns/net").unlink()
 
     assert "no net namespaces" in preflight(proc, uid=0)
+
+
+def test_cgroups_that_nobody_mounted_are_one_line_with_the_command(proc: Path) -> None:
+    (proc / "groups").mkdir()
+
+    assert preflight(proc, uid=0, groups=proc / "groups") == (
+        f"no cgroups are mounted: mount -t cgroup2 cgroup2 {proc}/groups"
+    )
