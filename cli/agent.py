@@ -29,6 +29,7 @@ from cli.registries import registry_options
 @click.option("--hide", multiple=True, type=click.Path(path_type=Path), help="A path that no pod may see.")
 @registry_options
 @click.option("--clean", is_flag=True, help="End this node's pods, undo its network and cgroups, and stop.")
+@click.option("--grace", type=click.FloatRange(min=0), default=0.0, help="With --clean: seconds to end in.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 def command(
     data_dir: Path,
@@ -47,6 +48,7 @@ def command(
     registry_ca: Path | None,
     registry_auth: Path | None,
     clean: bool,
+    grace: float,
     log_level: str,
 ) -> None:
     """Run a node: pods, their network, and the Services' addresses."""
@@ -78,7 +80,7 @@ def command(
         registries=RegistryConfig(registries, registry_ca, registry_auth),
     )
     if clean:
-        run_program(lambda ready: clean_up(config), log_level)
+        run_program(lambda ready: clean_up(config, grace), log_level)
     else:
         run_program(lambda ready: run(config, ready=ready), log_level)
 

@@ -342,25 +342,26 @@ def routes_of(nodes: Iterable[Object], own: str) -> dict[str, str]:
     return routes
 
 
-async def clean(config: AgentConfig) -> None:
+async def clean(config: AgentConfig, grace: float = 0.0) -> None:
     """Ends every pod's processes and undoes the node's network. Credentials, volumes and logs stay.
 
+    grace: seconds that the programs have to end by themselves, after a SIGTERM to each.
     Raises AgentProblem, and Taken where an agent still runs on this directory. Where one runs on another directory,
     network and cgroups are that one's, and nothing of this node can be left.
     """
     with held(config.data_dir):
         try:
             with machine(config.name_prefix):
-                await _clean_machine(config)
+                await _clean_machine(config, grace)
         except Taken as other:
             logger.info("nothing to undo", extra={"why": str(other)})
 
 
-async def _clean_machine(config: AgentConfig) -> None:
+async def _clean_machine(config: AgentConfig, grace: float) -> None:
     try:
         runtime = config.runtime()
         await runtime.start()
-        await runtime.reset()
+        await runtime.reset(grace)
     except RuntimeFailed as error:
         raise AgentProblem(str(error)) from None
     try:

@@ -188,6 +188,8 @@ class Zygote:
             socket.send_fds(self._sock, [dumps(request).encode()], [theirs.fileno(), place])
         except OSError as error:
             ours.close()
+            if isinstance(error, ConnectionError):  # known before the loop has read the end: a second try needs another
+                self._ended()
             raise ZygoteEnded(f"zygote: {error}") from error
         finally:
             theirs.close()

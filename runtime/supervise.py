@@ -289,8 +289,17 @@ class Runtime:
             raise
         return sandbox
 
-    async def reset(self) -> None:
-        """Remove every sandbox, then everything of the runtime's own; it is closed afterwards."""
+    async def reset(self, grace: float = 0.0) -> None:
+        """Remove every sandbox, then everything of the runtime's own; it is closed afterwards.
+
+        grace: seconds that programs have to end by themselves, after a SIGTERM to each.
+        """
+        if grace > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace), asyncio.TaskGroup() as tasks:
+                    for sandbox in self._sandboxes.values():
+                        for name in sandbox.processes():
+                            tasks.create_task(_ended(sandbox, name), name=f"end:{sandbox.id}/{name}")
         for sandbox in list(self._sandboxes.values()):
             await sandbox.remove()
         await self.close()
@@ -302,3 +311,9 @@ class Runtime:
 
     def _removed(self, sandbox_id: str) -> None:
         self._sandboxes.pop(sandbox_id, None)
+
+
+async def _ended(sandbox: Sandbox, name: str) -> None:
+    with contextlib.suppress(RuntimeFailed):  # it has ended already, or its pause has
+        await sandbox.signal(name, signal.SIGTERM)
+        await sandbox.wait(name)

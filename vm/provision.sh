@@ -31,8 +31,19 @@ else
   rm -f /tmp/join-token
   options="--server $server --node-ip $address --token-file /etc/procorch/join-token"
 fi
-sed "s|@OPTIONS@|$options|" "$home/src/vm/procorch-$role.service" >"/etc/systemd/system/procorch-$role.service"
+units=("procorch-$role")
+if [ "$role" = agent ]; then
+  units+=(procorch-pods)
+fi
+for unit in "${units[@]}"; do
+  sed "s|@OPTIONS@|$options|" "$home/src/vm/$unit.service" >"/etc/systemd/system/$unit.service"
+done
 systemctl daemon-reload
 systemctl enable --quiet "procorch-$role"
-systemctl restart "procorch-$role"
+echo "starting procorch-$role"
+if ! timeout 300 systemctl restart "procorch-$role"; then
+  journalctl --no-pager --lines 20 --unit "procorch-$role" >&2
+  echo "procorch-$role does not come up: its last lines are above" >&2
+  exit 1
+fi
 systemctl --no-pager --lines 0 status "procorch-$role"

@@ -229,3 +229,18 @@ async def test_a_process_that_ends_at_once_is_told_as_ended(bench, runtime):
         await sandbox.start(ProcessSpec("main", ("/bin/true",)))
         assert (await asyncio.wait_for(sandbox.wait("main"), 30)).exit_code == 0
         await sandbox.forget("main")
+
+
+async def test_who_heeds_a_signal_ends_by_itself_when_all_is_reset_and_who_does_not_is_killed(bench):
+    runtime = await bench.runtime()
+    heeds, ignores = await runtime.create(SandboxSpec("heeds")), await runtime.create(SandboxSpec("ignores"))
+    line = "trap 'echo saved; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
+    await heeds.start(bench.shell(line, "heeds"))
+    stubborn = await ignores.start(bench.shell("trap '' TERM; echo ready; exec sleep 1000", "ignores"))
+    for name in ("heeds", "ignores"):
+        while "ready" not in bench.output(name):  # the test's own time limit ends this
+            await asyncio.sleep(0.01)
+    await runtime.reset(grace=1.0)
+
+    assert bench.output("heeds").splitlines() == ["ready", "saved"]
+    await gone(stubborn.pid)
