@@ -7,7 +7,7 @@ DATA_DIR ?= /var/lib/procorch
 # Debian 12's pip else warns that it builds cgroupspy, which is no wheel, in a way that ends some day.
 export PIP_USE_PEP517 = 1
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-down test check e2e faults bench fields vm format
+.PHONY: help install demo demo-down test check e2e faults bench fields vm vm-test vm-down format
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,17 @@ bench: $(VENV)/.dev  ## how fast and how small, as a table
 
 fields: $(VENV)/.dev  ## the field tables of the API, made anew from the schema packages
 	$(BIN)/python tools/make_fields.py
+
+vm: $(VENV)/.dev  ## a cluster of three machines by vagrant, looked at with kubectl, left running
+	@command -v vagrant >/dev/null || { echo "vagrant is not on this machine: install it and a hypervisor that it drives (VirtualBox, or vagrant-libvirt)" >&2; exit 1; }
+	cd vm && vagrant up
+	@$(BIN)/python -m vm.smoke
+
+vm-test: $(VENV)/.dev  ## what only machines can tell: restarts, power cuts, limits; after `make vm`, some ten minutes
+	PROCORCH_VM=1 $(BIN)/python -m pytest -v tests/vm
+
+vm-down:  ## those machines, gone
+	cd vm && vagrant destroy --force
 
 format: $(VENV)/.dev  ## ruff's formatting and safe fixes
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
