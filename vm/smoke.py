@@ -58,7 +58,7 @@ def step(text: str) -> None:
 
 
 def show(machines: Machines, *words: str) -> None:
-    print(f"  $ kubectl {' '.join(words)}", flush=True)
+    print(f"  $ kubectl {' '.join(words)}".replace(f"{MANIFEST.parents[1]}/", ""), flush=True)
     print("\n".join(f"    {line}" for line in machines.kubectl(*words).splitlines()), flush=True)
 
 
