@@ -55,18 +55,28 @@ def run_program(main: Main, level: str) -> None:
 
     set_up_logs(level)
     die_with_supervisor()
+    problem: BaseException | None = None
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_told(main))
     except* (OSError, ValueError, RuntimeError) as group:
-        error = group.exceptions[0]
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
         if os.environ.get("PROCORCH_TRACE"):
             raise
-        raise click.ClickException(f"{error}" or type(error).__name__) from None
-    except* KeyboardInterrupt:
+        problem = _first(group)
+    except* KeyboardInterrupt as interrupt:
+        problem = _first(interrupt)
+    # Raised within `except*` it would come out in a group of its own, as a stack trace (Debian 12's Python 3.11.2).
+    if isinstance(problem, KeyboardInterrupt):
         sys.exit(130)
+    if problem is not None:
+        raise click.ClickException(f"{problem}" or type(problem).__name__)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _until_told(main: Main) -> None:

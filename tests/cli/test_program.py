@@ -40,8 +40,18 @@ def test_told_to_stop_it_ends_well(number):
     assert process.returncode == 0
 
 
-def test_what_cannot_be_helped_by_a_stack_trace_is_one_line():
-    process = _start("raise OSError('port 6443: in use')")
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param("raise OSError('port 6443: in use')", id="raised by the program itself"),
+        pytest.param(
+            "raise ExceptionGroup('tasks', [ExceptionGroup('inner', [OSError('port 6443: in use')])])",
+            id="raised in a task of a task",
+        ),
+    ],
+)
+def test_what_cannot_be_helped_by_a_stack_trace_is_one_line(body):
+    process = _start(body)
     _, errors = process.communicate(timeout=20)
 
     assert process.returncode == 1
