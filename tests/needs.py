@@ -12,6 +12,7 @@ BIN = Path(sys.executable).parent
 NEEDED = {  # program → Debian's package
     "strace": "strace",
     "ip": "iproute2",
+    "ps": "procps",
     "curl": "curl",
     "mariadbd": "mariadb-server-core",
     "unshare": "util-linux",
