@@ -12,8 +12,10 @@ import click
 
 from cli.directories import data_dir_option, need_root
 from cli.down import stop
+from cli.up import undo_node
+from procorch.claims import holder
 
-MARKS = ("pki", "run", "log", "store.db", "master-id", "node", "nodes")
+MARKS = ("pki", "run", "log", "store.db", "master-id", "node", "nodes", "agent")
 """What a data directory of ours holds: a directory with none of these is not ours to remove."""
 
 
@@ -34,6 +36,10 @@ def command(data_dir: Path, yes: bool) -> None:
     told = _told(data_dir)
     ports = _lab_ports(told)
     stop(data_dir, 60.0)
+    if pid := holder(data_dir / "store.db.lock"):
+        raise click.ClickException(f"a master (pid {pid}) runs in {data_dir}: stop it first, then do this again")
+    if (data_dir / "agent").is_dir():  # a node without `up`, of systemd's for example
+        undo_node(data_dir)
     _remove_labs(ports)
     _remove(data_dir)
     if database := told.get("database"):

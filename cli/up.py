@@ -289,11 +289,16 @@ def make_private(data_dir: Path) -> None:
 def stop_pods(data_dir: Path) -> None:
     """End the pods' processes and undo the node's network; the cluster's state stays. Raises a one-line error."""
     if (data_dir / "node").is_dir():
-        argv = [sys.executable, "-m", "cli", "agent", "--data-dir", str(data_dir / "node"), "--clean"]
-        if subprocess.run(argv, check=False).returncode != 0:
-            raise click.ClickException(
-                f"the node in {data_dir} is not undone: mend what is said above, then do this again"
-            )
+        undo_node(data_dir / "node")
+
+
+def undo_node(directory: Path) -> None:
+    """The same for the node whose agent had that data directory. Raises a one-line error."""
+    argv = [sys.executable, "-m", "cli", "agent", "--data-dir", str(directory), "--clean"]
+    if subprocess.run(argv, check=False).returncode != 0:
+        raise click.ClickException(
+            f"the node in {directory} is not undone: mend what is said above, then do this again"
+        )
 
 
 def refuse_overlap(network: str) -> None:

@@ -37,6 +37,21 @@ def held(data_dir: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def holder(lock: Path) -> str:
+    """The pid that the lock's file names, where a process has that lock; else empty."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(descriptor, 32, 0).decode().strip() or "unknown"
+    finally:
+        os.close(descriptor)
+    return ""
+
+
 @contextlib.contextmanager
 def machine(name: str) -> Iterator[None]:
     """This process is the machine's one agent of that name: bridge, tables and cgroups are named after it.
@@ -50,14 +65,14 @@ def machine(name: str) -> Iterator[None]:
             claim.bind(address)
         except OSError:
             raise Taken(
-                f"this machine is a node already (agent of pid {_holder(address)}): stop that one first, or make nodes "
-                "of their own with `procorch up --nodes`"
+                f"this machine is a node already (agent of pid {_listener(address)}): stop that one first, "
+                "or make nodes of their own with `procorch up --nodes`"
             ) from None
         claim.listen(_PROBES)  # never accepted: whoever connects learns our pid from the kernel
         yield
 
 
-def _holder(address: str) -> str:
+def _listener(address: str) -> str:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as probe:
         try:
             probe.connect(address)

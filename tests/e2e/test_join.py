@@ -103,3 +103,30 @@ def test_a_bad_token_is_one_line(
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("Error: ") and words in last, done.stderr
+
+
+def test_reset_undoes_a_node_of_its_own_and_nothing_that_still_runs(
+    master: Cluster, lab: Lab, programs: Programs
+) -> None:
+    def reset(state: Path, host: Host) -> subprocess.CompletedProcess[Any]:
+        argv = [str(BIN / "procorch"), "reset", "--yes", "--data-dir", str(state)]
+        return host.run(argv, capture_output=True, text=True, timeout=60, cwd=str(programs.home))
+
+    token = master.procorch("token", "create", "--data-dir", master.data_dir).strip()
+    host, state = lab.host("leaver"), programs.home / "leaver"
+    links = host.run(["ls", "/sys/class/net"], capture_output=True, text=True).stdout
+    server = f"https://{master.host.address}:6443"
+    programs.start(host, "agent", "--server", server, "--token", token, "--data-dir", state)
+    master.until(lambda: "leaver" in master.kubectl("get", "nodes"), "the node has joined")
+    master.until(lambda: " Ready " in master.kubectl("get", "node", "leaver"), "the node is ready")
+    for data_dir, machine, who in ((state, host, "agent"), (master.data_dir, master.host, "master")):
+        refused = reset(data_dir, machine)
+        assert refused.returncode == 1 and "stop it first" in refused.stderr and who in refused.stderr
+    programs.running[-1].terminate()
+    programs.running.pop().wait(20)
+    done = reset(state, host)
+
+    assert done.returncode == 0, done.stderr
+    assert not state.exists()
+    assert host.run(["ls", "/sys/class/net"], capture_output=True, text=True).stdout == links
+    assert master.kubectl("get", "--raw", "/readyz") == "ok"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from procorch.claims import Taken, held, machine
+from procorch.claims import Taken, held, holder, machine
 
 NAME = f"test-{os.getpid()}"
 HOLD = """
@@ -26,7 +26,8 @@ def test_a_second_agent_on_the_same_directory_is_told_who_is_there(tmp_path: Pat
         pass
 
     with held(tmp_path):
-        pass
+        assert holder(tmp_path / "agent/lock") == str(os.getpid())
+    assert holder(tmp_path / "agent/lock") == holder(tmp_path / "none") == ""
 
 
 def test_a_second_agent_on_the_same_machine_is_told_who_is_there() -> None:

@@ -114,12 +114,18 @@ def all_ready(machines: Machines, namespace: str, count: int) -> list[dict[str, 
     return ready if len(ready) == len(found) == count else []
 
 
-def running(machines: Machines, node: str) -> set[str]:
-    return set(machines.root(node, PROCESSES).splitlines())
-
-
 def of(found: list[dict[str, Any]], node: str) -> set[str]:
     return {one["metadata"]["uid"] for one in found if one["spec"]["nodeName"] == node}
+
+
+def running(machines: Machines, found: list[dict[str, Any]]) -> dict[str, set[str]]:
+    """Node → the processes of these pods on it, by their full names: `UID PID START`."""
+    seen = {}
+    for node in NODES:
+        lines = machines.root(node, PROCESSES).splitlines()
+        seen[node] = {line for line in lines if line.split()[0] in of(found, node)}
+        assert {line.split()[0] for line in seen[node]} == of(found, node), "each pod has a process"
+    return seen
 
 
 def test_each_node_is_a_machine_with_a_kernel_of_its_own(machines: Machines) -> None:
@@ -166,7 +172,7 @@ def ended(machines: Machines, namespace: str, name: str) -> str:
 def test_no_pod_notices_that_systemd_restarts_the_agents_and_the_master(machines: Machines, namespace: str) -> None:
     create(machines, namespace, *web(4))
     before = until("four servers are ready", lambda: all_ready(machines, namespace, 4), 300)
-    processes = {node: running(machines, node) for node in NODES}
+    processes = running(machines, before)
     for node in NODES:
         machines.root(node, "systemctl daemon-reload; systemctl restart procorch-agent", timeout=300)
         machines.root(node, "systemctl kill --signal KILL procorch-agent")
@@ -175,9 +181,7 @@ def test_no_pod_notices_that_systemd_restarts_the_agents_and_the_master(machines
         until(f"{node}'s agent is active", lambda node=node: agent(machines, node) == "active", 300)
     after = until("all are ready still", lambda: all_ready(machines, namespace, 4), 60)
 
-    for node in NODES:
-        assert processes[node] <= running(machines, node)
-        assert any(line.split()[0] in of(before, node) for line in processes[node])
+    assert running(machines, after) == processes
     assert {one["metadata"]["uid"] for one in after} == {one["metadata"]["uid"] for one in before}
     assert {row["restartCount"] for one in after for row in one["status"]["containerStatuses"]} == {0}
 
@@ -228,13 +232,14 @@ def test_a_machine_shuts_down_in_order_and_brings_its_pods_back(machines: Machin
     vagrant("halt", "node2")
     seconds = time.monotonic() - begin
     machines.power_on("node2")
-    until("node2 is Ready", lambda: machines.ready() == 2 and agent(machines, "node2") == "active", 300)
-    after = until("both are back", lambda: all_ready(machines, namespace, 2), 300)
+    words = ["started", "saved", "started"]
+    kept_file = f"cat /var/tmp/{namespace}/file"
+    until("it has started again", lambda: machines.root("node2", kept_file).split() == words, 300)
+    after = until("both are ready again", lambda: all_ready(machines, namespace, 2), 300)
 
     assert seconds < 80
-    assert machines.root("node2", f"cat /var/tmp/{namespace}/file").split() == ["started", "saved", "started"]
     assert {one["metadata"]["uid"] for one in after} == {one["metadata"]["uid"] for one in before}
-    assert {line.split()[0] for line in running(machines, "node2")} >= of(after, "node2")
+    running(machines, after)
 
 
 def test_work_leaves_a_machine_without_power_and_nothing_stale_is_there_when_it_is_back(
@@ -268,7 +273,7 @@ def test_work_leaves_a_machine_without_power_and_nothing_stale_is_there_when_it_
 def test_the_master_may_lose_power(machines: Machines, namespace: str) -> None:
     create(machines, namespace, *web(2))
     before = until("two servers are ready", lambda: all_ready(machines, namespace, 2), 300)
-    processes = {node: running(machines, node) for node in NODES}
+    processes = running(machines, before)
     machines.power_off("master")
     machines.power_on("master")
     until(
@@ -281,20 +286,18 @@ def test_the_master_may_lose_power(machines: Machines, namespace: str) -> None:
     machines.kubectl("scale", "rc", "web", "-n", namespace, "--replicas", "3")
 
     assert {one["metadata"]["uid"] for one in after} == {one["metadata"]["uid"] for one in before}
-    for node in NODES:
-        assert processes[node] <= running(machines, node)
+    assert running(machines, after) == processes
     until("work goes on", lambda: all_ready(machines, namespace, 3), 300)
 
 
 def test_provisioning_again_disturbs_no_pod(machines: Machines, namespace: str) -> None:
     create(machines, namespace, *web(4))
     before = until("four servers are ready", lambda: all_ready(machines, namespace, 4), 300)
-    processes = {node: running(machines, node) for node in NODES}
+    processes = running(machines, before)
     vagrant("provision")
     until("both nodes are Ready", lambda: machines.ready() == 2, 300)
     after = until("all are ready still", lambda: all_ready(machines, namespace, 4), 120)
 
-    for node in NODES:
-        assert processes[node] <= running(machines, node)
+    assert running(machines, after) == processes
     assert {one["metadata"]["uid"] for one in after} == {one["metadata"]["uid"] for one in before}
     assert {row["restartCount"] for one in after for row in one["status"]["containerStatuses"]} == {0}
