@@ -55,14 +55,16 @@ class Bounds:
 
 
 class Entry(tarfile.TarInfo):
-    """A tar's header that is refused where tarfile would read endless attributes into memory."""
+    """A tar's header that is refused where tarfile would read endless attributes into memory.
 
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Entry:
-        entry = super().frombuf(buf, encoding, errors)  # type: ignore[arg-type]
-        if entry.type in (b"x", b"g", b"X", b"L", b"K") and not 0 <= entry.size <= HEADER_BYTES:
-            raise Refused(f"a header of {entry.size} bytes")
-        return entry
+    Every version of tarfile comes through `_proc_member`; the later ones, and Debian's with its security fixes,
+    no longer call `frombuf`.
+    """
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in (b"x", b"g", b"X", b"L", b"K") and not 0 <= self.size <= HEADER_BYTES:
+            raise Refused(f"a header of {self.size} bytes")
+        return super()._proc_member(tar)  # type: ignore[misc, no-any-return]
 
 
 class Measured(io.RawIOBase):

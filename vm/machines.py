@@ -61,9 +61,21 @@ class Machines:
         """How many nodes are Ready."""
         return self.kubectl("get", "nodes", "-o", READY).split().count("True")
 
+    def shut_down(self, name: str) -> None:
+        """As its own `poweroff` does; returns when it is off."""
+        self._end(name, "systemctl poweroff")
+
     def power_off(self, name: str) -> None:
-        """As if its plug were pulled."""
-        vagrant("halt", "--force", name)
+        """As if its plug were pulled: its kernel ends at once. (What `halt --force` does depends on the provider.)"""
+        self._end(name, "echo o > /proc/sysrq-trigger")
+
+    def _end(self, name: str, command: str) -> None:
+        self.root(name, f"nohup sh -c 'sleep 1; {command}' > /dev/null 2>&1 &")
+        until(
+            f"{name} is off",
+            lambda: ",state,running" not in vagrant("status", "--machine-readable", name, capture=True),
+            150,
+        )
 
     def power_on(self, name: str) -> None:
         vagrant("up", "--no-provision", name)
