@@ -17,7 +17,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -359,7 +359,7 @@ async def clean(config: AgentConfig, grace: float = 0.0) -> None:
 
 async def _clean_machine(config: AgentConfig, grace: float) -> None:
     try:
-        runtime = config.runtime()
+        runtime = replace(config, warm=0).runtime()  # no pauses in store, only to be ended
         await runtime.start()
         await runtime.reset(grace)
     except RuntimeFailed as error:
