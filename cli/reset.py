@@ -36,8 +36,8 @@ def command(data_dir: Path, yes: bool) -> None:
     told = _told(data_dir)
     ports = _lab_ports(told)
     stop(data_dir, 60.0)
-    if pid := holder(data_dir / "store.db.lock"):
-        raise click.ClickException(f"a master (pid {pid}) runs in {data_dir}: stop it first, then do this again")
+    if holder(data_dir / "master-id"):
+        raise click.ClickException(f"a master still runs in {data_dir}: stop it first, then do this again")
     if (data_dir / "agent").is_dir():  # a node without `up`, of systemd's for example
         undo_node(data_dir)
     _remove_labs(ports)

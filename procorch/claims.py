@@ -38,7 +38,7 @@ def held(data_dir: Path) -> Iterator[None]:
 
 
 def holder(lock: Path) -> str:
-    """The pid that the lock's file names, where a process has that lock; else empty."""
+    """What the lock's file says (a pid, a master's name), where a process has that lock; else empty."""
     try:
         descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
