@@ -74,7 +74,7 @@ class Machines:
         until(
             f"{name} is off",
             lambda: ",state,running" not in vagrant("status", "--machine-readable", name, capture=True),
-            150,
+            240,
         )
 
     def power_on(self, name: str) -> None:
