@@ -31,10 +31,8 @@ def main() -> None:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         packages = [*missing, *(UNPACKED[program] for program in lacking)]
-        sys.exit(f"The tests drive programs of these packages, which are missing: {' '.join(packages)}")
+        sys.exit(f"The tests drive programs that are missing; as root: apt-get install {' '.join(packages)}")
     print(f"Installing for the tests: {' '.join([*missing, *lacking])}", flush=True)
-        sys.exit(f"The tests drive programs that are missing; as root: apt-get install {' '.join(missing)}")
-    print(f"Installing for the tests: {' '.join(missing)}", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(["apt-get", "-qq", "update"], check=True, env=environment)
     if missing:
