@@ -1,6 +1,11 @@
 """What can go wrong between a caller and the log, in the log's words."""
 
+from collections.abc import Sequence
+
 from store.rows import Row
+
+SHOWN = 3
+"""Damaged changes that a message names; `changes` has all."""
 
 
 class LogError(Exception):
@@ -41,6 +46,19 @@ class Unknown(LogError):
     They are not visible now. Of a file, only a crash before the next good commit could bring them back; a server may
     have done the commit, and then they become visible as if somebody else had made them.
     """
+
+
+class Damaged(LogError):
+    """Changes whose checksums say that they are not what was written; none of their values is handed out.
+
+    changes: (key, revision) of each, the key as far as it can be read.
+    """
+
+    def __init__(self, changes: Sequence[tuple[str, int]]) -> None:
+        shown = ", ".join(f"{key} at revision {revision}" for key, revision in changes[:SHOWN])
+        more = f" and {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
+        super().__init__(f"damaged: {shown}{more}".encode("unicode_escape").decode())
+        self.changes = tuple(changes)
 
 
 class Unusable(Unavailable):

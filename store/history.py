@@ -1,18 +1,22 @@
 """Reading the past from disk, on connections and threads of its own."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from store.checksum import refuse_damaged, rows_of
 from store.dialects import Dialect
-from store.errors import Compacted, Unavailable
+from store.errors import Compacted, Damaged, Unavailable
 from store.rows import Event, Row, following
 from store.schema import changes, counter, newest_at, noted, state
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -24,6 +28,7 @@ class History:
         self._dialect = dialect
         self._engine = dialect.engine()
         self._closed = False
+        self.damaged: dict[int, str] = {}  # revision → key of what was found not to be as it was written
         self._threads = ThreadPoolExecutor(4, "store-reader")
 
     async def read(self, question: Callable[[Connection], T]) -> T:
@@ -38,6 +43,16 @@ class History:
                 return question(connection)
         except SQLAlchemyError as error:
             raise self._dialect.failure(error) from error
+        except Damaged as error:
+            self.report(error.changes)
+            raise
+
+    def report(self, changes: Iterable[tuple[str, int]]) -> None:
+        """Remembers damaged changes, and tells of each once."""
+        for key, revision in changes:
+            if revision not in self.damaged:
+                self.damaged[revision] = key
+                logger.error("store: a value is damaged", extra={"key": key, "revision": revision})
 
     async def close(self) -> None:
         """Waits for reads under way; later ones are refused."""
@@ -85,23 +100,21 @@ def numbers(connection: Connection) -> dict[str, int]:
 
 def last_change(connection: Connection) -> tuple[int, int]:
     """Revision and moment of the newest change; zeros when there is none."""
-    newest = select(changes.c.revision, changes.c.moment).order_by(changes.c.revision.desc()).limit(1)
-    row = connection.execute(newest).first()
-    return (row[0], row[1]) if row else (0, 0)
+    row = _one(connection, changes.c.revision > 0, changes.c.revision.desc())
+    return (row.revision, row.moment) if row else (0, 0)
 
 
 def items(connection: Connection, prefix: str, revision: int, after: str = "", limit: int | None = None) -> list[Row]:
     """Live rows under a prefix as of a revision. Raises Compacted."""
     _readable(connection, revision)
     statement = newest_at(revision, *_within(prefix, after)).order_by(changes.c.key).limit(limit)
-    return [Row._make(row) for row in connection.execute(statement)]
+    return rows_of(connection.execute(statement))
 
 
 def at(connection: Connection, key: str, revision: int) -> Row | None:
     """What a key held as of a revision. Raises Compacted."""
     _readable(connection, revision)
-    row = connection.execute(newest_at(revision, changes.c.key == key)).first()
-    return Row._make(row) if row else None
+    return next(iter(rows_of(connection.execute(newest_at(revision, changes.c.key == key)))), None)
 
 
 def events(connection: Connection, after: int, until: int, prefix: str, notes: Sequence[Row]) -> list[Event]:
@@ -109,15 +122,15 @@ def events(connection: Connection, after: int, until: int, prefix: str, notes: S
     _readable(connection, after)
     chosen = (changes.c.revision > after, changes.c.revision <= until, *_within(prefix))
     touched = changes.c.key.in_(select(changes.c.key).where(*chosen))
-    held = {row.key: Row._make(row) for row in connection.execute(newest_at(after, touched))}
+    held = {row.key: row for row in rows_of(connection.execute(newest_at(after, touched)))}
     for note in notes:
-        if note.key not in held and (row := connection.execute(newest_at(after, changes.c.key == note.key)).first()):
-            held[note.key] = Row._make(row)
-    columns = (changes.c.revision, changes.c.key, changes.c.value, changes.c.created)
-    found = [tuple(row) for row in connection.execute(select(*columns).where(*chosen))]
-    found += [(note.revision, note.key, note.value, note.created) for note in notes]
+        if note.key not in held:
+            held |= {row.key: row for row in rows_of(connection.execute(newest_at(after, changes.c.key == note.key)))}
+    found = [tuple(row) for row in connection.execute(select(*changes.columns).where(*chosen))]
+    refuse_damaged(found)
+    later = [change[:4] for change in found] + [(row.revision, row.key, row.value, row.created) for row in notes]
     told = []
-    for revision, key, value, created in sorted(found, key=lambda change: int(change[0])):
+    for revision, key, value, created in sorted(later, key=lambda change: int(change[0])):
         told.append(Event(revision, key, value, held.pop(key, None)))
         if value is not None:
             held[key] = Row(key, value, revision, created)
@@ -134,19 +147,18 @@ def revision_at(connection: Connection, moment: int) -> int:
     while high - low > 1:
         middle = (low + high) // 2
         # Compaction and notes leave holes: what counts is the next change that is there.
-        near = select(changes.c.revision, changes.c.moment).where(changes.c.revision >= middle)
-        row = connection.execute(near.order_by(changes.c.revision).limit(1)).first()
-        if row is None or row[0] >= high or row[1] > moment:
+        row = _one(connection, changes.c.revision >= middle, changes.c.revision)
+        if row is None or row.revision >= high or row.moment > moment:
             high = middle
         else:
-            low = row[0]
+            low = row.revision
     return low
 
 
 def moment_of(connection: Connection, revision: int) -> int:
     """When the newest change up to a revision was made, in ms; 0 when there is none."""
-    before = select(changes.c.moment).where(changes.c.revision <= revision)
-    return connection.execute(before.order_by(changes.c.revision.desc()).limit(1)).scalar() or 0
+    row = _one(connection, changes.c.revision <= revision, changes.c.revision.desc())
+    return row.moment if row else 0
 
 
 def quarter(connection: Connection, oldest: int) -> int:
@@ -155,6 +167,14 @@ def quarter(connection: Connection, oldest: int) -> int:
     count = connection.execute(select(func.count()).select_from(changes).where(later)).scalar() or 0
     revisions = select(changes.c.revision).where(later).order_by(changes.c.revision)
     return connection.execute(revisions.offset(max(count // 4, 1) - 1).limit(1)).scalar() or oldest
+
+
+def _one(connection: Connection, condition: ColumnElement[bool], order: ColumnElement[int]) -> Any:
+    """The first change, in an order, for which a condition holds. Raises Damaged."""
+    row = connection.execute(select(*changes.columns).where(condition).order_by(order).limit(1)).first()
+    if row is not None:
+        refuse_damaged([row])
+    return row
 
 
 def _readable(connection: Connection, revision: int) -> None:

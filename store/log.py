@@ -17,7 +17,7 @@ from store.batch import Batch, Draft, Pending
 from store.compaction import Compaction
 from store.courtesy import Courtesy
 from store.dialects import Dialect, Redo, Session, dialect_of
-from store.errors import LogError, Unavailable, Unknown
+from store.errors import Damaged, LogError, Unavailable, Unknown
 from store.following import Following
 from store.head import Head
 from store.history import Everything, History
@@ -60,9 +60,11 @@ class Log:
         past = History(dialect)
         try:
             there = await past.read(partial(history.everything, shared=dialect.is_shared))
-        except BaseException:
+        except BaseException as error:
             await past.close()
             await asyncio.to_thread(dialect.close)
+            if isinstance(error, Damaged):  # without these objects the others would be taken for all there are
+                raise dialect.failure(error) from error
             raise
         log = cls(dialect, past, clock, there, retention or Retention(), reserved)
         if not dialect.is_shared:
@@ -210,6 +212,11 @@ class Log:
     def oldest(self) -> int:
         """The oldest revision that can be read."""
         return self._compaction.oldest
+
+    @property
+    def damaged(self) -> dict[int, str]:
+        """What has been found not to be as it was written: its key, by its revision."""
+        return self._past.damaged
 
     async def compact(self, revision: int) -> None:
         """Deletes the history before a revision; the state as of it stays. Raises LogError, ValueError."""

@@ -1,7 +1,8 @@
 """The tables and the statements on them, described once with SQLAlchemy and compiled for a dialect.
 
-changes   one row a change, never updated: revision, key, value (NULL = deleted), created, moment
-state     a few numbers: schema version, reserved revisions, oldest readable revision, sweep's position
+changes   one row a change, never updated: revision, key, value (NULL = deleted), created, moment, checksum
+state     a few numbers: schema version, the store's identity, reserved revisions, oldest readable revision,
+          the sweep's position
 
 Where several processes have the database open, also (neither is written to a disk before a checkpoint, both are
 empty after a crash of the server):
@@ -29,24 +30,34 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    not_,
     select,
 )
 from sqlalchemy import Text as Words
 
-VERSION = 1
-"""Of the schema. A store with a greater one is refused."""
+VERSION = 2
+"""Of the schema. A store with a greater one is refused, one with a smaller one is changed: migrations.py."""
 
 metadata = MetaData()
 _number = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER is SQLite's row id: no second B-tree
+
+
+class _Blob(LargeBinary):
+    """Bytes as SQLite gives them: damage makes a text or a number of them, and its checksum shall say so."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> None:
+        return None
+
 
 changes = Table(
     "changes",
     metadata,
     Column("revision", _number, primary_key=True, autoincrement=False),
     Column("key", Words().with_variant(Words(collation="C"), "postgresql"), nullable=False),
-    Column("value", LargeBinary),
+    Column("value", LargeBinary().with_variant(_Blob(), "sqlite")),
     Column("created", _number, nullable=False),  # revision of the key's first change
     Column("moment", _number, nullable=False),  # milliseconds since 1970, never decreasing: the time index
+    Column("checksum", _number),  # of all the others: checksum.py; NULL only while version 1 becomes version 2
 )
 Index("changes_by_key", changes.c.key, changes.c.revision)
 
@@ -97,10 +108,15 @@ def superseded() -> Delete:
     return delete(changes).where(changes.c.revision.in_(found))
 
 
+def _is_deletion() -> ColumnElement[bool]:
+    """Said twice, so that a value which damage has turned into NULL is found to be damaged, not gone."""
+    return changes.c.value.is_(None) & (changes.c.checksum < 0)
+
+
 def tombstones() -> Delete:
     """Deletions in (from_, to_]; what they deleted must be gone before them."""
     between = (changes.c.revision > bindparam("from_"), changes.c.revision <= bindparam("to_"))
-    return delete(changes).where(*between, changes.c.value.is_(None))
+    return delete(changes).where(*between, _is_deletion())
 
 
 def sweep_end() -> Select[Any]:
@@ -127,8 +143,7 @@ def newest_at(revision: int, *keys: ColumnElement[bool]) -> Select[Any]:
         .correlate(changes)
         .scalar_subquery()
     )
-    columns = (changes.c.key, changes.c.value, changes.c.revision, changes.c.created)
-    return select(*columns).where(*keys, changes.c.revision == last, changes.c.value.is_not(None))
+    return select(*changes.columns).where(*keys, changes.c.revision == last, not_(_is_deletion()))
 
 
 class Text(NamedTuple):

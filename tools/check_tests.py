@@ -19,6 +19,8 @@ ELSEWHERE: dict[str, str] = {
     "procorch/kubelet/volumes/empty_dir.py": "tests/procorch/kubelet/volumes/test_volumes.py",
     "procorch/kubelet/volumes/host_path.py": "tests/procorch/kubelet/volumes/test_volumes.py",
     "procorch/kubelet/volumes/projected.py": "tests/procorch/kubelet/volumes/test_volumes.py",
+    "store/dialects/inspection.py": "tests/store/test_damage.py",
+    "store/dialects/journal.py": "tests/store/test_damage.py",
     "store/dialects/ownership.py": "tests/store/dialects/test_sqlite.py",
     "store/dialects/postgresql_feed.py": "tests/store/test_shared.py",
     "store/dialects/postgresql_news.py": "tests/store/test_shared.py",

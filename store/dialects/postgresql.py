@@ -6,20 +6,25 @@ are never written to the journal; a server that crashed begins them anew above e
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import errors
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from store import schema
+from store.checksum import sealed
 from store.dialects.postgresql_feed import PostgresqlFeed
 from store.dialects.postgresql_session import SET, PostgresqlSession
-from store.errors import LogError, StorageFull, Unavailable, Unknown, Unusable
+from store.errors import Damaged, LogError, StorageFull, Unavailable, Unknown, Unusable
+from store.migrations import identity, migrate
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +64,14 @@ class Postgresql:
                 self.channel = _channel(connection)
                 _check_server(connection, self.where)
                 with connection.transaction():
-                    self._prepare(connection)
-        except (psycopg.Error, ValueError) as error:
+                    self._make_tables(connection)
+                try:
+                    migrate(self.transaction)
+                except Unusable as error:
+                    raise Unusable(f"{self.where}: {error}") from error
+                with connection.transaction():
+                    renew(connection)
+        except (psycopg.Error, DBAPIError, ValueError) as error:
             failure = self.failure(error)
             raise failure if isinstance(failure, StorageFull | Unusable) else Unavailable(str(failure)) from error
 
@@ -96,7 +107,17 @@ class Postgresql:
             isolation_level="REPEATABLE READ",  # two SELECTs of one question see one snapshot
         )
 
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One that writes, alone with the schema, for what is seldom done."""
+        engine = create_engine("postgresql+psycopg://", creator=self.connect, poolclass=NullPool)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s::int, 1)", (LOCK,))
+            yield connection
+
     def failure(self, error: Exception) -> LogError:
+        if isinstance(error, Damaged):
+            return Unusable(f"{self.where}: {error}; restore a backup, or go back to their last values that are whole")
         if isinstance(error, LogError):
             return error
         origin = error.orig if isinstance(error, DBAPIError) else error
@@ -116,8 +137,8 @@ class Postgresql:
     def close(self) -> None:
         """Every session, feed and engine has been closed before."""
 
-    def _prepare(self, connection: psycopg.Connection[Any]) -> None:
-        """Our tables, in a version that we know, made if there are none."""
+    def _make_tables(self, connection: psycopg.Connection[Any]) -> None:
+        """Our tables, if there are none."""
         connection.execute("SELECT pg_advisory_xact_lock(%s::int, 1)", (LOCK,))
         ours = {*schema.metadata.tables, *schema.shared.tables}
         query = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
@@ -128,16 +149,10 @@ class Postgresql:
                 connection.execute(str(CreateTable(table).compile(dialect=dialect)).encode())
                 for index in table.indexes:
                     connection.execute(str(CreateIndex(index).compile(dialect=dialect)).encode())
-            connection.execute(SET, ("schema", schema.VERSION))
+            for item in (("schema", schema.VERSION), ("identity", identity())):
+                connection.execute(SET, item)
         elif tables != ours:
             raise Unusable(f"{self.where}: has tables of another program; give procorch a database of its own")
-        found = connection.execute("SELECT value FROM state WHERE name = 'schema'").fetchone()
-        if found is None or found[0] > schema.VERSION:
-            raise Unusable(
-                f"{self.where}: written by a newer version (schema {found[0] if found else '?'}, this one knows "
-                f"{schema.VERSION}); upgrade, or open a backup made before"
-            )
-        renew(connection)
 
 
 def renew(connection: psycopg.Connection[Any]) -> bool:
@@ -158,12 +173,9 @@ def renew(connection: psycopg.Connection[Any]) -> bool:
     issued = int(highest[0])
     if issued:
         issued += 1
-        connection.execute(
-            "INSERT INTO changes (revision, key, value, created, moment) "
-            "SELECT %s, '/store/renewed', ''::bytea, %s, coalesce(max(moment), 0) FROM changes "
-            "WHERE revision = (SELECT max(revision) FROM changes)",
-            (issued, issued),
-        )
+        newest = connection.execute("SELECT moment FROM changes ORDER BY revision DESC LIMIT 1").fetchone()
+        mark = sealed((issued, "/store/renewed", b"", issued, int(newest[0]) if newest else 0))
+        connection.execute("INSERT INTO changes VALUES (%s, %s, %s, %s, %s, %s)", mark)
     connection.execute("INSERT INTO counter (one, issued) VALUES (1, %s)", (issued,))
     return issued > 0
 

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from store import schema
 from store.batch import Draft
+from store.checksum import sealed
 from store.dialects.postgresql_news import read
 from store.news import News
 
@@ -34,12 +35,13 @@ _SWEEP_END = (
 )
 _HEAD = "head AS (UPDATE counter SET issued = %(last)s WHERE issued = %(base)s RETURNING issued)"
 _ROWS = (
-    "SELECT r, k, v, c, m FROM head, unnest(%({0}_revision)s::bigint[], %({0}_key)s::text[], %({0}_value)s::bytea[], "
-    "%({0}_created)s::bigint[], %({0}_moment)s::bigint[]) AS t(r, k, v, c, m)"
+    "SELECT t.* FROM head, unnest(%({0}_revision)s::bigint[], %({0}_key)s::text[], %({0}_value)s::bytea[], "
+    "%({0}_created)s::bigint[], %({0}_moment)s::bigint[]{1}) AS t"
 )
-_PUT = f"put AS (INSERT INTO changes (revision, key, value, created, moment) {_ROWS.format('rows')})"
+_SUMS = ", %(rows_checksum)s::bigint[]"
+_PUT = f"put AS (INSERT INTO changes (revision, key, value, created, moment, checksum) {_ROWS.format('rows', _SUMS)})"
 _NOTE = (
-    f"note AS (INSERT INTO notes (revision, key, value, created, moment) {_ROWS.format('notes')} ON CONFLICT (key) "
+    f"note AS (INSERT INTO notes (revision, key, value, created, moment) {_ROWS.format('notes', '')} ON CONFLICT (key) "
     "DO UPDATE SET revision = excluded.revision, value = excluded.value, created = excluded.created, "
     "moment = excluded.moment)"
 )
@@ -150,7 +152,7 @@ class PostgresqlSession:
         parts, values = [_HEAD], {"base": draft.base, "last": draft.last, "channel": self._channel}
         if draft.rows:
             parts.append(_PUT)
-            values |= _columns("rows", draft.rows)
+            values |= _columns("rows", map(sealed, draft.rows))
         if draft.notes:
             parts.append(_NOTE)
             values |= _columns("notes", draft.notes)
@@ -197,7 +199,7 @@ def _committing() -> Iterator[None]:
 
 def _columns(table: str, rows: Any) -> dict[str, Any]:
     return {
-        f"{table}_{name}": list(values) for name, values in zip(schema.COLUMNS, zip(*rows, strict=True), strict=True)
+        f"{table}_{name}": list(values) for name, values in zip(schema.COLUMNS, zip(*rows, strict=True), strict=False)
     }
 
 

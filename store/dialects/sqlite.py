@@ -1,22 +1,30 @@
 """SQLite: one file in WAL mode, synchronous=FULL, locked for this process."""
 
+import logging
 import os
 import sqlite3
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import sqlite as words
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from store import schema
+from store.dialects.inspection import inspect, mark_of, readable
+from store.dialects.mark import Mark
 from store.dialects.ownership import own
-from store.dialects.sqlite_session import SET, SqliteSession
-from store.errors import LogError, StorageFull, Unavailable, Unknown, Unusable
+from store.dialects.sqlite_session import SqliteSession, remember
+from store.errors import Damaged, LogError, StorageFull, Unavailable, Unknown, Unusable
+from store.migrations import identity, migrate
+
+logger = logging.getLogger(__name__)
 
 CHECKPOINT_BYTES = 16 << 20
 """Written, about, after which another connection copies the WAL into the database while the writer goes on."""
@@ -42,6 +50,10 @@ class Sqlite:
             # Stays open until the end: while one connection is, SQLite never replays the WAL, so what a failed
             # commit left there stays invisible until the next good one overwrites it.
             self._keeper = self._prepared()
+            self._mark = Mark(mark_of(self.path))
+        except sqlite3.Error as error:
+            os.close(self._lock)
+            raise self._refusal(error) from error
         except BaseException:
             os.close(self._lock)
             raise
@@ -75,7 +87,7 @@ class Sqlite:
                 since = 0
                 self._wanted.set()
 
-        return SqliteSession(connection, written)
+        return SqliteSession(connection, self._mark, written)
 
     def feed(self) -> NoReturn:
         raise Unusable(f"{self.path}: nobody else writes here")
@@ -88,10 +100,22 @@ class Sqlite:
 
     def _reader(self) -> sqlite3.Connection:
         connection = self.connect()
+        connection.text_factory = readable
         connection.execute("PRAGMA query_only=ON")
         return connection
 
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One that writes, for what is seldom done: changes of the schema, and filling a new store."""
+        engine = create_engine("sqlite://", creator=self.connect, poolclass=NullPool)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        with engine.begin() as connection:
+            yield connection
+            remember(connection.exec_driver_sql)
+
     def failure(self, error: Exception) -> LogError:
+        if isinstance(error, Damaged):
+            return Unusable(f"{self.path}: {error}; restore a backup, or go back to their last values that are whole")
         origin = error.orig if isinstance(error, DBAPIError) else error
         code = getattr(origin, "sqlite_errorcode", 0)
         primary = code & 0xFF
@@ -111,33 +135,37 @@ class Sqlite:
         self._closing = True
         self._wanted.set()
         self._checkpointer.join()
+        self._mark.close()
         self._keeper.close()  # the last connection: SQLite moves the WAL into the database and deletes it
         os.close(self._lock)
         if self._directory:
             self._directory.cleanup()
 
     def _prepared(self) -> sqlite3.Connection:
-        """A connection to a database that has our schema in a version we know."""
+        """A connection to a database that is whole and has our schema in today's version."""
+        is_made = inspect(self.path, self.connect)
+        connection = self.connect()
         try:
-            connection = self.connect()
-        except sqlite3.Error as error:
-            raise self._refusal(error) from error
-        try:
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if tables:
-                self._check_version(connection, tables)
             if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":
                 raise Unusable(f"{self.path}: this file system cannot hold SQLite's write-ahead log")
-            if not tables:
+            if not is_made:
                 _create(connection)
+            elif (before := self._migrate()) != schema.VERSION:
+                logger.warning("store: changed to a new schema", extra={"before": before, "now": schema.VERSION})
             self._empty_journal(connection)
-        except sqlite3.Error as error:
-            connection.close()
-            raise self._refusal(error) from error
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _migrate(self) -> int:
+        try:
+            return migrate(self.transaction)
+        except Unusable as error:
+            raise Unusable(f"{self.path}: {error}") from error
+        except DBAPIError as error:
+            failure = self.failure(error)
+            raise failure if isinstance(failure, StorageFull | Unusable) else Unusable(str(failure)) from error
 
     def _empty_journal(self, connection: sqlite3.Connection) -> None:
         """What an erased value left in the WAL of a killed process goes now. On a full disk it stays until there
@@ -151,18 +179,6 @@ class Sqlite:
     def _refusal(self, error: sqlite3.Error) -> LogError:
         failure = self.failure(error)
         return failure if isinstance(failure, StorageFull | Unusable) else Unusable(str(failure))
-
-    def _check_version(self, connection: sqlite3.Connection, tables: set[str]) -> None:
-        found = None
-        if {"changes", "state"} <= tables:
-            found = connection.execute("SELECT value FROM state WHERE name = 'schema'").fetchone()
-        if found is None:
-            raise Unusable(f"{self.path}: a database of another program")
-        if found[0] > schema.VERSION:
-            raise Unusable(
-                f"{self.path}: written by a newer version (schema {found[0]}, this one knows {schema.VERSION}); "
-                "upgrade, or open a backup made before"
-            )
 
     def _checkpoint(self) -> None:
         """The thread that copies WAL pages into the database, so that committing rarely has to."""
@@ -187,5 +203,5 @@ def _create(connection: sqlite3.Connection) -> None:
         connection.execute(str(CreateTable(table).compile(dialect=dialect)))
         for index in table.indexes:
             connection.execute(str(CreateIndex(index).compile(dialect=dialect)))
-    connection.execute(SET, ("schema", schema.VERSION))
+    remember(connection.execute, schema=schema.VERSION, identity=identity())
     connection.execute("COMMIT")

@@ -1,16 +1,19 @@
 """The one connection that writes to an SQLite file, driven by the writer's thread."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from itertools import chain
 from typing import Any
+from zlib import crc32
 
 from sqlalchemy.dialects import sqlite as words
 
 from store import schema
 from store.batch import Draft
+from store.checksum import sealed
+from store.dialects.mark import Mark
 
 PAGE = 4096
 CHUNKS = (64, 32, 16, 8, 4, 2, 1)
@@ -37,12 +40,25 @@ def _insertions() -> dict[int, str]:
     return {rows: schema.text_of(schema.insertion(rows), dialect).sql for rows in CHUNKS}
 
 
+def remember(execute: Callable[..., Any], **numbers: int) -> None:
+    """Sets numbers of the table `state` inside a transaction, and the sum over all of them."""
+    for item in numbers.items():
+        execute(SET, item)
+    execute(SET, ("sum", state_sum(dict(execute("SELECT name, value FROM state").fetchall()))))
+
+
+def state_sum(numbers: Mapping[Any, Any]) -> int:
+    """Over every number of the table `state` but itself: a page has no checksum, and these say what is reserved."""
+    return crc32(repr(sorted((str(name), value) for name, value in numbers.items() if name != "sum")).encode())
+
+
 class SqliteSession:
     """See dialects.Session. Errors are sqlite3's; those of a COMMIT carry `committing`."""
 
-    def __init__(self, connection: sqlite3.Connection, written: Callable[[int], None]) -> None:
+    def __init__(self, connection: sqlite3.Connection, mark: Mark, written: Callable[[int], None]) -> None:
         """written: called after a commit with about how many bytes of the WAL it took."""
         self._connection = connection
+        self._mark = mark
         self._written = written
         self._insert = _insertions()
 
@@ -56,12 +72,13 @@ class SqliteSession:
             start = 0
             for size in CHUNKS:
                 while len(rows) - start >= size:
-                    execute(self._insert[size], tuple(chain.from_iterable(rows[start : start + size])))
+                    execute(self._insert[size], tuple(chain.from_iterable(map(sealed, rows[start : start + size]))))
                     start += size
             for key in draft.forget:
                 self._run("erasure", key_=key)
             if draft.reserved:
-                execute(SET, ("reserved", draft.reserved))
+                remember(execute, reserved=draft.reserved)
+        self._mark.reach(rows[-1][0] if rows else 0, draft.reserved)
         self._written(PAGE + sum(PAGE + len(row[2] or b"") for row in rows))
 
     def erase(self, key: str) -> None:
@@ -69,9 +86,10 @@ class SqliteSession:
             self._run("erasure", key_=key)
 
     def remember(self, **numbers: int) -> None:
+        self._mark.lower(numbers.get("reserved", self._mark.reserved))
         with self._transaction() as execute:
-            for item in numbers.items():
-                execute(SET, item)
+            remember(execute, **numbers)
+        self._mark.reach(reserved=numbers.get("reserved", 0))
 
     def sweep(self, start: int, end: int, count: int) -> int:
         with self._transaction() as execute:
@@ -79,7 +97,7 @@ class SqliteSession:
             reached = end if reached is None else reached
             self._run("superseded", from_=start, to_=reached)
             self._run("tombstones", from_=start, to_=reached)
-            execute(SET, ("swept", reached))
+            remember(execute, swept=reached)
         self._written(count * PAGE)
         return int(reached)
 
