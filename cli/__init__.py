@@ -31,6 +31,10 @@ COMMANDS: dict[str, str] = {  # command → `module` of this package, whose `com
     "agent": "agent",
     "token": "token",
     "image": "image",
+    "backup": "backup",
+    "restore": "restore",
+    "check": "check",
+    "compact": "compact",
 }
 
 

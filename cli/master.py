@@ -8,6 +8,7 @@ import click
 
 from cli.directories import data_dir_option, database_option
 from cli.program import run_program
+from cli.units import duration, size
 
 
 @click.command("master")
@@ -20,6 +21,11 @@ from cli.program import run_program
 @click.option("--tls-san", multiple=True, help="One more name or address for the serving certificate.")
 @click.option("--kubeconfig-server", default="", help="The server's URL in the admin kubeconfig.")
 @database_option
+@click.option("--history-age", callback=duration, default="24h", show_default=True, metavar="DURATION",
+              envvar="PROCORCH_HISTORY_AGE", help="How long the past can be read; 0: for ever.")  # fmt: skip
+@click.option("--history-size", callback=size, metavar="SIZE", envvar="PROCORCH_HISTORY_SIZE",
+              help="Of the database, from which on the oldest of the past goes; 0: none. By default twice the live "
+              "data and 16Mi in a file, 1Gi on PostgreSQL.")  # fmt: skip
 @click.option("--bootstrap-token", default="", envvar="PROCORCH_BOOTSTRAP_TOKEN", hidden=True)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 def command(
@@ -32,12 +38,15 @@ def command(
     tls_san: tuple[str, ...],
     kubeconfig_server: str,
     database: str,
+    history_age: float,
+    history_size: int | None,
     bootstrap_token: str,
     log_level: str,
 ) -> None:
     """Run a master: the API on https, its store, the controllers and the scheduler."""
     from cli.up import own_address
     from procorch.master import MasterConfig, run
+    from store import Retention
 
     data_dir = data_dir.absolute()
     data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
@@ -51,6 +60,7 @@ def command(
         names=tls_san,
         kubeconfig_server=kubeconfig_server,
         database=database,
+        retention=Retention(age=history_age or None, size=1 << 30 if history_size is None else history_size or None),
         bootstrap_token=bootstrap_token,
     )
     run_program(lambda ready: run(config, ready=ready), log_level)

@@ -34,10 +34,12 @@ def command(data_dir: Path) -> None:
     )
     print_table(["PROGRAM", "PID", "READY", "LOG"], _programs(found, data_dir))
     try:
-        nodes, pods = asyncio.run(_look(data_dir / "admin.kubeconfig"))
+        nodes, pods, trouble = asyncio.run(_look(data_dir / "admin.kubeconfig"))
     except (ApiError, Unreachable, KubeconfigError, OSError) as error:
         click.echo(f"\nthe API does not answer: {error}; see {data_dir / 'log/master.log'}", err=True)
         sys.exit(1)
+    for line in trouble:
+        click.secho(f"\n{line}", err=True, fg="yellow")
     click.echo()
     print_table(["NODE", "STATUS", "PODS", "RUNNING"], _nodes(nodes, pods))
 
@@ -49,10 +51,13 @@ def _programs(found: dict[str, Any], data_dir: Path) -> list[list[str]]:
     ]
 
 
-async def _look(kubeconfig: Path) -> tuple[list[Object], list[Object]]:
+async def _look(kubeconfig: Path) -> tuple[list[Object], list[Object], list[str]]:
+    """Nodes, pods, and what the master has to tell of its store."""
     client = Client(load(kubeconfig).transport(), user_agent="procorch-cli")
     try:
-        return (await client.items("Node")).objects, (await client.items("Pod")).objects
+        health = (await client.raw("GET", "/healthz/store", query={"verbose": "1"})).body.decode()
+        trouble = [line.removeprefix("[!]") for line in health.splitlines() if line.startswith("[!]")]
+        return (await client.items("Node")).objects, (await client.items("Pod")).objects, trouble
     finally:
         await client.transport.close()
 

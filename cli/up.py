@@ -179,13 +179,15 @@ def _claim(options: Options, stack: ExitStack) -> None:
 
 def _run(options: Options, voice: Voice, stack: ExitStack) -> int:
     from procorch.pki import Authority
+    from procorch.restoration import RestoreProblem, finish
     from procorch.tokens import Token
 
     begin = time.monotonic()
     data = options.data_dir
     try:
+        finish(data)
         authority = Authority.open(data / "pki", time.time())
-    except ValueError as error:
+    except (ValueError, RestoreProblem) as error:
         raise click.ClickException(str(error)) from None
     token = Token.new(authority.fingerprint)
     address = options.node_ip or (str(ipaddress.IPv4Network(options.network)[1]) if options.nodes else own_address())

@@ -297,6 +297,13 @@ class Client:
             raise _error(answer.status, answer.headers, answer.body)
         return answer
 
+    async def download(self, path: str) -> AsyncIterator[bytes]:
+        """A body of any size, as it comes. Raises ApiError, Unreachable."""
+        async with self.transport.stream("GET", path, headers=self._headers({"Accept": "*/*"})) as answer:
+            await _refused(answer)
+            async for chunk in answer.chunks:
+                yield chunk
+
     def _headers(self, more: Mapping[str, str]) -> dict[str, str]:
         return {"Accept": JSON, "User-Agent": self.user_agent, **more}
 

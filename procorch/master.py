@@ -21,12 +21,12 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import store
-from procorch import controllers, kubeconfig, pki
+from procorch import controllers, kubeconfig, pki, restoration
 from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
 from procorch.api.http import Listener, serve, server_context
 from procorch.basics import Address, Basics
@@ -48,6 +48,7 @@ class MasterConfig:
     names: more names and addresses that the serving certificate shall carry.
     kubeconfig_server: the URL in the admin kubeconfig; empty for the advertised address.
     database: URL of a PostgreSQL that several masters share; empty for a file in data_dir.
+    retention: how much of the past can be read.
     bootstrap_token: `id.secret` of a join token that is valid from the first moment on; empty for none.
     """
 
@@ -60,6 +61,7 @@ class MasterConfig:
     names: tuple[str, ...] = ()
     kubeconfig_server: str = ""
     database: str = ""
+    retention: store.Retention = field(default_factory=store.Retention)
     bootstrap_token: str = ""
 
 
@@ -69,6 +71,7 @@ class MasterProblem(RuntimeError):
 
 async def run(config: MasterConfig, *, ready: Callable[[], object], clock: Clock = system_clock) -> None:
     """Until cancelled. Calls `ready` when requests are answered. Raises MasterProblem, OSError or ValueError."""
+    restoration.finish(config.data_dir)
     directory = config.data_dir / "pki"
     authority = pki.Authority.open(directory, clock())
     names = _names(config)
@@ -145,7 +148,9 @@ def _address(config: MasterConfig) -> Address:
 
 async def _open_store(config: MasterConfig, clock: Clock) -> store.Log:
     try:
-        return await store.Log.open(config.database or config.data_dir / "store.db", clock=clock)
+        return await store.Log.open(
+            config.database or config.data_dir / restoration.STORE, clock=clock, retention=config.retention
+        )
     except store.LogError as error:
         raise MasterProblem(str(error)) from error
 

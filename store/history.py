@@ -10,13 +10,16 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from store.checksum import refuse_damaged, rows_of
+from store.checksum import is_whole, refuse_damaged, rows_of
 from store.dialects import Dialect
 from store.errors import Compacted, Damaged, Unavailable
 from store.rows import Event, Row, following
 from store.schema import changes, counter, newest_at, noted, state
 
 logger = logging.getLogger(__name__)
+
+NEAR = 8
+"""Damaged changes, one beside the other, after which a search gives up."""
 
 T = TypeVar("T")
 
@@ -76,10 +79,11 @@ class Everything:
 
 def everything(connection: Connection, shared: bool) -> Everything:
     """In one snapshot. shared: the database keeps its notes and the highest number for all who have it open."""
-    last, moment = last_change(connection)
     known = numbers(connection)
     oldest, reserved = known.get("oldest", 0), known.get("reserved", 0)
-    live = items(connection, "", max(last, oldest))
+    highest = connection.execute(select(func.max(changes.c.revision))).scalar() or 0
+    live = items(connection, "", max(highest, oldest))  # first: it names all that is damaged
+    last, moment = last_change(connection)
     if not shared:
         return Everything(max(last, reserved), moment, reserved, oldest, known.get("swept", 0), live, [])
     issued = connection.execute(select(counter.c.issued)).scalar_one()
@@ -100,7 +104,8 @@ def numbers(connection: Connection) -> dict[str, int]:
 
 def last_change(connection: Connection) -> tuple[int, int]:
     """Revision and moment of the newest change; zeros when there is none."""
-    row = _one(connection, changes.c.revision > 0, changes.c.revision.desc())
+    row = connection.execute(select(*changes.columns).order_by(changes.c.revision.desc()).limit(1)).first()
+    refuse_damaged([row] if row else [])
     return (row.revision, row.moment) if row else (0, 0)
 
 
@@ -170,11 +175,14 @@ def quarter(connection: Connection, oldest: int) -> int:
 
 
 def _one(connection: Connection, condition: ColumnElement[bool], order: ColumnElement[int]) -> Any:
-    """The first change, in an order, for which a condition holds. Raises Damaged."""
-    row = connection.execute(select(*changes.columns).where(condition).order_by(order).limit(1)).first()
-    if row is not None:
-        refuse_damaged([row])
-    return row
+    """The first change, in an order, for which a condition holds; None for none. One that is damaged is passed over:
+    its neighbour is as good for finding a time, and compaction must not end at it. Raises Damaged for NEAR in a row.
+    """
+    found = connection.execute(select(*changes.columns).where(condition).order_by(order).limit(NEAR)).all()
+    whole = next((row for row in found if is_whole(tuple(row))), None)
+    if found and whole is None:
+        refuse_damaged(found)
+    return whole
 
 
 def _readable(connection: Connection, revision: int) -> None:

@@ -12,8 +12,10 @@ from functools import partial
 from operator import methodcaller
 from typing import Self
 
-from store import history
+from store import check, history
+from store.backup import Header, Snapshot
 from store.batch import Batch, Draft, Pending
+from store.check import Found
 from store.compaction import Compaction
 from store.courtesy import Courtesy
 from store.dialects import Dialect, Redo, Session, dialect_of
@@ -205,6 +207,25 @@ class Log:
         """Calls back on the loop with every change after `revision` as it is now: in order, no gap, no duplicate,
         before the append that made it returns. Returns what ends the subscription."""
         return self._publication.subscribe(callback)
+
+    async def backup(self) -> Snapshot:
+        """Everything as it stands at one moment, notes too, of which nothing is written or read any more: what is
+        appended meanwhile is not in it. Raises LogError."""
+        await self.current()
+        known = await self._past.read(history.numbers)
+        rows = self._head.present.items("", "", None)
+        return Snapshot(Header(known["identity"], self.revision, self.oldest, self._clock()), rows)
+
+    async def check(self) -> tuple[int, list[Found]]:
+        """Holds every change on disk against its checksum; their number, and the damaged ones. Raises LogError."""
+        count, after, damaged = 0, 0, list[Found]()
+        while True:
+            read = await self._past.read(partial(check.part, after=after))
+            count, damaged = count + read.changes, damaged + read.damaged
+            self._past.report((found.key, found.revision) for found in read.damaged)
+            if read.last is None:
+                return count, damaged
+            after = read.last
 
     # --- keeping house
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import store
-from procorch.api import admission, deletion, discovery, intake, reviews, subresources
+from procorch.api import admission, deletion, discovery, housekeeping, intake, reviews, subresources
 from procorch.api.accept import Form, form_of, render
 from procorch.api.allocation import Allocations
 from procorch.api.auth import Authenticator, ServiceAccountTokens, impersonated
@@ -163,7 +163,7 @@ class Api:
             response = await self._decide(route, request)
         except Exception as error:
             problem = as_api_error(error)
-            if problem.code >= 500 and problem.reason == "InternalError":
+            if problem.code >= 500 and problem.reason == "InternalError" and not isinstance(error, store.LogError):
                 logger.exception("request failed", extra={"method": request.method, "path": request.path})
             else:
                 self._audit(request, problem)
@@ -209,6 +209,8 @@ class Api:
             return self._plain(route, request)
         user = impersonated(self.authenticator.authenticate(request), request.headers)
         self.authorizer.check(user, route, request.query)
+        if route.segments[:1] == (housekeeping.ROOT,):
+            return await housekeeping.serve(self, route, request)
         if not route.resource:
             return self._plain(route, request)
         review = reviews.TABLE.get((route.group, route.resource))
@@ -357,6 +359,8 @@ class Api:
         if good and not is_true(request.query, "verbose") and "verbose" not in request.query:
             return text("ok")
         lines = [f"[+]{check} ok" if not why else f"[-]{check} failed: {why}" for check, why in checks.items()]
+        if self.log.damaged and "store" in checks:  # it serves all the rest: no reason to be restarted
+            lines.append(f"[!]store has {len(self.log.damaged)} damaged values: see `procorch check`")
         lines.append(f"{name} check {'passed' if good else 'failed'}")
         return text("\n".join(lines) + "\n", 200 if good else 500)
 
@@ -367,6 +371,8 @@ class Api:
         }
         return {
             "procorch_store_revision": ("Newest committed revision of the store.", {"": self.log.revision}),
+            "procorch_store_damaged": ("Changes found not to be as they were written.", {"": len(self.log.damaged)}),
+            "procorch_store_oldest_revision": ("Oldest revision that can be read.", {"": self.log.oldest}),
             "procorch_node_links": ("Nodes that are connected.", {"": len(self.links)}),
             "apiserver_registered_watchers": ("Open watches.", {"": len(self.listing.watches)}),
             "apiserver_storage_objects": ("Objects stored, by resource.", stored),
@@ -390,6 +396,8 @@ def as_api_error(error: Exception) -> ApiError:
     match error:
         case ApiError():
             return error
+        case store.Damaged():
+            return ApiError(f"the store is damaged: {error}; see `procorch check`", 500, "InternalError")
         case store.StorageFull():
             return ApiError(f"the store is full: {error}", 507, "InsufficientStorage", retry_after=10)
         case store.Unknown():

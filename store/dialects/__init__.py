@@ -4,9 +4,10 @@ A dialect is a class with the methods of `Dialect`; `dialect_of` knows it by the
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from store.batch import Draft
 from store.dialects.sqlite import Sqlite
@@ -72,6 +73,12 @@ class Dialect(Protocol):
 
     def engine(self) -> Engine:
         """Read-only connections for other threads."""
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """One that writes and is alone with the schema, for what is seldom done; commits at its end."""
+
+    def put_aside(self, connection: Connection, name: str) -> None:
+        """In such a transaction: all that is there stays under another name, and an empty store takes its place."""
 
     def failure(self, error: Exception) -> LogError:
         """The log's word for the database's error."""

@@ -110,7 +110,9 @@ class Postgresql:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One that writes, alone with the schema, for what is seldom done."""
-        engine = create_engine("postgresql+psycopg://", creator=self.connect, poolclass=NullPool)
+        engine = create_engine(
+            "postgresql+psycopg://", creator=self.connect, poolclass=NullPool, isolation_level="READ COMMITTED"
+        )  # which also takes back `connect`'s autocommit
         with engine.begin() as connection:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s::int, 1)", (LOCK,))
             yield connection
@@ -137,6 +139,24 @@ class Postgresql:
     def close(self) -> None:
         """Every session, feed and engine has been closed before."""
 
+    def put_aside(self, connection: Connection, name: str) -> None:
+        """The tables and their indexes, into a schema of that name. Raises Unusable while a master is connected."""
+        others = connection.exec_driver_sql(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND datname = current_database() "
+            "AND pid != pg_backend_pid()",
+            (CONNECT["application_name"],),
+        ).scalar_one()
+        if others:
+            raise Unusable(f"{self.where}: {others} connections of masters are open; stop them, then do this again")
+        connection.exec_driver_sql(f'CREATE SCHEMA "{name}"')
+        for table in [*schema.metadata.tables, *schema.shared.tables]:
+            connection.exec_driver_sql(f'ALTER TABLE {table} SET SCHEMA "{name}"')
+        for statement in _creation():
+            connection.exec_driver_sql(statement)
+        for item in (("schema", schema.VERSION), ("identity", identity())):
+            connection.exec_driver_sql(SET, item)
+        connection.exec_driver_sql("INSERT INTO counter (one, issued) VALUES (1, 0)")
+
     def _make_tables(self, connection: psycopg.Connection[Any]) -> None:
         """Our tables, if there are none."""
         connection.execute("SELECT pg_advisory_xact_lock(%s::int, 1)", (LOCK,))
@@ -144,15 +164,20 @@ class Postgresql:
         query = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
         tables = {name for (name,) in connection.execute(query)} & ours
         if not tables:
-            dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
-            for table in [*schema.metadata.sorted_tables, *schema.shared.sorted_tables]:
-                connection.execute(str(CreateTable(table).compile(dialect=dialect)).encode())
-                for index in table.indexes:
-                    connection.execute(str(CreateIndex(index).compile(dialect=dialect)).encode())
+            for statement in _creation():
+                connection.execute(statement.encode())
             for item in (("schema", schema.VERSION), ("identity", identity())):
                 connection.execute(SET, item)
         elif tables != ours:
             raise Unusable(f"{self.where}: has tables of another program; give procorch a database of its own")
+
+
+def _creation() -> Iterator[str]:
+    dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+    for table in [*schema.metadata.sorted_tables, *schema.shared.sorted_tables]:
+        yield str(CreateTable(table).compile(dialect=dialect))
+        for index in table.indexes:
+            yield str(CreateIndex(index).compile(dialect=dialect))
 
 
 def renew(connection: psycopg.Connection[Any]) -> bool:

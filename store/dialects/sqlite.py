@@ -20,16 +20,16 @@ from store import schema
 from store.dialects.inspection import inspect, mark_of, readable
 from store.dialects.mark import Mark
 from store.dialects.ownership import own
-from store.dialects.sqlite_session import SqliteSession, remember
+from store.dialects.sqlite_session import PAGE, SqliteSession, remember
 from store.errors import Damaged, LogError, StorageFull, Unavailable, Unknown, Unusable
 from store.migrations import identity, migrate
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_BYTES = 16 << 20
+CHECKPOINT_BYTES = 8 << 20
 """Written, about, after which another connection copies the WAL into the database while the writer goes on."""
-CHECKPOINT_PAGES_WRITER = 16_384
-"""WAL pages (64 MiB) after which the writer does it itself: under steady load only it can begin the WAL anew."""
+CHECKPOINT_PAGES_WRITER = 6_144
+"""WAL pages (24 MiB) after which the writer does it itself: under steady load only it can begin the WAL anew."""
 CACHE_KIB = 32_768
 """Of the writing connection: the end of every branch of the index that recent keys fall on."""
 _RUINED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -76,6 +76,7 @@ class Sqlite:
     def session(self) -> SqliteSession:
         connection = self.connect()
         connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES_WRITER}")
+        connection.execute(f"PRAGMA journal_size_limit={CHECKPOINT_PAGES_WRITER * PAGE}")  # after a long reader
         connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         since = 0
 
@@ -113,9 +114,14 @@ class Sqlite:
             yield connection
             remember(connection.exec_driver_sql)
 
+    def put_aside(self, connection: Connection, name: str) -> None:
+        raise Unusable(f"{self.path}: holds a store; a file is put aside as a whole, by its owner")
+
     def failure(self, error: Exception) -> LogError:
         if isinstance(error, Damaged):
             return Unusable(f"{self.path}: {error}; restore a backup, or go back to their last values that are whole")
+        if isinstance(error, LogError):
+            return error
         origin = error.orig if isinstance(error, DBAPIError) else error
         code = getattr(origin, "sqlite_errorcode", 0)
         primary = code & 0xFF

@@ -1,10 +1,12 @@
 """A store that an older version wrote opens, and is whole wherever the change to today's schema was killed."""
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from store import Log, Retention, Row, Write, schema
@@ -58,6 +60,28 @@ async def check(path: Path) -> None:
 
 async def test_a_store_of_version_1_opens_as_it_was(old: Path):
     await check(old)
+
+
+async def test_on_postgresql_two_masters_that_open_at_once_change_it_once(shared: str, monkeypatch: pytest.MonkeyPatch):
+    log = await Log.open(shared, retention=FOREVER)
+    for number in range(30):
+        await log.append(Write(f"/{number % 7}", b"%d" % number))
+    await log.close()
+    with psycopg.connect(shared, autocommit=True) as connection:
+        connection.execute("ALTER TABLE changes DROP COLUMN checksum")
+        connection.execute("UPDATE state SET value = 1 WHERE name = 'schema'")
+        connection.execute("DELETE FROM state WHERE name = 'identity'")
+    monkeypatch.setattr("store.migrations.PART", 4)
+    logs = await asyncio.gather(*(Log.open(shared, retention=FOREVER) for _ in range(3)))
+    with psycopg.connect(shared) as connection:
+        state = dict(connection.execute("SELECT name, value FROM state").fetchall())
+        unsealed = [row for row in connection.execute("SELECT * FROM changes") if not is_whole(row)]
+
+    assert (state["schema"], unsealed) == (schema.VERSION, [])
+    assert [len(await one.items("/")) for one in logs] == [7, 7, 7]
+    assert len(await logs[0].events(0)) == 30
+    for one in logs:
+        await one.close()
 
 
 KILLED = """
