@@ -60,7 +60,7 @@ def command(
         names=tls_san,
         kubeconfig_server=kubeconfig_server,
         database=database,
-        retention=Retention(age=history_age or None, size=1 << 30 if history_size is None else history_size or None),
+        retention=Retention(age=history_age or None, size="auto" if history_size is None else history_size or None),
         bootstrap_token=bootstrap_token,
     )
     run_program(lambda ready: run(config, ready=ready), log_level)

@@ -1,6 +1,7 @@
 """Deleting superseded history, a little at a time between commits, on command or by age and size."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +20,11 @@ logger = logging.getLogger(__name__)
 CHANGES = 200
 """Changes looked at in one transaction: some milliseconds for which commits wait."""
 
+NUDGE = 8 << 20
+"""Bytes of values after which there is a look before its time: a minute of large ones would fill the disk."""
+PAUSE = 1.0
+"""Seconds between two looks, at the least."""
+
 
 class Compaction:
     """What has been compacted and what is still to be swept.
@@ -31,19 +37,24 @@ class Compaction:
         self,
         writer: Writer,
         past: History,
+        limit: Callable[[], int | None],
         retention: Retention,
         clock: Callable[[], float],
         *,
         oldest: int,
         swept: int,
     ) -> None:
+        """limit: bytes of the database from which on the oldest goes, as things stand now; None for none."""
         self.oldest = oldest
         self._swept = swept
         self._writer = writer
         self._past = past
+        self._limit = limit
         self._retention = retention
         self._clock = clock
         self._one = asyncio.Lock()
+        self._written = 0  # since the last look
+        self._much = asyncio.Event()
 
     async def compact(self, revision: int) -> None:
         """Forgets the past before a revision; the state as of it stays readable. Raises LogError."""
@@ -65,12 +76,26 @@ class Compaction:
                 await self.look()
             except LogError as error:
                 logger.warning("store: compaction failed, tried again later", extra={"error": str(error)})
-            await asyncio.sleep(self._retention.interval)
+            await self._pause()
+
+    def wrote(self, amount: int) -> None:
+        """Bytes of values that have been committed: many of them bring the next look forward."""
+        self._written += amount
+        if self._written > NUDGE:
+            self._much.set()
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(min(PAUSE, self._retention.interval))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._retention.interval):
+                await self._much.wait()
+        self._much.clear()
+        self._written = 0
 
     async def look(self) -> None:
         """One look at age and size."""
         await self.compact(self.oldest)  # a sweep that a restart or an error cut short
-        age, size = self._retention.age, self._retention.size
+        age, size = self._retention.age, self._limit()
         if age is not None:
             await self._by_age(int((self._clock() - age) * 1000), int(age * 1000 / 24))
         while size is not None and await self._writer.perform(lambda session: session.used()) > size:

@@ -102,7 +102,15 @@ class Log:
         self._called = False  # `_begin` is on its way
         self._closed = False
         self._emptied: asyncio.Future[None] | None = None
-        self._compaction = Compaction(self._writer, past, retention, clock, oldest=there.oldest, swept=there.swept)
+        self._compaction = Compaction(
+            self._writer,
+            past,
+            lambda: retention.limit(self._head.present.size, is_shared=dialect.is_shared),
+            retention,
+            clock,
+            oldest=there.oldest,
+            swept=there.swept,
+        )
         self._retainer = self._loop.create_task(self._compaction.run(), name="store-retention")
         self._retainer.add_done_callback(_report)
         self._following: Following | None = None
@@ -358,6 +366,8 @@ class Log:
             events = self._head.land(batch)
             if events:
                 self._upkeep.note_bound(self._reserve)
+            if self._following is None:  # a server's size is not asked for so often
+                self._compaction.wrote(batch.size)
             if batch.forget:
                 self._upkeep.scrub()
         elif isinstance(error, Unknown) and self._following is None:

@@ -17,17 +17,25 @@ class Present:
         self._rows = {row.key: row for row in rows}
         self._keys = sorted(self._rows)
         self.get = self._rows.get
+        self.size = sum(len(key) + len(row.value) for key, row in self._rows.items())
+        """Bytes of all keys and values."""
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def put(self, row: Row) -> None:
-        if row.key not in self._rows:
+        old = self._rows.get(row.key)
+        if old is None:
             insort(self._keys, row.key)
+            self.size += len(row.key) + len(row.value)
+        else:
+            self.size += len(row.value) - len(old.value)
         self._rows[row.key] = row
 
     def drop(self, key: str) -> None:
-        if self._rows.pop(key, None) is not None:
+        old = self._rows.pop(key, None)
+        if old is not None:
+            self.size -= len(key) + len(old.value)
             del self._keys[bisect_left(self._keys, key)]
 
     def items(self, prefix: str, after: str, limit: int | None) -> list[Row]:

@@ -1,9 +1,12 @@
+import asyncio
+import contextlib
+import random
 import sqlite3
 from pathlib import Path
 
 import pytest
 
-from store import Compacted, Log, Retention, Row, Write
+from store import Compacted, Log, LogError, Retention, Row, Unavailable, Write
 
 
 async def test_compaction_keeps_the_state_as_of_its_revision_and_all_after_it(log: Log):
@@ -139,4 +142,63 @@ async def test_forgetting_keeps_the_durable_row_below_a_note(path: Path):
     log = await Log.open(path)
 
     assert await log.latest("/a") == Row("/a", b"1", 1, 1)
+    await log.close()
+
+
+UPDATES, KEYS, SIZE = 36_000, 500, 1500
+
+
+def on_disk(path: Path) -> int:
+    return sum(file.stat().st_size for file in (path, Path(f"{path}-wal")))
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("trouble", ["none", "an open reader", "locked"])
+async def test_updates_take_no_more_than_three_times_the_live_data_and_64_mib(path: Path, trouble: str):
+    """Six minutes of 100 updates a second as fast as they go, with a look at each minute's end, as there would be.
+
+    From the third to the fourth another program has a snapshot open, or the file locked.
+    """
+    now = 1_700_000_000.0
+    log = await Log.open(path, clock=lambda: now, patience=0.05)
+    blob, draw = random.Random(1).randbytes(2 * SIZE), random.Random(2)
+    sizes: list[int] = []
+
+    async def update(count: int) -> None:
+        nonlocal now
+        for _ in range(count):
+            start = draw.randrange(SIZE)
+            with contextlib.suppress(Unavailable):
+                await log.append(Write(f"/{draw.randrange(KEYS)}", blob[start : start + SIZE]))
+            now += 0.01
+
+    for minute in range(UPDATES // 6000):
+        other = sqlite3.connect(path, isolation_level=None)
+        if minute == 2 and trouble != "none":
+            other.execute("BEGIN" if trouble == "an open reader" else "BEGIN IMMEDIATE")
+            other.execute("SELECT count(*) FROM changes").fetchone()
+        await asyncio.gather(*(update(100 if trouble != "locked" or minute != 2 else 1) for _ in range(60)))
+        with contextlib.suppress(LogError):
+            await log._compaction.look()
+        other.close()
+        if minute != 2 or trouble != "an open reader":  # while it is open, SQLite keeps all that it may want to see
+            sizes.append(on_disk(path))
+    live = sum(len(row.key) + len(row.value) for row in await log.items("/"))
+    await log.close()
+
+    assert live == KEYS * SIZE + sum(len(f"/{number}") for number in range(KEYS))
+    assert max(sizes) <= 3 * live + (64 << 20)
+    assert log.oldest > 0
+
+
+async def test_much_written_at_once_brings_the_next_look_forward(path: Path):
+    log = await Log.open(path, retention=Retention(age=None, size=30 << 20, interval=3600))
+    for number in range(40):
+        await log.append(Write("/a", b"%d" % number * (500_000 // len(b"%d" % number))))
+    for _ in range(40):
+        await log.append(Write("/b", bytes(1_000_000)))
+    async with asyncio.timeout(20):
+        while log.oldest == 0:
+            await asyncio.sleep(0.05)
+
     await log.close()

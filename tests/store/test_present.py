@@ -22,3 +22,13 @@ def test_items_are_those_of_a_sorted_dict(steps: list[tuple[str, bool]], prefix:
     assert present.items(prefix, "", None) == wanted
     assert present.items(prefix, after, limit) == [row for row in wanted if row.key > after][:limit]
     assert len(present) == len(model)
+
+
+def test_it_knows_the_bytes_it_holds():
+    present = Present([Row("/a", b"12", 1, 1)])
+    present.put(Row("/b", b"123", 2, 2))
+    present.put(Row("/a", b"1", 3, 1))
+    present.drop("/b")
+    present.drop("/c")
+
+    assert present.size == len("/a") + 1
