@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from store.errors import Conflict, LogError
+from store.news import News
 from store.rows import Event, Row, Write
 
 WRITES = 256
@@ -78,6 +79,12 @@ class Batch:
     def draft(self, reserved: int, overtaken: Sequence[str] = ()) -> Draft:
         last_notes = {row[1]: row for row in self.notes if row[1] in self.noted}
         return Draft(self.base, self.last, self.rows, tuple(last_notes.values()), overtaken, self.forget, reserved)
+
+    def is_in(self, news: News) -> bool:
+        """Whether the database has this batch: the last change of each of its keys is there as it was made."""
+        there = {change.revision: (change.key, change.value, change.moment) for change in news.changes}
+        last = {event.key: event for event in self.events}.values()
+        return all(there.get(event.revision) == (event.key, event.value, self.moment) for event in last)
 
     def answer(self, error: LogError | None) -> None:
         """Tells every caller how it ended; one who has been cancelled is not there any more."""

@@ -382,7 +382,10 @@ class Log:
     def _take(self, news: News) -> None:
         self._upkeep.note_bound(news.reserved)
         self._compaction.oldest = max(self._compaction.oldest, news.oldest)
-        self._publication.publish(self._head.take(news))
+        flight, events = self._flight, []
+        if flight is not None and flight.is_in(news):  # before the writer's word of it; notes are only whole here
+            events = self._head.land(flight)
+        self._publication.publish([*events, *self._head.take(news)])
         if news.renewed:
             self._note_again()
 

@@ -2,6 +2,7 @@ import asyncio
 
 from store import Conflict, Row, Unavailable, Write
 from store.batch import BYTES, WRITES, Batch, Pending
+from store.news import Change, News
 
 THERE = {"/a": Row("/a", b"old", 3, 1)}
 
@@ -49,3 +50,15 @@ async def test_a_batch_is_full_by_writes_or_by_bytes():
     large.admit(pending(Write("/x", bytes(BYTES))))
 
     assert many.is_full and large.is_full and not batch().is_full
+
+
+async def test_a_batch_is_known_by_the_last_change_of_each_of_its_keys():
+    made = batch()
+    made.admit(Pending((Write("/beat", b"1"),), asyncio.get_running_loop().create_future(), durable=False))
+    made.admit(Pending((Write("/beat", b"2"),), asyncio.get_running_loop().create_future(), durable=False))
+    made.admit(pending(Write("/a", None)))
+    beat, gone = Change(12, "/beat", b"2", 11, 5_000, False), Change(13, "/a", None, 1, 5_000, True)
+
+    assert made.is_in(News(13, 0, 0, 0, [beat, gone]))
+    assert not made.is_in(News(12, 0, 0, 0, [beat])), "not all of it"
+    assert not made.is_in(News(13, 0, 0, 0, [beat._replace(value=b"3"), gone])), "another's"
