@@ -119,15 +119,20 @@ class PodHealth:
     ) -> None:
         one = self._record.of(container["name"])
 
+        def over() -> bool:
+            """A container that is being stopped is asked only whether it still serves."""
+            return one.stopped_at is not None and kind != "Readiness"
+
         def failed(heard: str) -> None:
-            self._event(pod, container["name"], "Warning", "Unhealthy", f"{kind} probe failed: {heard}")
+            if not over():
+                self._event(pod, container["name"], "Warning", "Unhealthy", f"{kind} probe failed: {heard}")
 
         def running_for() -> float:
             began = one.current.started_at if one.current is not None else None
             return 0.0 if began is None else self._around.clock() - began
 
         handler = {key: probe[key] for key in ("exec", "httpGet", "tcpSocket", "grpc") if probe.get(key) is not None}
-        await probes.watch(probe, partial(ask, handler, target), running_for=running_for, found=found, failed=failed)
+        await probes.watch(probe, partial(ask, handler, target), running_for=running_for, found=lambda good: over() or found(good), failed=failed)
 
     def _startup(self, container: Mapping[str, Any], one: ContainerRecord, good: bool) -> bool:
         if good:

@@ -239,8 +239,7 @@ class PodWorker:
     def _stop(self, name: str, grace: float, why: str) -> None:
         """preStop and SIGTERM, in the background: other containers are stopped meanwhile."""
         one = self.record.of(name)
-        one.stopped_at = self._around.clock()
-        one.ready = False
+        one.stopped_at = self._around.clock()  # it stays ready while it runs: what is being ended may still serve
         path = f"spec.containers{{{name}}}"
         self._around.events.event(self.pod, "Normal", "Killing", why or f"Stopping container {name}", field_path=path)
         self._tasks.create_task(self._hook_and_signal(name, grace), name=f"stop:{name}")

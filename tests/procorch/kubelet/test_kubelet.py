@@ -141,6 +141,19 @@ async def test_what_does_not_listen_is_killed_when_its_grace_is_over(running: Cl
     await running.cleared(pod["metadata"]["uid"])
 
 
+async def test_what_is_being_ended_is_ready_for_as_long_as_it_runs(running: Cluster) -> None:
+    await running.pod("web", "trap '' TERM; while :; do sleep 0.05; done")
+    began = await running.until(is_ready)
+
+    await running.client.delete("Pod", "default/web", grace=2)
+
+    seen = began["metadata"]["generation"]
+    ending = await running.until(lambda pod: pod["status"].get("observedGeneration", 0) > seen)
+    assert is_ready(ending)
+    assert status_of(ending)["ready"] is True
+    await running.gone(seconds=8)
+
+
 async def test_a_pod_that_vanishes_from_the_api_is_torn_down(running: Cluster) -> None:
     pod = await running.pod("web", "exec sleep 100")
     await running.until(is_ready)

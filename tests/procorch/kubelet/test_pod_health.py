@@ -124,6 +124,18 @@ async def test_what_is_not_well_is_to_be_ended(node: Node, probe: str, kind: str
     assert one.started is (kind == "liveness")
 
 
+async def test_a_container_that_is_being_stopped_is_asked_only_whether_it_serves(node: Node) -> None:
+    node.answers["alive"] = BAD
+    one = node.runs()
+    one.stopped_at = 900.0
+    asks = {"exec": {"command": ["alive"]}, "failureThreshold": 1}
+
+    node.follow(container(livenessProbe=asks, readinessProbe=EXEC))
+
+    await node.until(lambda: one.ready and len(node.asked) == 2)
+    assert (one.unhealthy, node.told) == ("", [])
+
+
 async def test_the_others_wait_for_the_startup_probe(node: Node) -> None:
     one = node.runs()
     later = {"exec": {"command": ["later"]}}
