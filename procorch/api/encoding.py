@@ -11,13 +11,17 @@ _METADATA = b'"metadata":{'
 
 
 def encode(kind: Kind, obj: Object) -> bytes:
-    """Compact JSON that begins `{"apiVersion":…,"kind":…,"metadata":{` and has no resourceVersion."""
+    """Compact JSON that begins `{"apiVersion":…,"kind":…,"metadata":{` and has no resourceVersion.
+
+    A copy of what orjson gives: that holds on to the room it was written in, 8 kB for an Event of 700 bytes, and
+    these bytes stay in memory for as long as the object exists.
+    """
     metadata = {name: value for name, value in obj["metadata"].items() if name != "resourceVersion"}
     ordered: Object = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata}
     for name, value in obj.items():
         if name not in ordered:
             ordered[name] = value
-    return orjson.dumps(ordered)
+    return bytes(memoryview(orjson.dumps(ordered)))
 
 
 def with_revision(value: bytes, revision: int) -> bytes:

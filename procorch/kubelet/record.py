@@ -214,7 +214,7 @@ class PodDirectory:
         data = orjson.dumps(row, default=str)  # it knows dataclasses, and paths are written as text
         if data != self._written:
             self._write("record.json", data)
-            self._written = data
+            self._written = bytes(memoryview(data))  # orjson's own bytes hold on to the room they were written in
 
     def _write(self, name: str, data: bytes) -> None:
         fresh, flags = self.path / f".{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC

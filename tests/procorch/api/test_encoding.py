@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import orjson
 
 from procorch.api.encoding import encode, with_revision
@@ -17,3 +19,17 @@ def test_stored_bytes_begin_so_that_the_revision_can_be_put_in():
     shown = orjson.loads(with_revision(stored, 17))
     assert shown["metadata"] == {"resourceVersion": "17", "name": "a", "annotations": {"x": '"metadata":{'}}
     assert shown["data"] == {"k": "ü"} and with_revision(stored, 0) == stored
+
+
+def test_stored_bytes_take_no_more_room_than_they_are_long():
+    """They stay in memory for as long as the object exists, and there are many."""
+    obj = {"metadata": {"name": "a"}, "data": {"k": "x" * 700}}
+    tracemalloc.start()
+    try:
+        began = tracemalloc.get_traced_memory()[0]
+        kept = [encode(KINDS["ConfigMap"], obj) for _ in range(100)]
+        taken = tracemalloc.get_traced_memory()[0] - began
+    finally:
+        tracemalloc.stop()
+
+    assert taken < 2 * sum(map(len, kept))
