@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
 
 import click
@@ -52,16 +53,34 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """What was said before the command is the command's: `procorch -n web get pods`, as with kubectl."""
+        name, command, rest = super().resolve_command(ctx, args)
+        said = [f"--{option}={value}" for option, value in ctx.params.items() if value is not None]
+        return name, command, [*said, *rest]
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--kubeconfig", help="Before a command or behind it: the kubeconfig file.")
+@click.option("--context", help="Before a command or behind it: the kubeconfig's context to use.")
+@click.option("--namespace", "-n", help="Before a command or behind it: the namespace.")
 @click.version_option(package_name="procorch", prog_name="procorch")
-def procorch() -> None:
+def procorch(kubeconfig: str | None, context: str | None, namespace: str | None) -> None:
     """Kubernetes' API and control loops for plain Linux processes."""
 
 
 def main() -> None:
     """The `procorch` program."""
+    # Closed by who started us (`>&-`): nobody wants to hear it, but everything below writes.
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without ☃ gets \\u2603, not a stack trace
             stream.reconfigure(errors="backslashreplace")
-    procorch(prog_name="procorch")
+    try:
+        procorch(prog_name="procorch")
+    except OSError as error:  # a full disk behind `> file`, say
+        click.echo(f"Error: {error.filename + ': ' if error.filename else ''}{error.strerror or error}", err=True)
+        sys.exit(1)

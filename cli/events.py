@@ -11,25 +11,34 @@ from cli.resources import Target, kind_named, one_object
 from procorch.objects import Object, get
 
 
+def _types(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[str]:
+    """Raises BadParameter for a type that no event has."""
+    wanted = frozenset(one.strip().capitalize() for one in value.split(",") if one.strip())
+    if strange := wanted - {"Normal", "Warning"}:
+        raise click.BadParameter(f"no event has the type {', '.join(sorted(strange))}: there are Normal and Warning")
+    return wanted
+
+
 @click.command("events")
 @click.option("--for", "about", default="", help="Only of this object: pod/web.")
-@click.option("--types", default="", help="Only of these types: Warning, Normal.")
+@click.option("--types", default="", callback=_types, help="Only of these types: Warning, Normal.")
 @click.option("--watch", "-w", is_flag=True, help="Go on with what happens from now on.")
 @all_namespaces_option
 @cluster_command
-async def command(cluster: Cluster, about: str, types: str, watch: bool) -> None:
+async def command(cluster: Cluster, about: str, types: frozenset[str], watch: bool) -> None:
     """Show the events of a namespace or of one object."""
     fields = []
     if about:
         target = one_object([about])
         fields = [f"involvedObject.kind={target.kind.name}", f"involvedObject.name={target.name}"]
+    if len(types) == 1:
+        fields.append(f"type={''.join(types)}")
     query = Query(cluster, fields=",".join(fields))
     events = Target(kind_named("events"), None)
     if watch:
         await TableView(namespaces=cluster.all_namespaces).follow(query, events)
         return
-    wanted = {one.strip().lower() for one in types.split(",") if one.strip()}
-    found = [event for event in await query.objects(events) if not wanted or str(event.get("type")).lower() in wanted]
+    found = await query.objects(events)
     if not found:
         click.echo("No events found", err=True)
         return

@@ -63,6 +63,16 @@ def test_a_context_and_a_namespace_can_be_named(procorch, pod):
     assert "no entry 'no' in contexts" in procorch.run("get", "pods", "--context", "no").stderr
 
 
+def test_they_may_be_named_before_the_command_too(procorch, pod, tmp_path):
+    procorch.server.do(procorch.server.client.create({**pod("a"), "metadata": {"name": "a", "namespace": "other"}}))
+
+    assert procorch("-n", "other", "--context", "test", "get", "pods", "-o", "name") == "pod/a\n"
+    assert procorch("-n", "default", "get", "pods", "-n", "other", "-o", "name") == "pod/a\n"
+    assert "no such kubeconfig" in procorch.run("--kubeconfig", str(tmp_path / "no"), "get", "pods").stderr
+    elsewhere = procorch.run("-n", "other", "completion", "bash")
+    assert elsewhere.exit_code == 2 and "No such option '--namespace'" in elsewhere.stderr
+
+
 def test_a_refusal_names_reason_and_place():
     error = NotFound("it is gone", 404, "NotFound")
 

@@ -29,10 +29,13 @@ printf '%s\\n' "${COMPREPLY[@]}"
         pytest.param(["logs", "wo"], {"worker"}, id="a pod's name"),
         pytest.param(["get", "pods", "-n", "oth"], {"other"}, id="a namespace"),
         pytest.param(["get", "pods", "-o", "y"], {"yaml"}, id="a format"),
+        pytest.param(["-n", "other", "get", "pods", ""], {"elsewhere"}, id="a name in the namespace said before"),
     ],
 )
 def test_tab_offers(procorch, pod, words, offered):
     procorch.server.create(pod("web"), pod("worker"), pod("else"))
+    away = pod("elsewhere")
+    procorch.server.do(procorch.server.client.create({**away, "metadata": {**away["metadata"], "namespace": "other"}}))
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "KUBECONFIG": str(procorch.kubeconfig)}
     argv = ["bash", "-c", PRESS, "bash", "procorch", *words]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=30, check=False)

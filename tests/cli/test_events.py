@@ -19,6 +19,9 @@ def test_events_are_those_of_the_object_and_the_type_asked_for(procorch):
     assert procorch("events").count("Because") == 2
     assert "service/db" not in procorch("events", "--for", "pod/web")
     assert "pod/web" not in procorch("events", "--types", "warning")
+    assert procorch("events", "--types", "warning,Normal").count("Because") == 2
+    strange = procorch.run("events", "--types", "Warnings")
+    assert strange.exit_code == 2 and "no event has the type Warnings" in strange.stderr
     assert "No events found" in procorch("events", "-n", "other")
     assert procorch.run("events", "--for", "frob/x").exit_code == 1
 

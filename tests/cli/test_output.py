@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import click
 import pytest
 
@@ -60,3 +64,19 @@ def test_columns_of_the_users_own(capsys):
     print_objects("custom-columns=X:.a.b,Y:{.c[*]}", objects, as_list=True)
 
     assert capsys.readouterr().out == "X        Y\n1        true,false\n<none>   <none>\n"
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "told"),
+    [
+        pytest.param("> /dev/full", 1, "Error: No space left on device\n", id="a full disk"),
+        pytest.param(">&-", 0, "", id="closed"),
+        pytest.param("| head -n 1 > /dev/null", 0, "", id="somebody who has read enough"),
+    ],
+)
+def test_where_the_output_cannot_go_there_is_no_stack_trace(redirection, code, told):
+    program = Path(sys.executable).parent / "procorch"
+    argv = ["sh", "-c", f"{program} completion bash {redirection}"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", told)
