@@ -31,10 +31,6 @@ AT = "spec.containers[0]"
             {"ports": [{"name": "a", "containerPort": 1}, {"name": "a", "containerPort": 2}]},
             f'{AT}.ports[1].name: Duplicate value: "a"',
         ),
-        (
-            {"ports": [{"containerPort": 1, "hostPort": 9}, {"containerPort": 2, "hostPort": 9}]},
-            f'{AT}.ports[1].hostPort: Duplicate value: "TCP//9"',
-        ),
         ({"env": [{"value": "a"}]}, f"{AT}.env[0].name: Required value"),
         (
             {"env": [{"name": "a=b"}]},
@@ -82,6 +78,12 @@ AT = "spec.containers[0]"
 )
 def test_a_bad_container_is_named(problems, container, problem) -> None:  # type: ignore[no-untyped-def]
     assert problems(container, volumes=[{"name": "v"}]) == [problem]
+
+
+def test_a_port_of_the_host_is_one_containers(problems) -> None:  # type: ignore[no-untyped-def]
+    twice = {"ports": [{"containerPort": 9, "hostPort": 9}, {"containerPort": 9, "hostPort": 9}]}
+
+    assert problems(twice, hostNetwork=True) == [f'{AT}.ports[1].hostPort: Duplicate value: "TCP//9"']
 
 
 def test_a_good_container_has_everything(problems) -> None:  # type: ignore[no-untyped-def]
