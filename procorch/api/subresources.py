@@ -1,4 +1,4 @@
-"""What hangs below an object: its status, scale, binding, log, token, approval; which verbs each has."""
+"""What hangs below an object: its status, scale, binding, eviction, log, token, approval; which verbs each has."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from procorch.api import intake, metadata
+from procorch.api import deletion, intake, metadata
 from procorch.api.accept import form_of, render
 from procorch.api.cache import Entry
 from procorch.api.encoding import encode
@@ -46,6 +46,7 @@ SCALE = Kind(
     ),
 )  # fmt: skip
 BINDING = Kind("Binding", "bindings")
+EVICTION = Kind("Eviction", "evictions", group="policy")
 TOKEN_REQUEST = Kind("TokenRequest", "tokenrequests", group="authentication.k8s.io")
 
 _SHORTEST_TOKEN = 600  # seconds
@@ -168,6 +169,21 @@ def _set_condition(pod: Object, condition: dict[str, Any], now: float) -> None:
         conditions.append(fresh)
     elif before.get("status") != condition["status"]:
         conditions[conditions.index(before)] = fresh
+
+
+async def evict(api: Api, route: Route, request: Request) -> Response:
+    """policy/v1 Eviction, what `kubectl drain` asks for: a delete that a PodDisruptionBudget may refuse.
+
+    There are no budgets yet, so that nothing refuses it. Source: pkg/registry/core/pod/storage/eviction.go.
+    """
+    assert route.kind is not None and route.name is not None
+    eviction = intake.read_whole(request, EVICTION)
+    if eviction["metadata"].get("name") != route.name:
+        raise BadRequest.of("name in URL does not match name in Eviction object")
+    dry_run = {"dryRun": "All"} if api.is_dry_run(request) else {}
+    options = deletion.options_of(eviction.get("deleteOptions") or {}, dry_run)
+    await api.rest.delete(route.kind, route.namespace, route.name, options)
+    return answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 
 
 async def token(api: Api, route: Route, request: Request) -> Response:
@@ -300,6 +316,7 @@ TABLE: dict[str, Subresource] = {
     "finalize": Subresource(("update",)),
     "scale": Subresource(_READ_WRITE, SCALE, scale),
     "binding": Subresource(("create",), BINDING, bind),
+    "eviction": Subresource(("create",), EVICTION, evict),
     "token": Subresource(("create",), TOKEN_REQUEST, token),
     "log": Subresource(("get",), None, log),
 }

@@ -116,7 +116,7 @@ def _addresses(pod: Object) -> str:
 
 KIND = Kind(
     "Pod", "pods",
-    short_names=("po",), categories=("all",), subresources=("status", "log", "binding"),
+    short_names=("po",), categories=("all",), subresources=("status", "log", "binding", "eviction"),
     default=default, prepare=prepare, admit=admit, validate=validate,
     columns=COLUMNS,
     fields={

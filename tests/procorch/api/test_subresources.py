@@ -63,6 +63,36 @@ async def read(client, key, container="", **options):
     return b"".join([chunk async for chunk in client.log(key, container, **options)])
 
 
+EVICTION = "/api/v1/namespaces/default/pods/a/eviction"
+
+
+def eviction(name="a", **options):
+    return orjson.dumps({
+        "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": "default"},
+        "deleteOptions": options,
+    })  # fmt: skip
+
+
+async def test_an_evicted_pod_is_deleted_with_the_grace_and_preconditions_that_are_asked(served):
+    await served.client.create(pod("a"))
+    await served.client.bind("default/a", "n1")
+
+    with pytest.raises(BadRequest, match="name in URL does not match"):
+        await served.client.raw("POST", EVICTION, body=eviction("b"))
+    with pytest.raises(Conflict, match="UID in precondition: x"):
+        await served.client.raw("POST", EVICTION, body=eviction(preconditions={"uid": "x"}))
+    for dry in (eviction(dryRun=["All"]), eviction()):
+        query = {} if b"All" in dry else {"dryRun": "All"}
+        assert (await served.client.raw("POST", EVICTION, query=query, body=dry)).status == 201
+    assert "deletionTimestamp" not in (await served.client.get("Pod", "default/a"))["metadata"]
+    answer = await served.client.raw("POST", EVICTION, body=eviction(gracePeriodSeconds=7))
+
+    assert (answer.status, orjson.loads(answer.body)["status"]) == (201, "Success")
+    assert (await served.client.get("Pod", "default/a"))["metadata"]["deletionGracePeriodSeconds"] == 7
+    with pytest.raises(NotFound):
+        await served.client.raw("POST", EVICTION.replace("/a/", "/none/"), body=eviction("none"))
+
+
 async def test_which_container_must_be_said_when_there_are_several(served):
     await served.client.create(pod("a", ("x", "y")))
 
