@@ -74,8 +74,8 @@ def procorch(kubeconfig: str | None, context: str | None, namespace: str | None)
 def main() -> None:
     """The `procorch` program."""
     # Closed by who started us (`>&-`): nobody wants to hear it, but everything below writes.
-    sys.stdout = sys.stdout or open(os.devnull, "w")
-    sys.stderr = sys.stderr or open(os.devnull, "w")
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  # for as long as the program runs
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without ☃ gets \\u2603, not a stack trace
             stream.reconfigure(errors="backslashreplace")

@@ -136,7 +136,7 @@ class Cache:
 
     def __init__(self, log: store.Log, kinds: Iterable[Kind]) -> None:
         self._log = log
-        self._shelves = {kind.store_key(): Shelf(kind) for kind in kinds}
+        self._shelves = {kind.store_key(): Shelf(kind) for kind in kinds if kind.guise_of is None}
         self._unsubscribe: Callable[[], None] | None = None
         self._early: list[store.Event] | None = []
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []

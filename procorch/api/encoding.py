@@ -35,12 +35,6 @@ def with_revision(value: bytes, revision: int) -> bytes:
     return b'%b"resourceVersion":"%d",%b' % (value[:at], revision, value[at:])
 
 
-def retyped(data: bytes, kind: Kind) -> bytes:
-    """The bytes of an object of one kind, shown as another kind that shares its storage."""
-    at = data.index(b',"metadata":{')
-    return b'{"apiVersion":"%b","kind":"%b"%b' % (kind.api_version.encode(), kind.name.encode(), data[at:])
-
-
 def decode(data: bytes) -> Object:
     """A private copy."""
     obj: Object = orjson.loads(data)

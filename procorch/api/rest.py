@@ -49,6 +49,7 @@ class Rest:
 
     def entry(self, kind: Kind, namespace: str | None, name: str) -> Entry:
         """The object as it stands. Raises NotFound."""
+        kind = kind.storage
         entry = self._cache.shelf(kind).entries.get(f"{namespace}/{name}" if kind.namespaced else name)
         if entry is None:
             raise NotFound.of(kind.plural, name, kind.group)
@@ -56,14 +57,15 @@ class Rest:
 
     async def create(self, route: Route, obj: Object, fields: Fields, *, dry_run: bool) -> Entry:
         """Raises AlreadyExists, Invalid, NotFound (no such namespace), Forbidden (it is being deleted)."""
-        kind = _kind(route)
-        fields.settle(kind, obj)
+        asked = _kind(route)
+        fields.settle(asked, obj)
+        kind, obj = asked.storage, asked.stored(obj)
         metadata.begin(kind, obj, route.namespace, self._clock(), self._draw)
         admission.check_namespace(self._cache, kind, obj)
         kind.default(obj)
         kind.admit(obj)
         kind.prepare(obj, None)
-        _validate(kind, obj, None)
+        _validate(asked, obj, None)
         admission.use_service_account(self._cache, kind, obj)
         if _key(kind, obj) in self._cache.shelf(kind).entries:  # before its addresses are found to be taken: by itself
             raise AlreadyExists.of(kind.plural, obj["metadata"]["name"], kind.group)
@@ -87,7 +89,7 @@ class Rest:
         metadata.check_name(obj, route.name)
         metadata.place(kind, obj, route.namespace)
         fields.settle(kind, obj)
-        encoded = orjson.dumps(obj)
+        encoded = orjson.dumps(kind.stored(obj))
         return await self.change(route, lambda old: decode(encoded), dry_run=dry_run)
 
     async def patch(self, route: Route, request: Request, fields: Fields, *, dry_run: bool) -> Entry:
@@ -99,14 +101,14 @@ class Rest:
 
         def patched(old: Object) -> Object:
             fields.warnings.clear()
-            obj = apply_patch(content_type, old, request.body, kind)
+            obj = apply_patch(content_type, kind.shown(old), request.body, kind)
             if not isinstance(obj.get("metadata"), dict):
                 raise BadRequest.of("the patch removes the metadata")
             intake.typed(obj, kind.api_version, kind.name)
             metadata.check_name(obj, name)
             metadata.place(kind, obj, route.namespace)
             fields.settle(kind, obj, request.body)
-            return obj
+            return kind.stored(obj)
 
         return await self.change(route, patched, dry_run=dry_run)
 
@@ -114,14 +116,14 @@ class Rest:
         """Reads, changes a private copy, checks and appends; again where another writer was quicker.
 
         A change that names a resourceVersion meets the newer object then, and is a Conflict. One that changes nothing
-        writes nothing, and the object keeps its resourceVersion.
+        writes nothing, and the object keeps its resourceVersion. `change` is about the stored object.
         """
-        kind = _kind(route)
+        kind = _kind(route).storage
         assert route.name is not None
         for _ in range(TRIES):
             entry = self.entry(kind, route.namespace, route.name)
             asked = change(entry.copy())
-            obj = self._successor(kind, asked, entry.object, route.subresource)
+            obj = self._successor(_kind(route), asked, entry.object, route.subresource)
             wanted = copy.deepcopy(obj) if kind.name == "Service" else obj
             claims: list[store.Write] = []
             if kind.name == "Service" and not route.subresource:
@@ -145,6 +147,7 @@ class Rest:
         self, kind: Kind, namespace: str | None, name: str, options: deletion.Options
     ) -> tuple[Entry, bool]:
         """The object as it stands now or stood last, and whether it is gone. Raises NotFound, Conflict."""
+        kind = kind.storage
         for _ in range(TRIES):
             entry = self.entry(kind, namespace, name)
             deletion.check_preconditions(kind, entry.object, options)
@@ -185,14 +188,15 @@ class Rest:
             tasks = [group.create_task(one(entry)) for entry in found]
         return [entry for task in tasks if (entry := task.result()) is not None]
 
-    def _successor(self, kind: Kind, obj: Object, old: Object, subresource: str) -> Object:
+    def _successor(self, asked: Kind, obj: Object, old: Object, subresource: str) -> Object:
+        kind = asked.storage
         metadata.succeed(kind, obj, old, subresource)
         kind.default(obj)
         if not subresource:
             kind.prepare(obj, old)
             metadata.count_generation(kind, obj, old, metadata.desired)
         if subresource != "binding":  # which sets what a client may not change
-            _validate(kind, obj, old)
+            _validate(asked, obj, old)
         if is_deleting(old):
             _check_finalizers(kind, obj, old)
         return obj
@@ -224,8 +228,11 @@ class Rest:
         return Conflict.of(kind.plural, name, kind.group)
 
 
-def _validate(kind: Kind, obj: Object, old: Object | None) -> None:
+def _validate(asked: Kind, obj: Object, old: Object | None) -> None:
+    kind = asked.storage
     causes = [*validate_metadata(kind, obj, old), *kind.validate(obj, old)]
+    if asked is not kind:
+        causes += [cause for cause in asked.validate(obj, old) if cause not in causes]
     if causes:
         raise Invalid.of(kind.name, obj["metadata"].get("name") or obj["metadata"].get("generateName") or "", causes,
                          kind.group)  # fmt: skip

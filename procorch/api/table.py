@@ -37,10 +37,13 @@ class View:
     def one(self, entry: Entry) -> bytes:
         """One object, encoded."""
         if not self.view:
-            return entry.data
+            return self._bytes(entry)
         if self.view == "Table":
             return orjson.dumps(table(self.kind, [entry], self.clock(), self.include, str(entry.revision)))
         return orjson.dumps(partial(entry.object))
+
+    def _bytes(self, entry: Entry) -> bytes:
+        return entry.data if self.kind.guise_of is None else orjson.dumps(self.kind.shown(entry.copy()))
 
     def all_of(self, entries: Iterable[Entry], metadata: Object) -> bytes:
         """A list of them. metadata: the list's (resourceVersion, continue, remainingItemCount)."""
@@ -53,7 +56,7 @@ class View:
             rows = [orjson.dumps(partial(entry.object)) for entry in entries]
         else:
             head, version = f"{self.kind.name}List", self.kind.api_version
-            rows = [entry.data for entry in entries]
+            rows = [self._bytes(entry) for entry in entries]
         return b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[%b]}\n' % (
             head.encode(),
             version.encode(),
@@ -117,5 +120,5 @@ def _row(kind: Kind, obj: Object, now: float, include: str) -> Object:
     if include == "Metadata":
         row["object"] = partial(obj)
     elif include == "Object":
-        row["object"] = obj
+        row["object"] = kind.shown(obj)
     return row

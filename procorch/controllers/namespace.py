@@ -21,8 +21,9 @@ FINALIZER = "kubernetes"
 
 
 def content_kinds() -> list[Kind]:
-    """The namespaced kinds that can be listed and deleted."""
-    return [kind for kind in KINDS if kind.namespaced and {"list", "delete"} <= set(kind.verbs)]
+    """The namespaced kinds that can be listed and deleted, each storage once."""
+    found = [kind for kind in KINDS if kind.namespaced and {"list", "delete"} <= set(kind.verbs)]
+    return [kind for kind in found if kind.guise_of is None]
 
 
 def plan_conditions(left: Mapping[str, Iterable[Object]], failures: Iterable[str], now: float) -> list[Object]:

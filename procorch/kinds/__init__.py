@@ -36,6 +36,7 @@ KINDS = Registry(
         replicaset.KIND,
         endpoints.ENDPOINT_SLICE,
         lease.KIND,
+        event.NEW_KIND,
         certificatesigningrequest.KIND,
         image.KIND,
     )

@@ -1,6 +1,7 @@
-"""Event: what happened to an object, and how often.
+"""Event: what happened to an object, and how often; the same objects in the core group and in events.k8s.io.
 
-Source: pkg/apis/core/validation/events.go, pkg/printers (printEvent), pkg/apis/core/v1/conversion.go (field selectors).
+Source: pkg/apis/core/validation/events.go, pkg/printers (printEvent), pkg/apis/core/v1/conversion.go (field selectors),
+pkg/apis/events/v1 (the other words and its field selectors).
 """
 
 from __future__ import annotations
@@ -14,6 +15,19 @@ from procorch.names import dns_subdomain, label_key
 from procorch.objects import Cause, Object
 
 _LONGEST_WORD, _LONGEST_MESSAGE = 128, 1024
+_LEAST_SERIES = 2
+_WORDS = {  # of the core group → of events.k8s.io
+    "involvedObject": "regarding",
+    "message": "note",
+    "reportingComponent": "reportingController",
+    "source": "deprecatedSource",
+    "firstTimestamp": "deprecatedFirstTimestamp",
+    "lastTimestamp": "deprecatedLastTimestamp",
+    "count": "deprecatedCount",
+}
+_FIXED = ("involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count", "type",
+          "eventTime", "action", "related", "reportingComponent", "reportingInstance")  # fmt: skip
+_ABOUT = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
 _PULSE = (("metadata", "resourceVersion"), ("metadata", "managedFields"), ("count",), ("lastTimestamp",), ("series",))
 
 
@@ -47,6 +61,42 @@ def _reported(event: Object) -> Iterator[Cause]:
             yield Cause.invalid(field, "", f"can have at most {_LONGEST_WORD} characters")
     if len(text(event.get("message"))) > _LONGEST_MESSAGE:
         yield Cause.invalid("message", "", f"can have at most {_LONGEST_MESSAGE} characters")
+
+
+def validate_strictly(event: Object, old: Object | None) -> Iterator[Cause]:
+    """What events.k8s.io asks beyond the core group: a new event is of the new form, an old one counts on."""
+    series = event.get("series")
+    if series is not None and (old is None or not same(series, old.get("series"))):
+        if (number(part(event, "series").get("count")) or 0) < _LEAST_SERIES:
+            yield Cause.invalid("series.count", "", f"should be at least {_LEAST_SERIES}")
+        if not part(event, "series").get("lastObservedTime"):
+            yield Cause.required("series.lastObservedTime")
+    if old is not None:
+        for field in _FIXED:
+            if not same(event.get(field), old.get(field)):
+                yield Cause.invalid(field, event.get(field), "field is immutable")
+        return
+    if not event.get("eventTime"):
+        yield Cause.required("eventTime")
+    if event.get("type") not in ("Normal", "Warning"):
+        yield Cause.invalid("type", "", f"has invalid value: {text(event.get('type'))}")
+    for field in ("firstTimestamp", "lastTimestamp", "count", "source"):
+        if event.get(field):
+            yield Cause.invalid(field, "", "needs to be unset")
+
+
+def in_new_words(event: Object) -> Object:
+    """A stored event as events.k8s.io shows it."""
+    shown = {_WORDS.get(field, field): value for field, value in event.items()}
+    shown.setdefault("eventTime", None)  # Go writes it always
+    return shown | {"apiVersion": "events.k8s.io/v1"}
+
+
+def in_core_words(event: Object) -> Object:
+    """And back."""
+    back = {new: old for old, new in _WORDS.items()}
+    stored = {back.get(field, field): value for field, value in event.items() if value is not None}
+    return stored | {"apiVersion": "v1"}
 
 
 def heartbeat(old: Object, new: Object) -> bool:
@@ -102,13 +152,24 @@ KIND = Kind(
         Column("Name", ".metadata.name", priority=1, format="name"),
     ),
     fields={
-        **{
-            f"involvedObject.{field}": f".involvedObject.{field}"
-            for field in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-        },
+        **{f"involvedObject.{field}": f".involvedObject.{field}" for field in _ABOUT},
         "reason": ".reason",
         "reportingComponent": ".reportingComponent",
         "source": _source_field,
+        "type": ".type",
+    },
+)  # fmt: skip
+
+NEW_KIND = Kind(
+    "Event", "events", group="events.k8s.io",
+    short_names=("ev",),
+    guise_of=KIND, shown=in_new_words, stored=in_core_words,
+    validate=validate_strictly,
+    columns=KIND.columns,
+    fields={
+        **{f"regarding.{field}": f".involvedObject.{field}" for field in _ABOUT},
+        "reason": ".reason",
+        "reportingController": ".reportingComponent",
         "type": ".type",
     },
 )  # fmt: skip

@@ -50,6 +50,10 @@ def _valid(obj: Object, old: Object | None) -> Iterable[Cause]:
     return ()
 
 
+def _same(obj: Object) -> Object:
+    return obj
+
+
 def _durable(old: Object, new: Object) -> bool:
     return False
 
@@ -71,6 +75,9 @@ class Kind:
     grace: seconds of graceful deletion for this object; 0 deletes at once.
     orphans: a DELETE without a propagationPolicy leaves the dependents (core/v1 ReplicationController alone).
     generation: metadata.generation counts changes of the desired state.
+    guise_of: the kind whose objects these are, in other words: they are stored, defaulted, admitted and validated as
+        that one, and `validate` is what this one asks beyond it. fields and columns read the stored object.
+    shown, stored: of a guise, from the stored object to its own words and back; neither changes its argument.
     """
 
     name: str
@@ -95,6 +102,14 @@ class Kind:
     grace: Callable[[Object], int] | None = None
     orphans: bool = False
     generation: bool = False
+    guise_of: Kind | None = None
+    shown: Callable[[Object], Object] = _same
+    stored: Callable[[Object], Object] = _same
+
+    @property
+    def storage(self) -> Kind:
+        """The kind as which its objects are stored."""
+        return self.guise_of or self
 
     @property
     def api_version(self) -> str:
@@ -120,6 +135,8 @@ class Kind:
 
     def store_key(self, namespace: str | None = None, name: str | None = None) -> str:
         """The key in the store: `/registry/[group/]plural/[namespace/]name`, with a trailing slash for a prefix."""
+        if self.guise_of is not None:
+            return self.guise_of.store_key(namespace, name)
         steps = ["/registry", f"{self.group}/{self.plural}" if self.group else self.plural]
         if self.namespaced and namespace:
             steps.append(namespace)

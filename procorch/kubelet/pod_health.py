@@ -132,7 +132,13 @@ class PodHealth:
             return 0.0 if began is None else self._around.clock() - began
 
         handler = {key: probe[key] for key in ("exec", "httpGet", "tcpSocket", "grpc") if probe.get(key) is not None}
-        await probes.watch(probe, partial(ask, handler, target), running_for=running_for, found=lambda good: over() or found(good), failed=failed)
+        await probes.watch(
+            probe,
+            partial(ask, handler, target),
+            running_for=running_for,
+            found=lambda good: over() or found(good),
+            failed=failed,
+        )
 
     def _startup(self, container: Mapping[str, Any], one: ContainerRecord, good: bool) -> bool:
         if good:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import orjson
 import pytest
 
 from procorch.client import Client
@@ -287,6 +288,52 @@ async def test_a_heartbeat_is_published_and_not_a_row(served, client):
     assert int(renewed["metadata"]["resourceVersion"]) > int(made["metadata"]["resourceVersion"])
     seen = await client.get("Lease", "kube-node-lease/n")
     assert seen["spec"]["renewTime"].startswith("2026-11-23T19:00:10")
+
+
+NEW_EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events"
+
+
+async def test_an_event_is_one_object_in_two_groups(client):
+    sent = {
+        "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "e", "namespace": "default"},
+        "regarding": {"kind": "Pod", "namespace": "default", "name": "web"}, "type": "Normal", "reason": "Began",
+        "note": "it began", "action": "Begin", "eventTime": "2026-11-23T18:50:00.000000Z",
+        "reportingController": "example.com/it", "reportingInstance": "it-1",
+    }  # fmt: skip
+    await client.create(sent)
+
+    core = await client.get("Event", "default/e")
+    assert (core["apiVersion"], core["message"], core["involvedObject"]["name"]) == ("v1", "it began", "web")
+    assert core["reportingComponent"] == "example.com/it" and not {"note", "regarding"} & core.keys()
+    events = client.watch("Event", "default", resource_version=core["metadata"]["resourceVersion"])
+    merge = {"Content-Type": "application/merge-patch+json"}
+    series = {"count": 2, "lastObservedTime": "2026-11-23T18:51:00.000000Z"}
+    patched = await client.raw("PATCH", f"{NEW_EVENTS}/e", headers=merge, body=_json({"series": series}))
+    shown = orjson.loads(patched.body)
+    assert (shown["apiVersion"], shown["note"], shown["series"]) == ("events.k8s.io/v1", "it began", series)
+    type_, seen = await anext(events)
+    assert (type_, seen["apiVersion"], seen["message"], seen["series"]) == ("MODIFIED", "v1", "it began", series)
+    with pytest.raises(Invalid, match=r"message: Invalid value: .*field is immutable"):
+        await client.raw("PATCH", f"{NEW_EVENTS}/e", headers=merge, body=b'{"note":"other"}')
+    chosen = await client.raw("GET", NEW_EVENTS, query={"fieldSelector": "regarding.name=web"})
+    assert [row["note"] for row in orjson.loads(chosen.body)["items"]] == ["it began"]
+    with pytest.raises(BadRequest, match=r"field label not supported: involvedObject\.name"):
+        await client.raw("GET", NEW_EVENTS, query={"fieldSelector": "involvedObject.name=web"})
+    await client.raw("DELETE", f"{NEW_EVENTS}/e")
+    with pytest.raises(NotFound):
+        await client.get("Event", "default/e")
+
+
+async def test_an_event_of_the_core_group_is_deleted_as_what_it_is_through_the_other(client):
+    about = {"kind": "Pod", "namespace": "default", "name": "web"}
+    row = {"kind": "Event", "metadata": {"name": "e", "namespace": "default"}, "involvedObject": about, "message": "m"}
+    made = await client.create({"apiVersion": "v1", **row})
+    events = client.watch("Event", "default", resource_version=made["metadata"]["resourceVersion"])
+
+    await client.raw("DELETE", NEW_EVENTS)
+
+    type_, seen = await anext(events)
+    assert (type_, seen["apiVersion"], seen["message"]) == ("DELETED", "v1", "m")
 
 
 def _json(obj):

@@ -10,6 +10,7 @@ from procorch.kinds import KINDS
 from procorch.objects import Object
 
 KIND = KINDS["Event"]
+NEW_KIND = KINDS.of({"apiVersion": "events.k8s.io/v1", "kind": "Event"})
 NOW = 1795460400.0  # 2026-11-23T19:00:00Z
 
 
@@ -103,3 +104,41 @@ def test_describe_finds_the_events_of_an_object() -> None:
 
     assert KIND.field_text(event(), "involvedObject.name") == "web"
     assert KIND.field_text(event(), "source") == "kubelet"
+
+
+def test_in_new_words_it_is_the_same_event() -> None:
+    shown = NEW_KIND.shown(event())
+
+    assert (shown["regarding"], shown["note"]) == (event()["involvedObject"], event()["message"])
+    assert (shown["deprecatedCount"], shown["deprecatedSource"]) == (3, {"component": "kubelet", "host": "n1"})
+    assert (shown["apiVersion"], shown["eventTime"]) == ("events.k8s.io/v1", None)
+    assert not {"involvedObject", "message", "count", "source", "firstTimestamp"} & shown.keys()
+    assert NEW_KIND.stored(shown) == event()
+    assert NEW_KIND.field_text(event(), "regarding.name") == "web"
+    with pytest.raises(ValueError, match=r"field label not supported: involvedObject\.name"):
+        NEW_KIND.check_field("involvedObject.name")
+
+
+FRESH = event(
+    eventTime="2026-11-23T18:50:00.000000Z", action="Start", reportingComponent="a/b", reportingInstance="b-1"
+)
+for field in ("source", "firstTimestamp", "lastTimestamp", "count"):
+    del FRESH[field]
+OF_OLD = ["eventTime", "type", "firstTimestamp", "lastTimestamp", "count", "source"]
+OF_SERIES = ["series.count", "series.lastObservedTime"]
+SERIES = {"count": 2, "lastObservedTime": "2026-11-23T18:50:10.000000Z"}
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "wrong"),
+    [
+        pytest.param(FRESH, None, [], id="new, of the new form"),
+        pytest.param(event(type="Odd"), None, OF_OLD, id="new, of the old form"),
+        pytest.param(FRESH | {"series": {"count": 1}}, None, OF_SERIES, id="no series"),
+        pytest.param(FRESH | {"series": SERIES}, FRESH, [], id="counts on"),
+        pytest.param(FRESH | {"message": "b", "action": "c"}, FRESH, ["message", "action"], id="says other things"),
+        pytest.param(event(), event(), [], id="an old one, as it was"),
+    ],
+)
+def test_the_new_group_is_stricter(new: Object, old: Object | None, wrong: list[str]) -> None:
+    assert [cause.field for cause in NEW_KIND.validate(new, old)] == wrong
