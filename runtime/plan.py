@@ -9,7 +9,7 @@ from __future__ import annotations
 import resource
 from typing import Any
 
-from .pause import READY
+from .children import READY
 from .roots import overlay_data
 from .spec import DEFAULT_CAPABILITIES, Capabilities, Mount, ProcessSpec, RuntimeFailed, User
 

@@ -1,0 +1,368 @@
+# pathlib would be loaded into, and carried by, every pause.
+# ruff: noqa: PTH103, PTH104, PTH106
+"""The processes of one sandbox as their pause has them: clones them, reads their pipes and writes their logs, reaps
+them, and remembers how they ended, in memory and in `processes.json`.
+
+One loop over epoll; every fd has one handler; a handler reads once and never waits.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import select
+import time
+
+from . import process, syscalls
+from .logwriter import LogWriter
+from .syscalls import quiet, read_file, write_file
+from .wire import dumps
+
+TYPE_CHECKING = False  # `typing` would be loaded into every pause; type checkers know this name
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+    from typing import Any
+
+    from .wire import Message
+else:
+    import _signal as signal  # without the module's enums
+
+READ = 64 * 1024
+SPAWN = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS
+READY = ".ready"  # the layer of a child that is made before its name is known
+READY_WITHIN = 2.0  # seconds: then another one is cloned
+LONGEST_PLAN = 60_000  # bytes: a socket takes them without waiting
+
+
+class Running:
+    """A child of the pause: a process of the sandbox, or a command run beside one (`run` holds its request)."""
+
+    def __init__(self, name: str, pid: int, pidfd: int) -> None:
+        self.name, self.pid, self.pidfd = name, pid, pidfd
+        self.streams: dict[int, str] = {}
+        self.told = -1
+        self.error = b""
+        self.log: LogWriter | None = None
+        self.stdin = -1
+        self.oom_file = ""
+        self.answer: Callable[[Message], None] | None = None
+        self.run: dict[str, Any] | None = None
+
+
+class Children:
+    """directory: of the sandbox, known when the pause is assigned. changed: called with a process's new state."""
+
+    def __init__(self, changed: Callable[[Message], None]) -> None:
+        self.directory = ""
+        self.states: dict[str, Message] = {}
+        self.changed = changed
+        self.running: dict[str, Running] = {}
+        self.commands: set[Running] = set()
+        self.tmpfs: set[str] = set()
+        self.ready: tuple[tuple[int, int, int, int, int], _socket.socket] | None = None
+        self.epoll = select.epoll()
+        self.handlers: dict[int, Callable[[], object]] = {}
+        self.own_pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+
+    # --- the loop ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        while True:
+            deadlines = [one.run["deadline"] for one in self.commands if one.run]
+            wait = max(0.0, min(deadlines) - time.monotonic()) if deadlines else -1
+            for fd, _ in self.epoll.poll(wait):
+                if handler := self.handlers.get(fd):
+                    handler()
+            if deadlines:
+                self._end_overdue()
+
+    def watch(self, fd: int, handler: Callable[[], object]) -> None:
+        self.handlers[fd] = handler
+        self.epoll.register(fd, select.EPOLLIN)
+
+    def close(self, fd: int) -> None:
+        if self.handlers.pop(fd, None):
+            self.epoll.unregister(fd)
+        os.close(fd)
+
+    # --- what can be asked: ValueError for what cannot be done -------------------------------------------------------
+
+    def start(self, message: Message, answer: Callable[[Message], None]) -> None:
+        """Clone a process that carries out the steps; answered when it is the program, or cannot be."""
+        name = message["name"]
+        if name in self.states:
+            raise ValueError(f"{name}: there is a process of this name already")
+        for path, options in message["tmpfs"]:
+            self._shared_tmpfs(path, options)
+        one = self._use_ready(message) or self._spawn(name, message, SPAWN)
+        one.answer = answer
+        one.log = LogWriter(message["log"]) if message["log"] else None
+        one.oom_file = message["oom_file"]
+        self.running[name] = one
+        self.states[name] = {
+            "name": name, "pid": one.pid, "started_at": time.time(), "finished_at": None, "exit_code": None,
+            "signal": 0, "oom_killed": False, "error": "",
+        }  # fmt: skip
+
+    def run_beside(self, message: Message, answer: Callable[[Message], None]) -> None:
+        """A command in a running process's namespaces; answered when it has ended, with what it wrote."""
+        beside = self._running(message["name"])
+        for step in message["steps"]:
+            if step[0] == "enter":
+                step[1:] = [beside.pidfd, beside.pid]
+        syscalls.setns(beside.pidfd, syscalls.CLONE_NEWPID)
+        try:
+            one = self._spawn(message["name"], message, 0)
+        finally:
+            syscalls.setns(self.own_pidns, syscalls.CLONE_NEWPID)
+        one.answer = answer
+        deadline = time.monotonic() + message["timeout"]
+        one.run = {"deadline": deadline, "left": message["most"], "stdout": [], "stderr": [], "late": False}
+        self.commands.add(one)
+
+    def send_signal(self, name: str, number: int) -> None:
+        signal.pidfd_send_signal(self._running(name).pidfd, number)
+
+    def forget(self, name: str) -> None:
+        """Its name may be given again."""
+        if name in self.running:
+            raise ValueError(f"{name}: still running")
+        self.states.pop(name, None)
+        self._save()
+
+    def _running(self, name: str) -> Running:
+        one = self.running.get(name)
+        if one is None:
+            raise ValueError(f"{name}: not running")
+        return one
+
+    # --- children ---------------------------------------------------------------------------------------------------
+
+    def _shared_tmpfs(self, path: str, options: str) -> None:
+        if path not in self.tmpfs:
+            os.makedirs(path, exist_ok=True)
+            syscalls.mount("tmpfs", path, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
+            self.tmpfs.add(path)
+
+    def _spawn(self, name: str, message: Message, flags: int) -> Running:
+        stdin = os.pipe2(os.O_CLOEXEC) if message["stdin"] else (os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), -1)
+        cgroup = os.open(message["cgroup"], os.O_RDONLY | os.O_CLOEXEC) if message["cgroup"] else -1
+        try:
+            child = self._clone(message["steps"], stdin, flags, cgroup)
+        finally:
+            for fd in (stdin[0], cgroup):
+                if fd >= 0:
+                    os.close(fd)
+        return self._supervise(name, child)
+
+    def _clone(
+        self, steps: list[Any], stdin: tuple[int, int], flags: int, cgroup: int = -1, more: int = -1
+    ) -> tuple[int, int, int, int, int]:
+        """A child that carries out the steps: its pidfd, output, errors, what it tells, and its input (or -1)."""
+        out, err, told = (os.pipe2(os.O_CLOEXEC) for _ in range(3))
+        try:
+            pid, pidfd = syscalls.clone(flags, cgroup)
+            if pid == 0:
+                process.carry_out(steps, stdin[0], out[1], err[1], told[1], more)
+        except OSError:
+            for fd in (out[0], err[0], told[0], stdin[1]):
+                if fd >= 0:
+                    os.close(fd)
+            raise
+        finally:
+            for fd in (out[1], err[1], told[1]):
+                os.close(fd)
+        return pidfd, out[0], err[0], told[0], stdin[1]
+
+    def _supervise(self, name: str, child: tuple[int, int, int, int, int]) -> Running:
+        """Watch the child's pipes and its end."""
+        pidfd, out, err, told, stdin = child
+        one = Running(name, host_pid(pidfd), pidfd)
+        one.streams, one.told, one.stdin = {out: "stdout", err: "stderr"}, told, stdin
+        for fd in one.streams:
+            os.set_blocking(fd, False)
+            self.watch(fd, self._reader(one, fd))
+        os.set_blocking(one.told, False)
+        self.watch(one.told, lambda: self._told(one))
+        self.watch(pidfd, lambda: self._ended(one))
+        return one
+
+    # --- a child made ready before it is needed -----------------------------------------------------------------------
+
+    def prepare(self, steps: list[Any]) -> None:
+        """Clone the first process's child now: its root and its kernel's mounts cost most of a start.
+
+        Not under cgroup v2: there a child begins in its group, or pays for moving (MEASURED: 5 to 9 ms when idle).
+        """
+        ours, theirs = _socket.socketpair()
+        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self.ready = (self._clone(steps, (null, -1), SPAWN, more=theirs.fileno()), ours)
+        finally:
+            os.close(null)
+            theirs.close()
+
+    def _use_ready(self, message: Message) -> Running | None:
+        """The child that is ready as this process, if it fits: the host's root, no mount that it was made before."""
+        if self.ready is None:
+            return None
+        (child, more), self.ready = self.ready, None
+        steps = [step for step in message["steps"] if step[0] not in ("overlay", "kernel_mounts", "mask")]
+        lower = [step[1] for step in message["steps"] if step[0] == "overlay"]
+        text = dumps(steps).encode()
+        fits = lower == ["/"] and not message["stdin"] and not message["cgroup"] and not self.tmpfs
+        layers = f"{self.directory}/layers"
+        try:
+            # Its one byte says that it has come so far. To wait a little holds up nobody: nothing runs here yet. No
+            # byte: it has failed, as when its directory was renamed before it had mounted.
+            more.settimeout(READY_WITHIN)
+            if fits and len(text) < LONGEST_PLAN and more.recv(1):
+                os.rename(f"{layers}/{READY}", f"{layers}/{message['name']}")
+                more.send(text)
+                return self._supervise(message["name"], child)
+        except OSError:
+            pass  # it has ended, or was never made: one is made as if there had been none
+        finally:
+            more.close()
+        self._waste(child)
+        return None
+
+    def _waste(self, child: tuple[int, int, int, int, int]) -> None:
+        """End a child that is not needed; it is reaped when its pidfd says so."""
+        pidfd, out, err, told, _ = child
+        for fd in (out, err, told):
+            os.close(fd)
+        with quiet(OSError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+        def reap() -> None:
+            if os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG) is not None:
+                self.close(pidfd)
+                for part in ("upper", "work/work", "work", "root", ""):
+                    with quiet(OSError):
+                        os.rmdir(f"{self.directory}/layers/{READY}/{part}")
+
+        self.watch(pidfd, reap)
+
+    def _reader(self, one: Running, fd: int) -> Callable[[], object]:
+        return lambda: self._output(one, fd)
+
+    def _output(self, one: Running, fd: int) -> bool:
+        """Read one piece; True if there may be more."""
+        try:
+            data = os.read(fd, READ)
+        except BlockingIOError:
+            return False
+        stream = one.streams[fd]
+        if one.run is not None:
+            kept = data[: one.run["left"]]
+            one.run["left"] -= len(kept)
+            one.run["truncated"] = one.run.get("truncated", False) or len(kept) < len(data)
+            one.run[stream].append(kept)
+        elif one.log is not None:
+            if data:
+                one.log.feed(stream, data, time.time_ns())
+            else:
+                one.log.end(stream, time.time_ns())
+        if not data:
+            del one.streams[fd]
+            self.close(fd)
+        return bool(data)
+
+    def _told(self, one: Running) -> None:
+        """The child's own words: none, and the pipe's end, mean that the program runs."""
+        try:
+            data = os.read(one.told, READ)
+        except BlockingIOError:
+            return
+        one.error += data
+        if data:
+            return
+        self.close(one.told)
+        one.told = -1
+        if one.run is None and not one.error and (answer := one.answer):
+            one.answer = None
+            state = self.states[one.name]
+            state["started_at"] = time.time()
+            answer({"process": state})
+            self._changed(one.name)
+
+    def _ended(self, one: Running) -> None:
+        result = os.waitid(os.P_PIDFD, one.pidfd, os.WEXITED | os.WNOHANG)
+        if result is None:
+            return
+        for _ in range(64):
+            if one.told >= 0:
+                self._told(one)
+        for fd in list(one.streams):
+            # Everything that could write is dead, but a pipe handed out of the sandbox may go on: a bound.
+            for _ in range(64):
+                if not self._output(one, fd):
+                    break
+        for fd in list(one.streams):
+            if one.log is not None:
+                one.log.end(one.streams[fd], time.time_ns())
+            self.close(fd)
+        if one.log is not None:
+            one.log.close()
+        if one.stdin >= 0:
+            os.close(one.stdin)
+        self.close(one.pidfd)
+        number = result.si_status if result.si_code != os.CLD_EXITED else 0
+        self._report(one, 128 + number if number else result.si_status, number)
+
+    def _report(self, one: Running, code: int, number: int) -> None:
+        error = one.error.decode(errors="surrogateescape")
+        if one.run is not None:
+            self.commands.discard(one)
+            run = one.run
+            written = {stream: b"".join(run[stream]).decode("latin-1") for stream in ("stdout", "stderr")}
+            flags = {"truncated": run.get("truncated", False), "timed_out": run["late"]}
+            if one.answer:
+                one.answer({"ran": {"exit_code": 128 if error else code, "error": error, **written, **flags}})
+            return
+        del self.running[one.name]
+        state = self.states[one.name]
+        state |= {"finished_at": time.time(), "exit_code": 128 if error else code, "signal": number, "error": error}
+        state["oom_killed"] = code != 0 and out_of_memory(one.oom_file)
+        if one.answer:
+            one.answer({"process": state})
+        self._changed(one.name)
+
+    def _end_overdue(self) -> None:
+        now = time.monotonic()
+        for one in self.commands:
+            if one.run and one.run["deadline"] <= now and not one.run["late"]:
+                one.run.update(late=True, deadline=now + 3600.0)
+                signal.pidfd_send_signal(one.pidfd, signal.SIGKILL)
+
+    # --- what is known ----------------------------------------------------------------------------------------------
+
+    def _changed(self, name: str) -> None:
+        self.changed(self.states[name])
+        self._save()
+
+    def _save(self) -> None:
+        """On disk too: how processes ended is to be known even when the pause is not there to tell."""
+        try:
+            data = dumps(list(self.states.values())).encode()
+            write_file(f"{self.directory}/processes.new", data, os.O_CREAT | os.O_TRUNC)
+            os.rename(f"{self.directory}/processes.new", f"{self.directory}/processes.json")
+        except OSError:
+            pass  # a full disk costs the copy, not the sandbox
+
+
+def host_pid(pidfd: int) -> int:
+    """The pid as the machine sees it: our /proc is the machine's."""
+    told = read_file(f"/proc/self/fdinfo/{pidfd}")
+    return int(told.partition(b"Pid:")[2].split(None, 1)[0])
+
+
+def out_of_memory(path: str) -> bool:
+    """Whether the kernel killed something in the cgroup for its memory: the counter oom_kill in this file."""
+    try:
+        counters = read_file(path)
+    except OSError:
+        return False
+    return any(line.startswith(b"oom_kill ") and line != b"oom_kill 0" for line in counters.splitlines())
