@@ -45,7 +45,7 @@ def without_password(url: str) -> str:
 def need_root(what: str) -> None:
     """Raises a one-line error for a plain user."""
     if os.geteuid() != 0:
-        raise click.ClickException(f"{what} makes namespaces, cgroups and network links: run it as root (sudo)")
+        raise click.ClickException(f"{what} needs root: run it with sudo")
 
 
 def running(data_dir: Path) -> dict[str, Any] | None:

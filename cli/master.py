@@ -49,7 +49,11 @@ def command(
     from store import Retention
 
     data_dir = data_dir.absolute()
-    data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+    try:
+        data_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+    except OSError as error:
+        hint = "run it with sudo, or choose another --data-dir"
+        raise click.ClickException(f"{data_dir}: {error.strerror}: {hint}") from None
     config = MasterConfig(
         data_dir=data_dir,
         advertise=advertise_address or own_address(),

@@ -72,10 +72,12 @@ def _object(value: Any) -> Object:
 
 
 def _inapplicable(message: str) -> ApiError:
-    """Source: NewGenericServerResponse of apimachinery, which wraps what the patch library said."""
-    causes = [{"reason": "UnexpectedServerResponse", "message": message}]
-    text = "the server rejected our request due to an error in our request"
-    return ApiError(text, 422, "Invalid", {"causes": causes})
+    """In the words of apimachinery's NewGenericServerResponse, and then why.
+
+    No causes: kubectl would print them after the field that they are about, and this is about none.
+    """
+    text = f"the server rejected our request due to an error in our request: {message}"
+    return ApiError(text, 422, "Invalid")
 
 
 # --- RFC 7386 --------------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ _USER = re.compile(r"([0-9]{1,10}|[A-Za-z_][A-Za-z0-9_.-]{0,31})(:([0-9]{1,10}|[
 _ROOTS = ("dir", "venv", "tar", "oci")
 _NEEDED = "must be host, or dir://, venv://, tar:// or oci:// and an absolute path"
 _LARGEST_ID = 2**31 - 1
+_WIDEST = 60  # characters of a program in a table
 
 
 def validate(image: Object, old: Object | None) -> Iterator[Cause]:
@@ -79,8 +80,10 @@ def _patterns(image: Object, now: float) -> str:
 
 
 def _program(image: Object, now: float) -> str:
+    """What it starts, as much of it as has room: an entrypoint may be a whole script."""
     spec = part(image, "spec")
-    return " ".join([*texts(spec.get("entrypoint")), *texts(spec.get("args"))]) or "<none>"
+    words = " ".join(" ".join([*texts(spec.get("entrypoint")), *texts(spec.get("args"))]).split())
+    return (words if len(words) <= _WIDEST else f"{words[: _WIDEST - 3]}...") or "<none>"
 
 
 KIND = Kind(

@@ -11,7 +11,7 @@ from cli.directories import need_root, running, start_time, without_password
 def test_a_plain_user_is_told_to_be_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
-    with pytest.raises(click.ClickException, match=r"procorch up makes .*: run it as root"):
+    with pytest.raises(click.ClickException, match="procorch up needs root: run it with sudo"):
         need_root("procorch up")
 
 

@@ -63,3 +63,12 @@ def test_a_log_line_is_a_sentence_and_its_values():
 
     assert _Lines("%(levelname)s %(name)s %(message)s").format(record) == 'INFO x pod stopped pod=d/a why="a b"'
     assert [_value(one) for one in ("", "a", 'a"b', "a\nb")] == ['""', "a", '"a\\"b"', '"a\\nb"']
+
+
+def test_a_master_that_has_no_place_for_its_state_says_so_in_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    argv = [sys.executable, "-m", "cli", "master", "--data-dir", str(tmp_path / "file/state")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "Not a directory: run it with sudo, or choose another --data-dir" in done.stderr

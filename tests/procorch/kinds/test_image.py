@@ -83,3 +83,18 @@ def test_the_columns_say_what_runs() -> None:
     cells = [column.cell(image(args=["-v"]), 0.0) for column in KINDS["Image"].columns]
 
     assert cells == ["mysql", "mysql,mysql:*", "host", "/opt/mysql/start -v", "<unknown>"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "shown"),
+    [
+        ({}, "<none>"),
+        ({"entrypoint": ["/bin/web"], "args": ["--port", "80"]}, "/bin/web --port 80"),
+        ({"entrypoint": ["python3", "-c", "import os\nimport sys\n" * 9]}, f"python3 -c {'import os import sys ' * 3}"),
+    ],
+)
+def test_a_program_has_one_short_line(spec: dict[str, Any], shown: str) -> None:
+    program = next(column for column in KINDS["Image"].columns if column.name == "Program")
+
+    cell = program.cell({"spec": spec}, 0.0)
+    assert cell == shown if len(shown) < 60 else cell == f"{shown[:57]}..."
