@@ -153,8 +153,15 @@ class PodWorker:
                 pass
 
     def _find(self) -> None:
-        """A sandbox that an earlier agent made, whatever it wrote down."""
+        """A sandbox that an earlier agent made, whatever it wrote down.
+
+        An agent that finds its pods running goes on as if it had never ended, back-offs too. Where the machine or the
+        cluster was off, they begin anew, as with a kubelet that is started.
+        """
         found = self._actions.sandboxes(self.uid)
+        if not any(one.alive for one in found):
+            for one in self.record.containers.values():
+                one.begin_anew()
         if found:
             newest = found[-1]
             self.record.sandbox = newest.id

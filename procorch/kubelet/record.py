@@ -77,6 +77,11 @@ class ContainerRecord:
         self.waiting = None
         self.reset_health()
 
+    def begin_anew(self) -> None:
+        """What failed before may have been put right meanwhile: the next start waits for nothing."""
+        self.backoff = 0.0
+        self.backoff_since = None
+
     def reset_health(self) -> None:
         """A process that is new has not shown yet how it is."""
         self.stopped_at = None

@@ -241,6 +241,29 @@ async def test_what_ended_while_the_kubelet_was_away_is_dealt_with(cluster: Clus
         assert found["metadata"]["uid"] == pod["metadata"]["uid"]
 
 
+@pytest.mark.parametrize("off", [False, True], ids=["agent restarted: it goes on", "machine was off: it begins anew"])
+async def test_a_back_off_ends_with_what_it_was_about(cluster: Cluster, off: bool) -> None:
+    async with cluster.running() as kubelet:
+        await cluster.pod("web", "exit 5")
+        await cluster.until(lambda pod: state_of(pod).get("waiting", {}).get("reason") == "CrashLoopBackOff")
+        [worker] = kubelet.workers.values()
+        before = worker.record.of("a")
+        assert (before.backoff, before.current.number) == (10.0, 1)
+        assert cluster.runtime is not None
+        if off:
+            [sandbox] = cluster.runtime.sandboxes.values()
+            os.kill(sandbox.pid, signal.SIGKILL)
+    async with cluster.running() as kubelet:
+        seconds = 5 if off else 1.5
+        try:
+            await cluster.until(lambda pod: status_of(pod)["restartCount"] == 2, seconds=seconds)
+            started = True
+        except AssertionError:
+            started = False
+
+    assert started is off
+
+
 async def test_a_pod_deleted_while_the_kubelet_was_away_is_cleared(cluster: Cluster) -> None:
     async with cluster.running():
         pod = await cluster.pod("web", "exec sleep 100")
