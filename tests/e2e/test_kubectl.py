@@ -136,6 +136,27 @@ def test_imperative_creation_posts_protobuf(any_kubectl: Cluster, namespace: str
     assert c.kubectl("create", "token", "robot", *n).count(".") == 2
 
 
+def test_events_are_the_same_in_both_groups(any_kubectl: Cluster, namespace: str) -> None:
+    c, n = any_kubectl, ("-n", namespace)
+    event = {
+        "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "mine"}, "type": "Normal",
+        "regarding": {"apiVersion": "v1", "kind": "Pod", "namespace": namespace, "name": "web"},
+        "reason": "Because", "note": "it was time", "action": "Doing", "eventTime": "2026-01-01T00:00:00.000000Z",
+        "reportingController": "example.com/it", "reportingInstance": "it-1",
+    }  # fmt: skip
+    c.kubectl("create", "-f", "-", *n, input=json.dumps(event))
+
+    assert c.path("{.message} {.involvedObject.name}", "events", "mine", *n) == "it was time web"
+    assert c.path("{.note} {.regarding.name}", "events.events.k8s.io", "mine", *n) == "it was time web"
+    for kind in ("events", "events.v1.events.k8s.io"):
+        assert "Because   pod/web" in c.kubectl("get", kind, *n)
+    assert "it was time" in c.kubectl("events", *n, "--for", "pod/web")
+    wrong = c.kubectl("patch", "events.events.k8s.io", "mine", *n, "--type=merge", "-p", '{"note":"no"}', code=1)
+    assert "field is immutable" in wrong
+    c.kubectl("delete", "events.events.k8s.io", "mine", *n)
+    assert c.kubectl("get", "events", *n, "-o", "name") == ""
+
+
 def test_run_logs_and_events(any_kubectl: Cluster, namespace: str) -> None:
     c, n = any_kubectl, ("-n", namespace)
     script = "for i in 1 2 3; do echo line $i; done; echo oops >&2; sleep 600"

@@ -92,6 +92,30 @@ def test_a_cordoned_node_gets_no_new_pods(two: Cluster) -> None:
     two.kubectl("delete", "pod", "elsewhere", "--now")
 
 
+@pytest.mark.parametrize("which", [0, 1], ids=["newest kubectl", "kubectl of this machine"])
+def test_a_drained_node_is_empty_and_its_work_goes_on_elsewhere(two: Cluster, kubectls: list[str], which: int) -> None:
+    if which >= len(kubectls):
+        pytest.skip("no other kubectl on this machine")
+    two = two.with_kubectl(kubectls[which])
+    rc = {
+        "apiVersion": "v1", "kind": "ReplicationController", "metadata": {"name": "kept"},
+        "spec": {"replicas": 4, "template": {"metadata": {"labels": {"app": "kept"}}, "spec": {
+            "terminationGracePeriodSeconds": 1,
+            "containers": [{"name": "c", "image": "host", "command": ["sleep", "infinity"]}]}}},
+    }  # fmt: skip
+    two.kubectl("create", "-f", "-", input=json.dumps(rc))
+    two.ready(4, "-l", "app=kept")
+    assert "node2" in two.path("{.items[*].spec.nodeName}", "pods", "-l", "app=kept").split()
+
+    said = two.kubectl("drain", "node2", "--pod-selector=app=kept", "--timeout=30s")
+
+    assert "evicting pod default/kept-" in said or "evicted" in said
+    two.ready(4, "-l", "app=kept")
+    assert set(two.path("{.items[*].spec.nodeName}", "pods", "-l", "app=kept").split()) == {"node1"}
+    two.kubectl("uncordon", "node2")
+    two.kubectl("delete", "rc", "kept", "--cascade=foreground")
+
+
 def test_pods_are_spread_and_scheduled_without_being_told_where(two: Cluster) -> None:
     """S008, S041."""
     rc = {
