@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from procorch.api.protobuf import delimited, varint
+from procorch.api.protobuf_wire import delimited, varint
 from procorch.objects import Object
 
 _VARINT = 0

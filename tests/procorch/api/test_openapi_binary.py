@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from procorch.api import openapi_binary
-from procorch.api.protobuf import _parts
+from procorch.api.protobuf_wire import parts
 
 DOCUMENT = {
     "swagger": "2.0",
@@ -25,7 +25,7 @@ def at(data: bytes, *numbers: int) -> list[Any]:
     """What stands at the end of a path of field numbers."""
     found: list[Any] = [data]
     for number in numbers:
-        found = [value for one in found for here, _, value in _parts(one) if here == number]
+        found = [value for one in found for here, _, value in parts(one) if here == number]
     return found
 
 
