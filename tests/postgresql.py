@@ -32,11 +32,12 @@ def binaries() -> Path | None:
 class Server:
     """Started when made; `stop` ends it and removes its directory."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, parent: Path = Path("/tmp"), **settings: str) -> None:
+        """parent: where its directory is made. Of a short name: a socket's path has about a hundred bytes."""
         bin_directory = binaries()
         assert bin_directory is not None, "PostgreSQL is not installed"
         self._bin = bin_directory
-        self.directory = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # a socket's path is short
+        self.directory = Path(tempfile.mkdtemp(prefix="pg-", dir=parent))
         self.data = self.directory / "data"
         if os.geteuid() == 0:
             account = pwd.getpwnam(USER)
@@ -70,6 +71,10 @@ class Server:
     def url(self, schema: str = "public") -> str:
         host = quote(str(self.directory), safe="")
         return f"postgresql://{USER}@/postgres?host={host}&options=-csearch_path%3D{schema}"
+
+    def pid(self) -> int:
+        """Of the server's first process, the parent of all others."""
+        return int((self.data / "postmaster.pid").read_text().split()[0])
 
     def schema(self, name: str) -> str:
         """The URL of an empty schema: as good as a database of one's own, and made in a millisecond."""
