@@ -35,17 +35,17 @@ _SWEEP_END = (
 )
 _HEAD = "head AS (UPDATE counter SET issued = %(last)s WHERE issued = %(base)s RETURNING issued)"
 _ROWS = (
-    "SELECT t.* FROM head, unnest(%({0}_revision)s::bigint[], %({0}_key)s::text[], %({0}_value)s::bytea[], "
-    "%({0}_created)s::bigint[], %({0}_moment)s::bigint[]{1}) AS t"
+    "SELECT t.* FROM head, unnest(%({0}_revision)b::bigint[], %({0}_key)b::text[], %({0}_value)b::bytea[], "
+    "%({0}_created)b::bigint[], %({0}_moment)b::bigint[]{1}) AS t"
 )
-_SUMS = ", %(rows_checksum)s::bigint[]"
+_SUMS = ", %(rows_checksum)b::bigint[]"
 _PUT = f"put AS (INSERT INTO changes (revision, key, value, created, moment, checksum) {_ROWS.format('rows', _SUMS)})"
 _NOTE = (
     f"note AS (INSERT INTO notes (revision, key, value, created, moment) {_ROWS.format('notes', '')} ON CONFLICT (key) "
     "DO UPDATE SET revision = excluded.revision, value = excluded.value, created = excluded.created, "
     "moment = excluded.moment)"
 )
-_OVERTAKE = "overtake AS (DELETE FROM notes USING head WHERE key = ANY(%(overtaken)s::text[]))"
+_OVERTAKE = "overtake AS (DELETE FROM notes USING head WHERE key = ANY(%(overtaken)b::text[]))"
 _TELL = "SELECT issued, pg_notify(%(channel)s, issued::text) FROM head"
 
 
