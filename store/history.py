@@ -14,7 +14,10 @@ from store.checksum import is_whole, refuse_damaged, rows_of
 from store.dialects import Dialect
 from store.errors import Compacted, Damaged, Unavailable
 from store.rows import Event, Row, following
-from store.schema import changes, counter, newest_at, noted, state
+from store.schema import changes, counter, newest, newest_at, noted, state
+
+FETCHED = 2_000
+"""Rows in the driver's hands at a time when all are read: what it has once taken from the system it keeps."""
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +84,7 @@ def everything(connection: Connection, shared: bool) -> Everything:
     """In one snapshot. shared: the database keeps its notes and the highest number for all who have it open."""
     known = numbers(connection)
     oldest, reserved = known.get("oldest", 0), known.get("reserved", 0)
-    highest = connection.execute(select(func.max(changes.c.revision))).scalar() or 0
-    live = items(connection, "", max(highest, oldest))  # first: it names all that is damaged
+    live = rows_of(connection.execute(newest(), execution_options={"yield_per": FETCHED}))  # names all that is damaged
     last, moment = last_change(connection)
     if not shared:
         return Everything(max(last, reserved), moment, reserved, oldest, known.get("swept", 0), live, [])

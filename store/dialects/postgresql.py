@@ -8,6 +8,7 @@ are never written to the journal; a server that crashed begins them anew above e
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -100,7 +101,7 @@ class Postgresql:
     def engine(self) -> Engine:
         return create_engine(
             "postgresql+psycopg://",
-            creator=self.connect,
+            creator=self._reader,
             pool_size=4,
             max_overflow=0,
             pool_pre_ping=True,
@@ -116,6 +117,12 @@ class Postgresql:
         with engine.begin() as connection:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s::int, 1)", (LOCK,))
             yield connection
+
+    def _reader(self) -> psycopg.Connection[Any]:
+        """Values come as they are: as text they would be twice as long, and have to be read."""
+        connection = self.connect()
+        connection.cursor = partial(connection.cursor, binary=True)  # type: ignore[method-assign]
+        return connection
 
     def failure(self, error: Exception) -> LogError:
         if isinstance(error, Damaged):
