@@ -43,7 +43,10 @@ class View:
         return orjson.dumps(partial(entry.object))
 
     def _bytes(self, entry: Entry) -> bytes:
-        return entry.data if self.kind.guise_of is None else orjson.dumps(self.kind.shown(entry.copy()))
+        return b"".join(self._pieces(entry))
+
+    def _pieces(self, entry: Entry) -> tuple[bytes, bytes | memoryview]:
+        return entry.pieces() if self.kind.guise_of is None else (orjson.dumps(self.kind.shown(entry.copy())), b"")
 
     def all_of(self, entries: Iterable[Entry], metadata: Object) -> bytes:
         """A list of them. metadata: the list's (resourceVersion, continue, remainingItemCount)."""
@@ -52,17 +55,14 @@ class View:
             made["metadata"] = metadata
             return orjson.dumps(made)
         if self.view:
-            head, version = "PartialObjectMetadataList", "meta.k8s.io/v1"
             rows = [orjson.dumps(partial(entry.object)) for entry in entries]
-        else:
-            head, version = f"{self.kind.name}List", self.kind.api_version
-            rows = [self._bytes(entry) for entry in entries]
-        return b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[%b]}\n' % (
-            head.encode(),
-            version.encode(),
-            orjson.dumps(metadata),
-            b",".join(rows),
-        )
+            begun = _list_head("PartialObjectMetadataList", "meta.k8s.io/v1", metadata)
+            return b"%b%b]}\n" % (begun, b",".join(rows))
+        parts: list[bytes | memoryview] = [_list_head(f"{self.kind.name}List", self.kind.api_version, metadata)]
+        for entry in entries:
+            parts += (*self._pieces(entry), b",")
+        parts[len(parts) - (len(parts) > 1) :] = [b"]}\n"]  # in the last comma's place
+        return b"".join(parts)
 
     def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> bytes:
         """An object that has nothing but a resourceVersion."""
@@ -78,6 +78,11 @@ class View:
             return orjson.dumps({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
         shell: Object = {"kind": self.kind.name, "apiVersion": self.kind.api_version, "metadata": metadata}
         return orjson.dumps(shell)
+
+
+def _list_head(kind: str, api_version: str, metadata: Object) -> bytes:
+    words = kind.encode(), api_version.encode(), orjson.dumps(metadata)
+    return b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % words
 
 
 def view_of(kind: Kind, view: str, include: str, clock: Callable[[], float]) -> View:
