@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -93,7 +94,7 @@ async def creates(transport: HttpTransport, server: psutil.Process, path: str, m
             group.create_task(one())
     rate = len(waits) / (time.perf_counter() - begun)
     each = (sum(server.cpu_times()[:2]) - used) / len(waits) * 1e6
-    return f"{rate:,.0f}/s  {_percentiles(waits)}  {each:.0f} µs of the server's CPU each"
+    return f"{rate:,.0f}/s  {percentiles(waits)}  {each:.0f} µs of the server's CPU each"
 
 
 async def reads(transport: HttpTransport, path: str, headers: dict[str, str], times: int) -> str:
@@ -103,7 +104,7 @@ async def reads(transport: HttpTransport, path: str, headers: dict[str, str], ti
         answer = await transport.send("GET", path, headers=headers)
         waits.append(time.perf_counter() - begun)
         size = len(answer.body)
-    return f"{_percentiles(waits)}  ({size / 1e6:.1f} MB)" if size > 100_000 else _percentiles(waits)
+    return f"{percentiles(waits)}  ({size / 1e6:.1f} MB)" if size > 100_000 else percentiles(waits)
 
 
 async def watch_latency(transport: HttpTransport, times: int = 300) -> str:
@@ -128,17 +129,34 @@ async def watch_latency(transport: HttpTransport, times: int = 300) -> str:
                 group.create_task(post())
                 line = await anext(lines)
                 waits.append(time.perf_counter() - begun[orjson.loads(line)["object"]["metadata"]["name"]])
-    return _percentiles(waits)
+    return percentiles(waits)
 
 
-async def measure(port: int, server: psutil.Process, directory: Path) -> list[tuple[str, str]]:
+@contextmanager
+def server(directory: Path) -> Iterator[tuple[int, psutil.Process]]:
+    """An API in a process of its own: its port and the process."""
+    process = subprocess.Popen([sys.executable, "-m", "bench.api", directory], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        yield int(process.stdout.readline()), psutil.Process(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def administrator(directory: Path) -> ssl.SSLContext:
+    """What a client needs that may do everything on that server."""
     authority = pki.Authority.open(directory, time.time())
     pair = authority.issue_client("admin", [MASTERS], time.time())
     (directory / "admin.crt").write_bytes(pair.certificate)
     (directory / "admin.key").write_bytes(pair.key)
     context = ssl.create_default_context(cadata=authority.pem.decode())
     context.load_cert_chain(directory / "admin.crt", directory / "admin.key")
-    transport = HttpTransport(f"https://127.0.0.1:{port}", context)
+    return context
+
+
+async def measure(port: int, server: psutil.Process, directory: Path) -> list[tuple[str, str]]:
+    transport = HttpTransport(f"https://127.0.0.1:{port}", administrator(directory))
     config_maps = "/api/v1/namespaces/default/configmaps"
     found = []
     for clients in (1, 32):
@@ -176,18 +194,11 @@ async def measure(port: int, server: psutil.Process, directory: Path) -> list[tu
 
 def rows() -> list[tuple[str, str]]:
     """(what, figure). Uses the disk of the temporary directory (TMPDIR)."""
-    with tempfile.TemporaryDirectory(prefix="bench-api-") as name:
-        server = subprocess.Popen([sys.executable, "-m", "bench.api", name], stdout=subprocess.PIPE)
-        try:
-            assert server.stdout is not None
-            port = int(server.stdout.readline())
-            return uvloop.run(measure(port, psutil.Process(server.pid), Path(name)))
-        finally:
-            server.kill()
-            server.wait()
+    with tempfile.TemporaryDirectory(prefix="bench-api-") as name, server(Path(name)) as (port, process):
+        return uvloop.run(measure(port, process, Path(name)))
 
 
-def _percentiles(waits: list[float]) -> str:
+def percentiles(waits: list[float]) -> str:
     waits = sorted(waits)
     p50, p99 = waits[len(waits) // 2] * 1000, waits[len(waits) * 99 // 100] * 1000
     return f"p50 {p50:.2f} ms  p99 {p99:.2f} ms"
