@@ -8,7 +8,9 @@ in the page cache: what is measured is its work, not the disk's.
 from __future__ import annotations
 
 import asyncio
+import gc
 import http.client
+import json
 import socket
 import ssl
 import statistics
@@ -17,9 +19,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import uvloop
 
 from bench.api import config_map, pod
 from procorch.api import MASTERS, Api, LocalTransport, User
@@ -29,11 +33,11 @@ from procorch.objects import Object
 from store import Log, Write
 from tests.postgresql import Server, binaries
 
-COUNTS = (10_000, 100_000)
+STARTS = {0: 1, 10_000: 3, 100_000: 1}
+"""Objects → starts, of which the median is printed."""
 PODS_A_NODE = 100
 AT_ONCE = 256
 PROCORCH = Path(sys.executable).parent / "procorch"
-STARTS = 2
 PATIENCE = 120.0
 
 
@@ -113,13 +117,14 @@ class Master:
         self._begun = time.perf_counter()
         self._process = subprocess.Popen(command)
 
-    def ready(self) -> float:
-        """Seconds from its start until /readyz is answered."""
+    def ready(self) -> tuple[float, float]:
+        """Seconds from its start until /readyz is answered, by the clock and of CPU."""
         while not self._answers():
             if self._process.poll() is not None or time.perf_counter() - self._begun > PATIENCE:
                 raise RuntimeError("the master does not answer")
             time.sleep(0.01)
-        return time.perf_counter() - self._begun
+        seconds = time.perf_counter() - self._begun
+        return seconds, sum(psutil.Process(self._process.pid).cpu_times()[:2])
 
     def _answers(self) -> bool:
         context = ssl.create_default_context()
@@ -163,28 +168,76 @@ def databases(directory: Path) -> Iterator[dict[str, Urls]]:
         server.stop()
 
 
-def one_start(data_dir: Path, url: str) -> tuple[float, int]:
-    """Seconds until the master answers, and what it weighs then."""
+@dataclass(frozen=True, slots=True)
+class Start:
+    """seconds: until /readyz was answered; cpu: of the processor until then. pss: bytes when all was quiet again."""
+
+    seconds: float
+    cpu: float
+    pss: int
+
+
+def start(data_dir: Path, url: str) -> Start:
     master = Master(data_dir, url)
     try:
-        return master.ready(), master.settled()
+        seconds, cpu = master.ready()
+        return Start(seconds, cpu, master.settled())
     finally:
         master.stop()
+
+
+async def core(url: str) -> None:
+    """`python -m bench.startup URL`: the log and the API alone; prints seconds for each, and bytes of PSS for both."""
+    before, begun = _pss(), time.perf_counter()
+    log = await Log.open(url)
+    opened = time.perf_counter()
+    api = Api(log)
+    await api.start()
+    started = time.perf_counter()
+    gc.collect()
+    print(json.dumps([opened - begun, started - opened, _pss() - before]))
+    await api.close()
+    await log.close()
+
+
+def _pss() -> int:
+    return int(psutil.Process().memory_full_info().pss)
 
 
 async def measure(directory: Path) -> list[tuple[str, str]]:
     found = []
     with databases(directory) as urls:
         for name, url_of in urls.items():
-            weights = []
-            for count in (0, *COUNTS):
+            empty = 0
+            for count, times in STARTS.items():
                 home, url = directory / f"{name}-{count}", url_of(count)
                 home.mkdir()
-                size = await fill(url or str(home / "store.db"), count)
-                starts = [await asyncio.to_thread(one_start, home, url) for _ in range(STARTS)]
-                weights.append(statistics.median(pss for _, pss in starts))
-                said = f"{statistics.median(seconds for seconds, _ in starts):.2f} s  {weights[-1] / 2**20:,.0f} MiB"
-                if count:
-                    said += f"  {(weights[-1] - weights[0] - size) / count:,.0f} bytes an object beside its own"
-                found.append((f"master from start to /readyz, {name}, {count:,} objects", said))
+                store = url or str(home / "store.db")
+                size = await fill(store, count)
+                starts = [await asyncio.to_thread(start, home, url) for _ in range(times)]
+                seconds, cpu, pss = (
+                    statistics.median(getattr(one, field) for one in starts) for field in ("seconds", "cpu", "pss")
+                )
+                what = f"{name}, {count:,} objects"
+                found.append((f"{what}: master to /readyz", f"{seconds:.2f} s, {cpu:.2f} s of CPU; {_mib(pss)}"))
+                if not count:
+                    empty = int(pss)
+                    continue
+                found.append((f"{what}: beside their bytes", f"{(pss - empty - size) / count:,.0f} bytes an object"))
+                found.append((f"{what}: log and API alone", await _core_alone(store, count, size)))
     return found
+
+
+async def _core_alone(url: str, count: int, size: int) -> str:
+    command = [sys.executable, "-m", "bench.startup", url]
+    done = await asyncio.to_thread(subprocess.run, command, stdout=subprocess.PIPE, check=True)
+    opened, started, pss = json.loads(done.stdout)
+    return f"{opened:.2f} s and {started:.2f} s; {(pss - size) / count:,.0f} bytes an object beside its own"
+
+
+def _mib(size: float) -> str:
+    return f"{size / 2**20:,.0f} MiB"
+
+
+if __name__ == "__main__":
+    uvloop.run(core(sys.argv[1]))

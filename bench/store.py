@@ -7,7 +7,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import commits
+from bench import commits, fanout, startup
 
 
 def rows() -> list[tuple[str, str]]:
@@ -15,4 +15,7 @@ def rows() -> list[tuple[str, str]]:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
         directory.chmod(0o755)  # PostgreSQL runs as a user of its own
-        return uvloop.run(commits.measure(directory))
+        found = []
+        for part in (commits, startup, fanout):
+            found += uvloop.run(part.measure(directory))
+    return found

@@ -6,7 +6,7 @@ import tracemalloc
 
 import orjson
 
-from procorch.api.encoding import encode, with_revision
+from procorch.api.encoding import encode, pieces, with_revision
 from procorch.kinds import KINDS
 
 
@@ -33,3 +33,10 @@ def test_stored_bytes_take_no_more_room_than_they_are_long():
         tracemalloc.stop()
 
     assert taken < 2 * sum(map(len, kept))
+
+
+def test_pieces_are_the_same_bytes_in_two():
+    stored = encode(KINDS["ConfigMap"], {"metadata": {"name": "a"}, "data": {"k": "v"}})
+
+    for revision in (17, 0):
+        assert b"".join(pieces(stored, revision)) == with_revision(stored, revision)
