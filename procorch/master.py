@@ -32,6 +32,7 @@ from procorch.api.http import Listener, serve, server_context
 from procorch.basics import Address, Basics
 from procorch.client import Client
 from procorch.clock import Clock, system_clock
+from procorch.informer import Informers
 from procorch.leader import Election
 from procorch.scheduler import Scheduler
 
@@ -113,10 +114,13 @@ def _loops(
         settings = controllers.ControllerConfig(
             cluster_cidr=config.cluster_cidr, root_ca=authority.pem.decode(), signer=_signer(authority, clock)
         )
-        async with asyncio.TaskGroup() as tasks:
-            manager = _client(api, "system:kube-controller-manager")
-            tasks.create_task(controllers.run(manager, clock, settings), name="controllers")
-            scheduler = Scheduler(_client(api, "system:kube-scheduler"), clock)
+        manager, binder = _client(api, "system:kube-controller-manager"), _client(api, "system:kube-scheduler")
+        binder.on_write = manager.on_write
+        informers = Informers(manager)  # one copy of every object for all loops: a decoded pod takes 14 kB
+        scheduler = Scheduler(binder, clock, informers=informers)  # the first: it wants nodes before pods
+        manage = controllers.Runner(controllers.CONTROLLERS, manager, clock, settings, informers=informers)
+        async with asyncio.TaskGroup() as tasks, informers.running():
+            tasks.create_task(manage.run(), name="controllers")
             tasks.create_task(scheduler.run(), name="scheduler")
 
     return run_loops

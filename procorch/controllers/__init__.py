@@ -1,9 +1,7 @@
-"""The control loops: one file a controller, and `run`, which the leading master calls."""
+"""The control loops: one file a controller; the leading master runs them all."""
 
 from __future__ import annotations
 
-from procorch.client import Client
-from procorch.clock import Clock
 from procorch.controllers import (
     csr,
     endpoints,
@@ -22,7 +20,7 @@ from procorch.controllers import (
 from procorch.controllers.config import ControllerConfig, Signer
 from procorch.controllers.controller import Context, Controller, Runner
 
-__all__ = ["CONTROLLERS", "Context", "Controller", "ControllerConfig", "Runner", "Signer", "run"]
+__all__ = ["CONTROLLERS", "Context", "Controller", "ControllerConfig", "Runner", "Signer"]
 
 CONTROLLERS: tuple[Controller, ...] = (
     serviceaccount.CONTROLLER,
@@ -39,8 +37,3 @@ CONTROLLERS: tuple[Controller, ...] = (
     garbage.CONTROLLER,
     podgc.CONTROLLER,
 )
-
-
-async def run(client: Client, clock: Clock, config: ControllerConfig | None = None) -> None:
-    """All controllers, until cancelled. The client must be an administrator's."""
-    await Runner(CONTROLLERS, client, clock, config).run()

@@ -14,6 +14,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -182,9 +183,17 @@ class Runner:
     """Runs controllers over one set of informers, until cancelled."""
 
     def __init__(
-        self, controllers: Iterable[Controller], client: Client, clock: Clock, config: ControllerConfig | None = None
+        self,
+        controllers: Iterable[Controller],
+        client: Client,
+        clock: Clock,
+        config: ControllerConfig | None = None,
+        *,
+        informers: Informers | None = None,
     ) -> None:
-        self.informers = Informers(client)
+        """informers: those of others, who run them around `run()`; this has its own when there are none."""
+        self.informers = informers if informers is not None else Informers(client)
+        self._runs_informers = informers is None
         self.queues: dict[str, WorkQueue] = {}
         self._controllers = tuple(controllers)
         self._client = client
@@ -200,7 +209,8 @@ class Runner:
                 self._connect(kind, keys_of, self.queues[controller.name])
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks, self.informers.running():
+        reading = self.informers.running() if self._runs_informers else nullcontext()
+        async with asyncio.TaskGroup() as tasks, reading:
             recorders: dict[str, EventRecorder] = {}
             for controller in self._controllers:
                 component = controller.component or f"{controller.name}-controller"

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from procorch.client import Client, Unreachable
@@ -42,7 +43,9 @@ class Scheduler:
         name: str = NAME,
         draw: Callable[[], float] = random.random,
         backoff: tuple[float, float] = (FIRST, MOST),
+        informers: Informers | None = None,
     ) -> None:
+        """informers: those of others, who run them around `run()`; this has its own when there are none."""
         self.cluster = Cluster()
         self.queue = PodQueue(first=backoff[0], most=backoff[1])
         self._client = client
@@ -52,7 +55,8 @@ class Scheduler:
         self._start = 0
         self._assumed: set[str] = set()
         self._events = EventRecorder(client, name, clock)
-        self._informers = Informers(client)
+        self._informers = informers if informers is not None else Informers(client)
+        self._runs_informers = informers is None
         self._bindings = asyncio.Semaphore(BINDINGS)
         self._synced = asyncio.Event()
         # Nodes before pods, so that a pod's node is known when the pod is counted.
@@ -61,7 +65,8 @@ class Scheduler:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as tasks, self._informers.running():
+        reading = self._informers.running() if self._runs_informers else nullcontext()
+        async with asyncio.TaskGroup() as tasks, reading:
             tasks.create_task(self._events.run(), name="scheduler:events")
             self._synced.set()
             try:

@@ -121,7 +121,7 @@ class Postgresql:
     def _reader(self) -> psycopg.Connection[Any]:
         """Values come as they are: as text they would be twice as long, and have to be read."""
         connection = self.connect()
-        connection.cursor = partial(connection.cursor, binary=True)  # type: ignore[method-assign]
+        connection.cursor = partial(connection.cursor, binary=True)  # type: ignore[method-assign, assignment]
         return connection
 
     def failure(self, error: Exception) -> LogError:

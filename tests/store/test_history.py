@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from store import Compacted, Event, Log, Retention, Row, Write
+from store import Compacted, Event, Log, Retention, Row, Write, history
 
 
 async def filled(log: Log) -> None:
@@ -19,6 +19,22 @@ async def test_the_past_is_read_as_of_a_revision(log: Log):
     assert await log.items("/", revision=4) == [Row("/a", b"2", 3, 1)]
     assert await log.at("/b", 3) == Row("/b", b"1", 2, 2)
     assert await log.at("/b", 4) is None
+
+
+async def test_a_log_opens_with_the_newest_of_every_key(database: str):
+    """More keys than are fetched at a time, some with a past, some deleted, one made anew."""
+    keys = [f"/many/{number:05}" for number in range(history.FETCHED + 500)]
+    log = await Log.open(database, retention=Retention(age=None, size=None))
+    await log.append(*(Write(key, b"first") for key in keys))
+    await log.append(*(Write(key, b"second \0\xff") for key in keys[::3]))
+    await log.append(*(Write(key, None) for key in keys[::5]))
+    await log.append(Write(keys[0], b""))
+    there = await log.items("/")
+    await log.close()
+    log = await Log.open(database)
+
+    assert await log.items("/") == there and len(there) == len(keys) - len(keys[::5]) + 1
+    await log.close()
 
 
 async def test_the_future_is_not_read(log: Log):
