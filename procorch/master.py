@@ -119,7 +119,7 @@ def _loops(
         informers = Informers(manager)  # one copy of every object for all loops: a decoded pod takes 14 kB
         scheduler = Scheduler(binder, clock, informers=informers)  # the first: it wants nodes before pods
         manage = controllers.Runner(controllers.CONTROLLERS, manager, clock, settings, informers=informers)
-        async with asyncio.TaskGroup() as tasks, informers.running():
+        async with informers.running(), asyncio.TaskGroup() as tasks:
             tasks.create_task(manage.run(), name="controllers")
             tasks.create_task(scheduler.run(), name="scheduler")
 
