@@ -120,6 +120,7 @@ def _loops(
         scheduler = Scheduler(binder, clock, informers=informers)  # the first: it wants nodes before pods
         manage = controllers.Runner(controllers.CONTROLLERS, manager, clock, settings, informers=informers)
         async with informers.running(), asyncio.TaskGroup() as tasks:
+            _settle_memory()
             tasks.create_task(manage.run(), name="controllers")
             tasks.create_task(scheduler.run(), name="scheduler")
 
@@ -168,7 +169,7 @@ async def _listen(api: Api, config: MasterConfig, tls: ssl.SSLContext) -> Listen
 
 
 def _settle_memory() -> None:
-    """What was read at the start stays: the collector need not walk through it, nor run at every few objects."""
+    """What was read so far stays: the collector need not walk through it, nor run at every few objects."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
