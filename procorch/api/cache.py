@@ -1,4 +1,4 @@
-"""The watch cache: every object's encoded bytes in memory, the recent changes, and who watches them."""
+"""The watch cache: the log's bytes of every object, the recent changes, and who watches them."""
 
 from __future__ import annotations
 
