@@ -25,12 +25,12 @@ fetch() (
     trap 'rm -rf "$new"' EXIT
     mkdir -p "$new"/{lists,cache}/partial "$new/unpacked" "$new/kernel"
     # This machine's own mirror, if apt has one of Debian's.
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' 2>/dev/null | sed 1q)
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' 2>/dev/null | sed 1q || true)
     echo "deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
         "${mirror:-http://deb.debian.org/debian} $suite main" > "$new/sources"
     for option in Dir::Etc::{sourceparts,preferences,preferencesparts}=/dev/null Dir::Etc::sourcelist="$new/sources" \
         Dir::State::status=/dev/null Dir::State::lists="$new/lists" Dir::Cache="$new/cache" APT::Default-Release= \
-        APT::Sandbox::User=root Acquire::Languages=none Acquire::Retries=3; do
+        APT::Sandbox::User=root Acquire::Languages=none; do
         options+=(-o "$option")
     done
     apt-get -qq "${options[@]}" update
