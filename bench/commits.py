@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from bench.etcd import STREAMS, Etcd, Puts
-from store import Log, Write
+from store import Log, Retention, Write
 from tests.postgresql import Server, binaries
 
 WRITERS = (1, 8, 32, 128)
@@ -28,6 +28,9 @@ SECONDS = 0.8
 """Of one figure."""
 VALUE = os.urandom(1024)
 KEYS = 5_000
+KEPT, SWEPT = Retention(age=None, size=None), Retention()
+"""All history, as an etcd that nobody compacts; or as a master opens its log: of a file the oldest goes when it has
+twice the live data, which with these few keys is after seconds, and from then on each write also deletes one."""
 
 Put = Callable[[str], Awaitable[object]]
 
@@ -94,8 +97,10 @@ async def figure(contender: Contender, writers: int, seconds: float) -> Figure:
 
 
 @asynccontextmanager
-async def ours(name: str, url: str, server: psutil.Process | None = None) -> AsyncIterator[Contender]:
-    log = await Log.open(url)
+async def ours(
+    name: str, url: str, retention: Retention, server: psutil.Process | None = None
+) -> AsyncIterator[Contender]:
+    log = await Log.open(url, retention=retention)
 
     async def put(key: str) -> None:
         await log.append(Write(key, VALUE))
@@ -139,15 +144,18 @@ async def measure(directory: Path) -> list[tuple[str, str]]:
     """(what, figure): of each contender and number of writers the medians, and of the rounds' ratios the median."""
     missing = []
     async with AsyncExitStack() as stack:
-        contenders = [await stack.enter_async_context(ours("SQLite", str(directory / "log.db")))]
+        contenders = [
+            await stack.enter_async_context(ours("SQLite", str(directory / "kept.db"), KEPT)),
+            await stack.enter_async_context(ours("SQLite, swept", str(directory / "swept.db"), SWEPT)),
+        ]
         if binaries() is None:
             missing.append(("PostgreSQL", "not installed (Debian: postgresql)"))
         else:
             postgresql = Server(parent=directory)
             stack.callback(postgresql.stop)
-            contenders.append(
-                await stack.enter_async_context(ours("PostgreSQL", postgresql.url(), psutil.Process(postgresql.pid())))
-            )
+            process = psutil.Process(postgresql.pid())
+            ready = ours("PostgreSQL", postgresql.url(), KEPT, process)
+            contenders.append(await stack.enter_async_context(ready))
         if not Etcd.is_installed():
             missing.append(("etcd", "not installed (Debian: etcd-server)"))
         else:
