@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from bench.etcd import STREAMS, Etcd, Puts
-from store import Log, Retention, Write
+from store import Key, Log, Retention, Rule, Write
 from tests.postgresql import Server, binaries
 
 WRITERS = (1, 8, 32, 128)
@@ -98,9 +98,11 @@ async def figure(contender: Contender, writers: int, seconds: float) -> Figure:
 
 @asynccontextmanager
 async def ours(
-    name: str, url: str, retention: Retention, server: psutil.Process | None = None
+    name: str, url: str, retention: Retention, server: psutil.Process | None = None, *, as_secrets: bool = False
 ) -> AsyncIterator[Contender]:
-    log = await Log.open(url, retention=retention)
+    """as_secrets: encrypted, and so that a forgotten value leaves no trace."""
+    rules = [Rule("/pods/", (Key("bench", os.urandom(32)),))] if as_secrets else []
+    log = await Log.open(url, retention=retention, rules=rules, traceless=["/pods/"] if as_secrets else [])
 
     async def put(key: str) -> None:
         await log.append(Write(key, VALUE))
@@ -147,6 +149,9 @@ async def measure(directory: Path) -> list[tuple[str, str]]:
         contenders = [
             await stack.enter_async_context(ours("SQLite", str(directory / "kept.db"), KEPT)),
             await stack.enter_async_context(ours("SQLite, swept", str(directory / "swept.db"), SWEPT)),
+            await stack.enter_async_context(
+                ours("SQLite, as Secrets", str(directory / "secrets.db"), KEPT, as_secrets=True)
+            ),
         ]
         if binaries() is None:
             missing.append(("PostgreSQL", "not installed (Debian: postgresql)"))

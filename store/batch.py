@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from store.errors import Conflict, LogError
 from store.news import News
@@ -47,6 +47,15 @@ class Draft:
     overtaken: Sequence[str] = ()
     forget: Sequence[str] = ()
     reserved: int = 0
+
+
+class Replacement(NamedTuple):
+    """Another form of a change's value, where it is still what it was. checksum: of the change with the new one."""
+
+    revision: int
+    old: bytes
+    new: bytes
+    checksum: int
 
 
 @dataclass(slots=True)

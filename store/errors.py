@@ -63,3 +63,7 @@ class Damaged(LogError):
 
 class Unusable(Unavailable):
     """The database cannot be opened, or is damaged; the message is one line that says why and what to do."""
+
+
+class Sealed(Unusable):
+    """Values lie there encrypted, or not, as the rules given do not expect it: with other rules they can be read."""

@@ -10,6 +10,7 @@ from typing import Any
 from store.dialects import Dialect, Feed
 from store.errors import LogError, Unavailable, Unusable
 from store.news import News
+from store.sealing import Sealing
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ Asked = Callable[[LogError | None], None]
 class Following:
     """A thread with a connection of its own. `take` is called on the loop with each News, in the order of reading.
 
+    sealing: opens what is read.
     known: the highest revision that the log has; asked before each reading, from the thread.
     failed: called on the loop when this log can never catch up; its process must begin anew.
     """
@@ -29,12 +31,14 @@ class Following:
     def __init__(
         self,
         dialect: Dialect,
+        sealing: Sealing,
         loop: asyncio.AbstractEventLoop,
         known: Callable[[], int],
         take: Callable[[News], None],
         failed: Callable[[LogError], None],
     ) -> None:
         self._dialect = dialect
+        self._sealing = sealing
         self._loop = loop
         self._known = known
         self._take = take
@@ -107,6 +111,7 @@ class Following:
         try:
             news = feed.read(known)
             _check(news, known)
+            news = self._sealing.news(news)
         except BaseException:
             with self._guard:
                 self._asked = [*asked, *self._asked]  # answered with the error

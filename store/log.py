@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from operator import methodcaller
 from typing import Self
 
 from store import check, history
@@ -25,10 +24,12 @@ from store.head import Head
 from store.history import Everything, History
 from store.news import News
 from store.publication import Callback, Publication
+from store.resealing import Resealing
 from store.retention import Retention
 from store.rows import Event, Row, Write
+from store.sealing import Lost, Rule, Sealing
 from store.upkeep import Upkeep
-from store.writer import Job, Writer
+from store.writer import Writer
 
 logger = logging.getLogger(__name__)
 
@@ -48,27 +49,32 @@ class Log:
         *,
         clock: Callable[[], float] = time.time,
         retention: Retention | None = None,
+        rules: Sequence[Rule] = (),
+        traceless: Sequence[str] = (),
         reserved: int = RESERVED,
         patience: float = 3.0,
     ) -> Self:
         """Opens or makes a database: a path, `sqlite:///path`, `:memory:` (a private, unsynced file), or
         `postgresql://host,host/database`, which other processes may have open too.
 
-        clock: seconds since 1970, for the index from time to revision.
+        clock: seconds since 1970, for the index from time to revision. rules: which values are encrypted on disk.
+        traceless: prefixes of the keys whose values are to leave no trace in a file when they are forgotten.
         reserved: revisions set aside for notes at a time. patience: seconds for which an append waits while another
-        program holds the database. Raises Unusable with one line that says what to do, StorageFull, Unavailable.
+        program holds the database. Raises Unusable with one line that says what to do (Sealed: other rules are needed),
+        StorageFull, Unavailable.
         """
         dialect = await asyncio.to_thread(dialect_of, os.fspath(url), patience=patience)
         past = History(dialect)
+        sealing = Sealing(rules, () if dialect.is_shared else traceless)  # a server's files are none of ours
         try:
-            there = await past.read(partial(history.everything, shared=dialect.is_shared))
+            there = await past.read(lambda at: sealing.everything(history.everything(at, dialect.is_shared)))
         except BaseException as error:
             await past.close()
             await asyncio.to_thread(dialect.close)
             if isinstance(error, Damaged):  # without these objects the others would be taken for all there are
                 raise dialect.failure(error) from error
             raise
-        log = cls(dialect, past, clock, there, retention or Retention(), reserved)
+        log = cls(dialect, past, sealing, clock, there, retention or Retention(), reserved)
         if not dialect.is_shared:
             with contextlib.suppress(LogError):  # a full disk can still be read; notes ask again
                 await log._upkeep.reserve(log.revision)
@@ -78,6 +84,7 @@ class Log:
         self,
         dialect: Dialect,
         past: History,
+        sealing: Sealing,
         clock: Callable[[], float],
         there: Everything,
         retention: Retention,
@@ -89,11 +96,14 @@ class Log:
         """Done when this log can never be right again; the process that has it should end, with that line."""
         self._dialect = dialect
         self._past = past
+        self._sealing = sealing
         self._clock = clock
         self._head = Head(there)
         self._publication = Publication(self._loop)
         self._writer = Writer(dialect, self._loop)
         self._upkeep = Upkeep(self._writer, self._loop, there.reserved, block)
+        self.resealing = Resealing(sealing, self._writer, past, self._upkeep, shared=dialect.is_shared)
+        """How values are encrypted on disk, and how that is changed."""
         self._waiting: deque[Pending] = deque()
         self._noting: deque[Pending] = deque()
         self._flight: Batch | None = None
@@ -115,7 +125,7 @@ class Log:
         self._retainer.add_done_callback(_report)
         self._following: Following | None = None
         if dialect.is_shared:
-            self._following = Following(dialect, self._loop, lambda: self._head.issued, self._take, self._fail)
+            self._following = Following(dialect, sealing, self._loop, lambda: self._head.issued, self._take, self._fail)
 
     # --- writing
 
@@ -148,9 +158,7 @@ class Log:
         `Write(..., forget=True)` does the same together with a change. A deleted key keeps a row without a value.
         """
         await self._writer.perform(lambda session: session.erase(key))
-        scrub: Job = methodcaller("scrub")
-        while not await self._writer.perform(scrub):  # noqa: ASYNC110 - SQLite tells nobody when a reader ends
-            await asyncio.sleep(0.02)
+        await self._upkeep.scrubbed()
 
     # --- reading
 
@@ -190,13 +198,16 @@ class Log:
         """
         if revision is None or self._is_now(revision):
             return self._head.present.items(prefix, after, limit)
-        return await self._past.read(lambda connection: history.items(connection, prefix, revision, after, limit))
+        return await self._past.read(
+            lambda connection: self._sealing.rows(history.items(connection, prefix, revision, after, limit))
+        )
 
     async def at(self, key: str, revision: int) -> Row | None:
         """What a key held as of a revision. Raises Compacted, ValueError for the future."""
         if self._is_now(revision):
             return self._head.present.get(key)
-        return await self._past.read(lambda connection: history.at(connection, key, revision))
+        row = await self._past.read(lambda connection: history.at(connection, key, revision))
+        return None if row is None else self._sealing.row(row)
 
     async def events(self, after: int, prefix: str = "") -> list[Event]:
         """What happened after a revision, up to now, in order. Raises Compacted, ValueError for the future."""
@@ -204,7 +215,10 @@ class Log:
             return []
         until = self.revision
         notes = [row for row in self._head.notes.values() if row.revision > after and row.key.startswith(prefix)]
-        return await self._past.read(lambda connection: history.events(connection, after, until, prefix, notes))
+        plain = {note.revision for note in notes}
+        return await self._past.read(
+            lambda at: self._sealing.events(history.events(at, after, until, prefix, notes), plain)
+        )
 
     async def revision_at(self, moment: float) -> int:
         """The newest durable revision at a time (seconds since 1970). Raises Compacted."""
@@ -218,11 +232,12 @@ class Log:
 
     async def backup(self) -> Snapshot:
         """Everything as it stands at one moment, notes too, of which nothing is written or read any more: what is
-        appended meanwhile is not in it. Raises LogError."""
+        appended meanwhile is not in it. Values are encrypted as in the database. Raises LogError."""
         await self.current()
         known = await self._past.read(history.numbers)
-        rows = self._head.present.items("", "", None)
-        return Snapshot(Header(known["identity"], self.revision, self.oldest, self._clock()), rows)
+        header = Header(known["identity"], self.revision, self.oldest, self._clock())
+        present = self._head.present.items("", "", None)
+        return Snapshot(header, await asyncio.to_thread(self._sealing.stored, present))
 
     async def check(self) -> tuple[int, list[Found]]:
         """Holds every change on disk against its checksum; their number, and the damaged ones. Raises LogError."""
@@ -333,7 +348,8 @@ class Log:
             return
         self._flight = batch
         self._courtesy.begin()
-        self._writer.submit(partial(_commit, self._draft(batch), self._redo, self._courtesy), self._finish)
+        job = partial(_commit, self._draft(batch), self._redo, self._sealing, self._courtesy)
+        self._writer.submit(job, self._finish)
 
     def _draft(self, batch: Batch) -> Draft:
         self._reserve = self._upkeep.bound(batch.last)
@@ -392,6 +408,8 @@ class Log:
     def _note_again(self) -> None:
         """The server lost its notes; this process still has them."""
         for row in list(self._head.notes.values()):
+            if isinstance(row.value, Lost):
+                continue
             answer = self._loop.create_future()
             answer.add_done_callback(lambda done: done.exception())  # a conflict: somebody has a newer one
             self._noting.append(Pending((Write(row.key, row.value, row.revision),), answer, durable=False))
@@ -417,10 +435,15 @@ class Log:
         return revision == self.revision
 
 
-def _commit(draft: Draft, redo: Redo, courtesy: Courtesy, session: Session) -> None:
+def _commit(draft: Draft, redo: Redo, sealing: Sealing, courtesy: Courtesy, session: Session) -> None:
     """What the writer's thread does for a batch."""
+
+    def redo_sealed(news: News) -> Draft | None:
+        again = redo(sealing.news(news))
+        return None if again is None else sealing.draft(again)
+
     try:
-        session.commit(draft, redo)
+        session.commit(sealing.draft(draft), redo_sealed)
     finally:
         courtesy.landed()
 

@@ -1,6 +1,7 @@
 """The tables and the statements on them, described once with SQLAlchemy and compiled for a dialect.
 
-changes   one row a change, never updated: revision, key, value (NULL = deleted), created, moment, checksum
+changes   one row a change: revision, key, value (NULL = deleted), created, moment, checksum; never updated, but for the
+          form in which the value is stored
 state     a few numbers: schema version, the store's identity, reserved revisions, oldest readable revision,
           the sweep's position
 
@@ -11,7 +12,7 @@ notes     the last note of a key, until a change of it
 counter   one row: the highest revision given to anything; who holds its lock may append
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -26,14 +27,22 @@ from sqlalchemy import (
     MetaData,
     Select,
     Table,
+    Update,
+    and_,
     bindparam,
+    case,
     delete,
     func,
     insert,
+    literal,
     not_,
+    or_,
     select,
+    update,
 )
 from sqlalchemy import Text as Words
+
+from store.rows import following
 
 VERSION = 2
 """Of the schema. A store with a greater one is refused, one with a smaller one is changed: migrations.py."""
@@ -97,6 +106,15 @@ def erasure() -> Delete:
     return delete(changes).where(changes.c.key == bindparam("key_"), changes.c.revision < newest)
 
 
+def replacement(table: Table) -> Update:
+    """Another form of a change's value, where it still has the old one."""
+    is_same = (table.c.revision == bindparam("revision_"), table.c.value == bindparam("old_"))
+    new: dict[str, Any] = {"value": bindparam("new_")}
+    if "checksum" in table.c:
+        new["checksum"] = bindparam("checksum_")
+    return update(table).where(*is_same).values(new)
+
+
 def superseded() -> Delete:
     """Rows that a change in (from_, to_] has replaced."""
     new, old = changes.alias("new"), changes.alias("old")
@@ -152,6 +170,50 @@ def newest_at(revision: int, *keys: ColumnElement[bool]) -> Select[Any]:
         .scalar_subquery()
     )
     return select(*changes.columns).where(*keys, changes.c.revision == last, not_(_is_deletion()))
+
+
+def stale(table: Table, heads: Sequence[tuple[str, bytes | None]], special: Sequence[bytes]) -> Select[Any]:
+    """The changes or notes, as in COLUMNS, that are not in the form in which they would be written.
+
+    heads: prefix of the keys → how a value under it begins; None for one that is as it is. Of several the first that
+    fits counts. special: how values begin that are not as they are.
+    """
+    is_special = or_(*(_begins(table, head) for head in special))
+    wrong = [
+        (_under(table, prefix), is_special if head is None else not_(_begins(table, head))) for prefix, head in heads
+    ]
+    is_stale = case(*wrong, else_=is_special) if wrong else is_special
+    columns = [table.c[name] for name in COLUMNS if name in table.c]
+    return select(*columns).where(table.c.value.is_not(None), is_stale)
+
+
+def tally(table: Table, prefixes: Sequence[str], sealed: Sequence[bytes], length: int) -> Select[Any]:
+    """How many values there are by the number of their prefix (-1 for none) and by how they begin if they are sealed.
+
+    sealed: how sealed values begin. length: of such a beginning with its key, in bytes.
+    """
+    found = [(_under(table, prefix), number) for number, prefix in enumerate(prefixes)]
+    place = case(*found, else_=-1).label("place") if found else literal(-1).label("place")
+    is_sealed = or_(*(_begins(table, head) for head in sealed))
+    head = case((is_sealed, _start(table, length)), else_=None).label("head")
+    return (
+        select(place, head, func.count()).where(table.c.value.is_not(None)).group_by("place", "head").select_from(table)
+    )
+
+
+def _under(table: Table, prefix: str) -> ColumnElement[bool]:
+    end = following(prefix)
+    begin: ColumnElement[bool] = table.c.key >= prefix
+    return begin if end is None else and_(begin, table.c.key < end)
+
+
+def _start(table: Table, length: int) -> ColumnElement[bytes]:
+    """Of an empty value SQLite gives NULL, which is neither like nor unlike anything."""
+    return func.coalesce(func.substr(table.c.value, 1, length, type_=LargeBinary), literal(b"", LargeBinary))
+
+
+def _begins(table: Table, head: bytes) -> ColumnElement[bool]:
+    return _start(table, len(head)) == literal(head, LargeBinary)
 
 
 class Text(NamedTuple):

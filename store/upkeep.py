@@ -64,6 +64,11 @@ class Upkeep:
 
         self._writer.submit(lambda session: session.remember(reserved=upper), done)
 
+    async def scrubbed(self) -> None:
+        """Returns when the journal is empty. Raises LogError."""
+        while not await self._writer.perform(methodcaller("scrub")):  # noqa: ASYNC110 - nobody tells when a reader ends
+            await asyncio.sleep(0.02)
+
     def scrub(self) -> None:
         """Empties the journal of values that a `forget` has erased from the tables."""
         if self._scrubbing:

@@ -3,13 +3,13 @@
 A dialect is a class with the methods of `Dialect`; `dialect_of` knows it by the scheme of its URL.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 
-from store.batch import Draft
+from store.batch import Draft, Replacement
 from store.dialects.sqlite import Sqlite
 from store.errors import LogError, Unusable
 from store.news import News
@@ -37,6 +37,9 @@ class Session(Protocol):
     def sweep(self, start: int, end: int, count: int) -> int:
         """Delete what `count` changes after `start` have superseded; the revision reached, `end` when done, `start`
         when the rest must wait."""
+
+    def replace(self, table: str, changes: Sequence[Replacement]) -> int:
+        """Write values over that are still the old ones. table: `changes` or `notes`. How many were."""
 
     def used(self) -> int:
         """Bytes that the tables take, free pages not counted."""

@@ -1,7 +1,7 @@
 """The one connection of this process that writes to PostgreSQL, driven by the writer's thread."""
 
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -10,7 +10,7 @@ import psycopg
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from store import schema
-from store.batch import Draft
+from store.batch import Draft, Replacement
 from store.checksum import sealed
 from store.dialects.postgresql_news import read
 from store.news import News
@@ -126,6 +126,18 @@ class PostgresqlSession:
             self._connection.execute(SET, ("swept", reached))
         return reached
 
+    def replace(self, table: str, changes: Sequence[Replacement]) -> int:
+        """A row that somebody is deleting or replacing is left alone, not waited for: a commit may wait for ours."""
+        done = 0
+        with self._transaction():
+            lock = f"SELECT revision FROM {table} WHERE revision = ANY(%s::bigint[]) FOR UPDATE SKIP LOCKED"
+            ours = self._connection.execute(lock.encode(), ([change.revision for change in changes],))
+            free = {revision for (revision,) in ours}
+            for revision, old, new, checksum in changes:
+                if revision in free:
+                    done += self._run(table, revision_=revision, old_=old, new_=new, checksum_=checksum).rowcount
+        return done
+
     def used(self) -> int:
         """Of a small database its size; of a larger one what it holds, estimated from a sample of its pages, since
         PostgreSQL's files keep their size when rows go."""
@@ -211,5 +223,7 @@ def _statements() -> dict[str, schema.Text]:
         "erasure": schema.erasure(),
         "superseded": schema.superseded(),
         "tombstones": schema.tombstones(),
+        "changes": schema.replacement(schema.changes),
+        "notes": schema.replacement(schema.noted),
     }
     return {name: schema.text_of(statement, dialect) for name, statement in made.items()}

@@ -1,7 +1,7 @@
 """The one connection that writes to an SQLite file, driven by the writer's thread."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import chain
@@ -11,7 +11,7 @@ from zlib import crc32
 from sqlalchemy.dialects import sqlite as words
 
 from store import schema
-from store.batch import Draft
+from store.batch import Draft, Replacement
 from store.checksum import sealed
 from store.dialects.mark import Mark
 
@@ -30,6 +30,7 @@ def _statements() -> dict[str, schema.Text]:
         "superseded": schema.superseded(),
         "tombstones": schema.tombstones(),
         "sweep_end": schema.sweep_end(),
+        "changes": schema.replacement(schema.changes),
     }
     return {name: schema.text_of(statement, dialect) for name, statement in made.items()}
 
@@ -100,6 +101,14 @@ class SqliteSession:
             remember(execute, swept=reached)
         self._written(count * PAGE)
         return int(reached)
+
+    def replace(self, table: str, changes: Sequence[Replacement]) -> int:
+        done = 0
+        with self._transaction():
+            for revision, old, new, checksum in changes:
+                done += self._run(table, revision_=revision, old_=old, new_=new, checksum_=checksum).rowcount
+        self._written(sum(PAGE + len(change.new) for change in changes))
+        return done
 
     def used(self) -> int:
         size, pages, free = (

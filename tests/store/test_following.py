@@ -10,6 +10,7 @@ import pytest
 from store import LogError, Unavailable, Unusable
 from store.following import Following
 from store.news import News
+from store.sealing import Sealing
 
 
 class Feed:
@@ -70,7 +71,7 @@ class Follower:
         self.failed: list[LogError] = []
         loop = asyncio.get_running_loop()
         seam: Any = database
-        self.following = Following(seam, loop, lambda: self.known, self._take, self.failed.append)
+        self.following = Following(seam, Sealing(), loop, lambda: self.known, self._take, self.failed.append)
 
     def _take(self, news: News) -> None:
         self.taken.append(news.issued)
