@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import store
-from procorch.api.encoding import decode, pieces, with_revision
+from procorch.api.encoding import decode, encode, pieces, with_revision
 from procorch.kinds.kind import Kind
-from procorch.objects import Expired, Object, Timeout
+from procorch.objects import ApiError, Expired, Object, Timeout
 
 WINDOW = 1_000  # changes of one kind kept in memory; older ones are read from the log
 FRESH_TIMEOUT = 3.0  # seconds that a read waits for a revision that is not here yet, as in Kubernetes
@@ -57,6 +57,34 @@ class Entry:
         return decode(self.data)
 
 
+class LostEntry(Entry):
+    """One whose value does not open: it is there, can be deleted and replaced, and is never shown.
+
+    What stands in its place has a name, for whoever walks over all objects.
+    """
+
+    __slots__ = ("why",)
+
+    def __init__(self, kind: Kind, key: str, value: store.Lost, revision: int) -> None:
+        namespace, _, name = key.rpartition("/")
+        place = {"name": name, "namespace": namespace} if kind.namespaced else {"name": name}
+        super().__init__(key, encode(kind, {"metadata": {**place, "uid": ""}}), revision)
+        self.why = value.why
+
+    def error(self, kind: Kind) -> ApiError:
+        """In the word that Kubernetes has for it."""
+        details = {"name": self.key.rpartition("/")[2], "group": kind.group, "kind": kind.plural}
+        why = f'{kind.plural} "{self.key}" cannot be read: what the store holds {self.why}'
+        return ApiError(f"{why}; delete it, or restore a backup", 500, "StorageReadError", details)
+
+
+def entry_of(kind: Kind, key: str, value: bytes, revision: int) -> Entry:
+    """What the store holds."""
+    if isinstance(value, store.Lost):
+        return LostEntry(kind, key, value, revision)
+    return Entry(key, value, revision)
+
+
 class Change:
     """What one revision did to one object: old → new; None for not there. lines: encoded once for all watchers."""
 
@@ -89,6 +117,7 @@ class Shelf:
         self.prefix = kind.store_key()
         self.entries: dict[str, Entry] = {}
         self.keys: list[str] = []  # sorted
+        self.lost: dict[str, LostEntry] = {}  # those of the entries
         self.changed = 0  # revision of the newest change
         self.window: deque[Change] = deque()
         self.window_after = 0  # the window has every change after this revision
@@ -97,7 +126,9 @@ class Shelf:
     def load(self, rows: Iterable[store.Row], revision: int) -> None:
         for row in rows:
             key = row.key[len(self.prefix) :]
-            self.entries[key] = Entry(key, row.value, row.revision)
+            entry = self.entries[key] = entry_of(self.kind, key, row.value, row.revision)
+            if isinstance(entry, LostEntry):
+                self.lost[key] = entry
         self.keys = sorted(self.entries)
         self.changed = self.window_after = revision
 
@@ -105,8 +136,11 @@ class Shelf:
         """Takes the event in and tells the listeners."""
         key = event.key[len(self.prefix) :]
         old = self.entries.get(key)
-        new = None if event.value is None else Entry(key, event.value, event.revision)
+        new = None if event.value is None else entry_of(self.kind, key, event.value, event.revision)
         self.changed = event.revision
+        self.lost.pop(key, None)
+        if isinstance(new, LostEntry):
+            self.lost[key] = new
         if new is not None:
             if old is None:
                 insort(self.keys, key)
@@ -215,8 +249,13 @@ class Cache:
             events = await self._log.events(revision, shelf.prefix)
         except store.Compacted as error:
             raise Expired.of(f"too old resource version: {revision} ({error.oldest})") from None
+        if any(isinstance(event.value, store.Lost) for event in events):
+            raise Expired.of(f"too old resource version: {revision} (what happened then cannot be read)")
+        kind = shelf.kind
         return [
-            Change(event.key[cut:], event.revision, *_both(event, cut)) for event in events if event.revision <= until
+            Change(event.key[cut:], event.revision, *_both(kind, event, cut))
+            for event in events
+            if event.revision <= until
         ]
 
     def _receive(self, events: Sequence[store.Event]) -> None:
@@ -239,7 +278,7 @@ class Cache:
         return self._shelves.get(key[:end]) or self._shelves.get(key[: key.find("/", end) + 1])
 
 
-def _both(event: store.Event, cut: int) -> tuple[Entry | None, Entry | None]:
+def _both(kind: Kind, event: store.Event, cut: int) -> tuple[Entry | None, Entry | None]:
     key, before = event.key[cut:], event.previous
     new = None if event.value is None else Entry(key, event.value, event.revision)
-    return new, None if before is None else Entry(key, before.value, before.revision)
+    return new, None if before is None else entry_of(kind, key, before.value, before.revision)

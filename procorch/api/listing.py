@@ -12,7 +12,7 @@ import orjson
 
 import store
 from procorch.api.accept import Form, render
-from procorch.api.cache import Cache, Entry, Shelf
+from procorch.api.cache import Cache, Entry, LostEntry, Shelf, entry_of
 from procorch.api.request import JSON, Response, is_true, whole_number
 from procorch.api.scope import Scope
 from procorch.api.table import View
@@ -77,19 +77,24 @@ class Listing:
             assert asked is not None
             await self._cache.fresh(asked)
             return asked, await self._page_of(shelf, scope, asked, "")
-        return await self._cache.fresh(asked), scope.entries(shelf)
+        revision = await self._cache.fresh(asked)
+        return revision, _readable(shelf, scope)
 
     async def _page_of(self, shelf: Shelf, scope: Scope, revision: int, after: str) -> Iterable[Entry]:
         """The rest of a list as of a revision: from the cache while nothing changed since, else from the log."""
         if shelf.changed <= revision <= self._cache.revision:
-            return scope.entries(shelf, after)
+            return _readable(shelf, scope, after)
         prefix = shelf.prefix + (f"{scope.namespace}/" if scope.namespace else "")
         try:
             rows = await self._log.items(prefix, revision=revision, after=shelf.prefix + after if after else "")
         except store.Compacted:
             raise Expired.of(_EXPIRED) from None
         cut = len(shelf.prefix)
-        return filter(scope.has, (Entry(row.key[cut:], row.value, row.revision) for row in rows))
+        found = [entry_of(scope.kind, row.key[cut:], row.value, row.revision) for row in rows]
+        for entry in found:
+            if isinstance(entry, LostEntry):
+                raise entry.error(scope.kind)
+        return filter(scope.has, found)
 
     async def watch(self, scope: Scope, view: View, query: Mapping[str, str]) -> Response:
         version = query.get("resourceVersion", "")
@@ -109,7 +114,7 @@ class Listing:
                 assert asked is not None
                 watch.replay(await self._cache.since(watch.shelf, asked))
             elif initial is not False:
-                watch.begin(scope.entries(watch.shelf))
+                watch.begin(_readable(watch.shelf, scope))
                 if initial and is_true(query, "allowWatchBookmarks"):
                     watch.bookmark(now, initial_end=True)
             watch.release()
@@ -131,6 +136,17 @@ class Listing:
     def close(self) -> None:
         for watch in tuple(self.watches):
             watch.end()
+
+
+def _readable(shelf: Shelf, scope: Scope, after: str = "") -> Iterable[Entry]:
+    """The present. As in Kubernetes a list is whole or refused: a reader would take what is left out for deleted.
+
+    Raises ApiError that names an object which does not open.
+    """
+    for key, entry in shelf.lost.items():
+        if scope.covers(key) and scope.name in (None, key.rpartition("/")[2]):
+            raise entry.error(shelf.kind)
+    return scope.entries(shelf, after)
 
 
 def _body(scope: Scope, view: View, found: Iterable[Entry], limit: int, revision: int) -> bytes:

@@ -17,7 +17,7 @@ import orjson
 import store
 from procorch.api import admission, deletion, intake, metadata
 from procorch.api.allocation import Allocations, Taken, release
-from procorch.api.cache import Cache, Entry
+from procorch.api.cache import Cache, Entry, LostEntry
 from procorch.api.encoding import decode, encode
 from procorch.api.intake import Fields
 from procorch.api.patch import apply_patch, check_media
@@ -48,7 +48,13 @@ class Rest:
         self._draw = draw
 
     def entry(self, kind: Kind, namespace: str | None, name: str) -> Entry:
-        """The object as it stands. Raises NotFound."""
+        """The object as it stands. Raises NotFound; ApiError where the store's value does not open."""
+        entry = self._entry(kind, namespace, name)
+        if isinstance(entry, LostEntry):
+            raise entry.error(kind)
+        return entry
+
+    def _entry(self, kind: Kind, namespace: str | None, name: str) -> Entry:
         kind = kind.storage
         entry = self._cache.shelf(kind).entries.get(f"{namespace}/{name}" if kind.namespaced else name)
         if entry is None:
@@ -146,10 +152,13 @@ class Rest:
     async def delete(
         self, kind: Kind, namespace: str | None, name: str, options: deletion.Options
     ) -> tuple[Entry, bool]:
-        """The object as it stands now or stood last, and whether it is gone. Raises NotFound, Conflict."""
+        """The object as it stands now or stood last, and whether it is gone. Raises NotFound, Conflict.
+
+        Also one that cannot be read: there would be no other way to be rid of it.
+        """
         kind = kind.storage
         for _ in range(TRIES):
-            entry = self.entry(kind, namespace, name)
+            entry = self._entry(kind, namespace, name)
             deletion.check_preconditions(kind, entry.object, options)
             admission.check_delete(kind, entry.object)
             obj = entry.copy()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from procorch.api.cache import Change, Entry, Shelf
+from procorch.api.cache import Change, Entry, LostEntry, Shelf
 from procorch.api.scope import Scope
 from procorch.api.table import View
 from procorch.objects import ApiError
@@ -134,6 +134,9 @@ class Watch:
     def _say(self, change: Change) -> None:
         """With selectors an object is ADDED when it begins to match and DELETED when it no longer does."""
         new, old = change.new, change.old
+        if isinstance(new, LostEntry):
+            self.fail(new.error(self.shelf.kind))
+            return
         if self.scope.selects:
             new = new if new is not None and self.scope.has(new) else None
             old = old if old is not None and self.scope.has(old) else None
