@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {  # command → `module` of this package, whose `com
     "master": "master",
     "agent": "agent",
     "token": "token",
+    "encryption": "encryption",
     "image": "image",
     "backup": "backup",
     "restore": "restore",

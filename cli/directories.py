@@ -32,6 +32,17 @@ database_option = click.option(
 )
 
 
+encryption_option = click.option(
+    "--encryption-provider-config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=lambda context, parameter, path: path and path.absolute(),
+    envvar="PROCORCH_ENCRYPTION_PROVIDER_CONFIG",
+    metavar="FILE",
+    help="Kubernetes' EncryptionConfiguration: what is encrypted in the store, and the keys. `procorch encryption "
+    "new-key FILE` makes one.",
+)
+
+
 def without_password(url: str) -> str:
     """A database's URL as it may be shown and kept."""
     parts = urlsplit(url)

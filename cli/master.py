@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.directories import data_dir_option, database_option
+from cli.directories import data_dir_option, database_option, encryption_option
 from cli.program import run_program
 from cli.units import duration, size
 
@@ -21,6 +21,7 @@ from cli.units import duration, size
 @click.option("--tls-san", multiple=True, help="One more name or address for the serving certificate.")
 @click.option("--kubeconfig-server", default="", help="The server's URL in the admin kubeconfig.")
 @database_option
+@encryption_option
 @click.option("--history-age", callback=duration, default="24h", show_default=True, metavar="DURATION",
               envvar="PROCORCH_HISTORY_AGE", help="How long the past can be read; 0: for ever.")  # fmt: skip
 @click.option("--history-size", callback=size, metavar="SIZE", envvar="PROCORCH_HISTORY_SIZE",
@@ -38,6 +39,7 @@ def command(
     tls_san: tuple[str, ...],
     kubeconfig_server: str,
     database: str,
+    encryption_provider_config: Path | None,
     history_age: float,
     history_size: int | None,
     bootstrap_token: str,
@@ -64,6 +66,7 @@ def command(
         names=tls_san,
         kubeconfig_server=kubeconfig_server,
         database=database,
+        encryption=encryption_provider_config,
         retention=Retention(age=history_age or None, size="auto" if history_size is None else history_size or None),
         bootstrap_token=bootstrap_token,
     )

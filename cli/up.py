@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from cli.directories import data_dir_option, database_option, need_root, running, start_time, without_password
+from cli.directories import (
+    data_dir_option,
+    database_option,
+    encryption_option,
+    need_root,
+    running,
+    start_time,
+    without_password,
+)
 from cli.registries import arguments, registry_options
 from procorch.supervisor import Program, StartFailed, Supervisor
 
@@ -43,6 +51,7 @@ class Options:
     network: str
     database: str
     registries: tuple[str, ...]
+    encryption: Path | None
 
 
 @click.command("up")
@@ -55,6 +64,7 @@ class Options:
 @click.option("--detach", "-d", is_flag=True, help="Return when the cluster is ready; it goes on running.")
 @click.option("--network", default=NETWORK, show_default=True, help="With --nodes: the range of their addresses.")
 @database_option
+@encryption_option
 @registry_options
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait until it is ready.")
 def command(
@@ -68,6 +78,7 @@ def command(
     timeout: float,
     network: str,
     database: str,
+    encryption_provider_config: Path | None,
     registries: tuple[str, ...],
     registry_ca: Path | None,
     registry_auth: Path | None,
@@ -80,8 +91,9 @@ def command(
     make_private(data_dir)
     asked = tuple(arguments(registries, registry_ca, registry_auth))
     options = Options(
-        data_dir.absolute(), nodes or 0, node_ip, port, pods, write_kubeconfig, timeout, network, database, asked
-    )
+        data_dir.absolute(), nodes or 0, node_ip, port, pods, write_kubeconfig, timeout, network, database, asked,
+        encryption_provider_config,
+    )  # fmt: skip
     if detach:
         _detached(options)
     else:
@@ -204,6 +216,8 @@ def _run(options: Options, voice: Voice, stack: ExitStack) -> int:
     supervisor.catch_signals()
     master = [sys.executable, "-m", "cli", "master", "--data-dir", str(data), "--port", str(options.port)]
     master += ["--advertise-address", address, "--kubeconfig-server", server]
+    if options.encryption is not None:
+        master += ["--encryption-provider-config", str(options.encryption)]
     secret = {"PROCORCH_BOOTSTRAP_TOKEN": token.bearer, "PROCORCH_DATABASE": options.database}  # not for `ps` to show
     try:
         supervisor.start(Program("master", master, data / "log/master.log", secret))

@@ -304,6 +304,13 @@ class Client:
             async for chunk in answer.chunks:
                 yield chunk
 
+    async def progress(self, method: str, path: str) -> AsyncGenerator[Object, None]:
+        """What is told, piece by piece, of a request that takes its time. Raises ApiError, Unreachable."""
+        async with self.transport.stream(method, path, headers=self._headers({})) as answer:
+            await _refused(answer)
+            async for line in lines_of(answer.chunks):
+                yield orjson.loads(line)
+
     def _headers(self, more: Mapping[str, str]) -> dict[str, str]:
         return {"Accept": JSON, "User-Agent": self.user_agent, **more}
 

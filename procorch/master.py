@@ -17,6 +17,7 @@ import ipaddress
 import logging
 import os
 import secrets
+import signal
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
@@ -26,13 +27,15 @@ from pathlib import Path
 from typing import Any
 
 import store
-from procorch import controllers, kubeconfig, pki, restoration
+from procorch import controllers, encryption, kubeconfig, pki, restoration
 from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
+from procorch.api import encryption as encryption_api
 from procorch.api.http import Listener, serve, server_context
 from procorch.basics import Address, Basics
 from procorch.client import Client
 from procorch.clock import Clock, system_clock
 from procorch.informer import Informers
+from procorch.kinds import KINDS
 from procorch.leader import Election
 from procorch.scheduler import Scheduler
 
@@ -50,6 +53,7 @@ class MasterConfig:
     kubeconfig_server: the URL in the admin kubeconfig; empty for the advertised address.
     database: URL of a PostgreSQL that several masters share; empty for a file in data_dir.
     retention: how much of the past can be read.
+    encryption: Kubernetes' EncryptionConfiguration, by which values are encrypted in the store; None where none are.
     bootstrap_token: `id.secret` of a join token that is valid from the first moment on; empty for none.
     """
 
@@ -63,6 +67,7 @@ class MasterConfig:
     kubeconfig_server: str = ""
     database: str = ""
     retention: store.Retention = field(default_factory=store.Retention)
+    encryption: Path | None = None
     bootstrap_token: str = ""
 
 
@@ -95,6 +100,8 @@ async def run(config: MasterConfig, *, ready: Callable[[], object], clock: Clock
         ready()
         loops = _loops(api, config, authority, clock)
         async with asyncio.TaskGroup() as tasks:
+            if config.encryption is not None:
+                _reload_on_hangup(log, config.encryption, tasks)
             tasks.create_task(basics.keep(), name="basics")
             tasks.create_task(_fail_with(log), name="store")
             if log.is_shared:
@@ -152,12 +159,45 @@ def _address(config: MasterConfig) -> Address:
 
 
 async def _open_store(config: MasterConfig, clock: Clock) -> store.Log:
+    database = config.database or config.data_dir / restoration.STORE
     try:
+        rules = [] if config.encryption is None else encryption.read(config.encryption)
         return await store.Log.open(
-            config.database or config.data_dir / restoration.STORE, clock=clock, retention=config.retention
+            database,
+            clock=clock,
+            retention=config.retention,
+            rules=rules,
+            traceless=[KINDS["Secret"].store_key()],
         )
+    except store.Sealed as error:
+        raise MasterProblem(f"{error}: {_advice(config)}") from error
+    except encryption.EncryptionProblem as error:
+        raise MasterProblem(str(error)) from error
     except store.LogError as error:
         raise MasterProblem(str(error)) from error
+
+
+def _advice(config: MasterConfig) -> str:
+    """What to do where values are encrypted otherwise than expected."""
+    if config.encryption is None:
+        return f"start it with {encryption_api.OPTION} and the file that has the key"
+    return f"put the key back into {config.encryption}, or let identity be the last provider, until all is rewritten"
+
+
+def _reload_on_hangup(log: store.Log, path: Path, tasks: asyncio.TaskGroup) -> None:
+    """SIGHUP has the encryption's file read again; one that cannot be used changes nothing."""
+
+    async def reload() -> None:
+        try:
+            await encryption_api.reload(log, path)
+            logger.info("encryption: file read again", extra={"file": str(path)})
+        except (encryption.EncryptionProblem, OSError, store.LogError) as error:
+            logger.error("encryption: file not taken", extra={"error": str(error)})
+
+    def begin() -> None:
+        tasks.create_task(reload(), name="encryption")
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, begin)
 
 
 async def _listen(api: Api, config: MasterConfig, tls: ssl.SSLContext) -> Listener:
@@ -185,6 +225,7 @@ def _api_config(config: MasterConfig, authority: pki.Authority, key: bytes) -> A
         ca_pem=authority.pem,
         service_account_key=key,
         advertise=f"{config.advertise}:{config.port}",
+        encryption=config.encryption,
     )
 
 

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import store
 from procorch.api import admission, deletion, discovery, housekeeping, intake, reviews, subresources
@@ -18,7 +19,7 @@ from procorch.api.accept import Form, form_of, render
 from procorch.api.allocation import Allocations
 from procorch.api.auth import Authenticator, ServiceAccountTokens, impersonated
 from procorch.api.authorize import Authorizer
-from procorch.api.cache import Cache, Entry
+from procorch.api.cache import Cache, Entry, LostEntry
 from procorch.api.expiry import Expiry
 from procorch.api.intake import Fields
 from procorch.api.links import Links
@@ -72,7 +73,7 @@ class ApiConfig:
 
     node_port_range: first and last. ca_pem: served at /cacerts. service_account_key: PEM, signs tokens; empty for
     none. issuer: of those tokens, also their audience. tokens: static bearer tokens. advertise: host:port that
-    discovery shows.
+    discovery shows. encryption: the file by which the log's values are encrypted, None where they are not.
     """
 
     service_cidr: str = "10.96.0.0/12"
@@ -82,6 +83,7 @@ class ApiConfig:
     issuer: str = "https://kubernetes.default.svc.cluster.local"
     tokens: dict[str, User] = field(default_factory=dict)
     advertise: str = ""
+    encryption: Path | None = None
 
 
 class Api:
@@ -151,9 +153,9 @@ class Api:
         self.cache.close()
 
     def lookup(self, kind: str, key: str) -> Object | None:
-        """An object as it stands, to be read only."""
+        """An object as it stands, to be read only; None where it is not there, or cannot be read."""
         entry = self.cache.shelf(KINDS[kind]).entries.get(key)
-        return None if entry is None else entry.object
+        return None if entry is None or isinstance(entry, LostEntry) else entry.object
 
     async def handle(self, request: Request) -> Response:
         """The one door. Never raises (but for cancellation)."""
@@ -166,7 +168,7 @@ class Api:
             if problem.code >= 500 and problem.reason == "InternalError" and not isinstance(error, store.LogError):
                 logger.exception("request failed", extra={"method": request.method, "path": request.path})
             else:
-                self._audit(request, problem)
+                self._audit(request, route, problem)
             response = refusal(problem)
         if route is not None:
             seconds = None if response.stream is not None else self._timer() - began
@@ -382,12 +384,16 @@ class Api:
         self.listing.bookmark()
         self._ticker = asyncio.get_running_loop().call_later(BOOKMARK_SECONDS, self._tick)
 
-    def _audit(self, request: Request, error: ApiError) -> None:
-        """One line for each request that was refused; what happens all day is for debugging only."""
+    def _audit(self, request: Request, route: Route | None, error: ApiError) -> None:
+        """One line for each request that was refused; what happens all day is for debugging only.
+
+        Refusals quote what was sent: of a Secret the log has the reason alone.
+        """
         level = logging.DEBUG if error.code in (404, 409, 410) else logging.INFO
         if logger.isEnabledFor(level):
+            is_secret = route is not None and route.resource == "secrets"
             facts = {"method": request.method, "path": request.path[:200], "code": error.code,
-                     "remote": request.remote, "why": error.message[:300]}  # fmt: skip
+                     "remote": request.remote, "why": error.reason if is_secret else error.message[:300]}  # fmt: skip
             logger.log(level, "request refused", extra=facts)
 
 

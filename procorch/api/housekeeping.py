@@ -1,4 +1,4 @@
-"""What only an administrator asks of a master: a backup, a check, a compaction. Below /procorch, no resources.
+"""What only an administrator asks of a master: a backup, a check, a compaction, other keys. No resources: /procorch/….
 
 Who may: as for every path that is neither public nor a resource, system:masters alone (`authorize.py`).
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import store
+from procorch.api import encryption
 from procorch.api.request import Request, Response, answer, whole_number
 from procorch.api.routes import Route, not_found
 from procorch.objects import BadRequest, Cause, Invalid, MethodNotAllowed, Object
@@ -22,6 +23,8 @@ async def serve(api: Api, route: Route, request: Request) -> Response:
     """Raises ApiError, store.LogError."""
     handlers = {"backup": ("get", _backup), "check": ("get", _check), "compact": ("post", _compact)}
     name = route.segments[1] if len(route.segments) == 2 else ""
+    if name == "encryption":
+        return await encryption.serve(api, route, request)
     if name not in handlers:
         raise not_found()
     verb, handle = handlers[name]
