@@ -221,7 +221,7 @@ def refuse_curable(values: Iterable[tuple[str, bytes | None]]) -> None:
     """Raises Sealed, in one line, where values are lost only because of the rules in force."""
     lost = [(key, value) for key, value in values if isinstance(value, Lost) and value.is_curable]
     if lost:
-        key, value = lost[0]
+        key, value = min(lost, key=lambda row: row[0])
         more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
         raise Sealed(f"{key} {value.why}{more}")
 
