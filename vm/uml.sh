@@ -18,14 +18,14 @@ kernel=$kept/$suite
 
 say() { printf 'vm/uml.sh: %s\n' "$1" >&2; }
 
-# The four files that make the kernel run, into $kernel: all or none. Apt's own lists, state and sources stay as they are.
+# The four files that make the kernel run, into $kernel: all or none. Apt's own lists and sources stay as they are.
 fetch() (
     set -e
     new=$(mktemp -d -p "$kept")
     trap 'rm -rf "$new"' EXIT
     mkdir -p "$new"/{lists,cache}/partial "$new/unpacked" "$new/kernel"
     # This machine's own mirror, if apt has one of Debian's.
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' 2>/dev/null | sed 1q || true)
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' 2>/dev/null | sed 1q) || true
     echo "deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
         "${mirror:-http://deb.debian.org/debian} $suite main" > "$new/sources"
     for option in Dir::Etc::{sourceparts,preferences,preferencesparts}=/dev/null Dir::Etc::sourcelist="$new/sources" \
@@ -75,7 +75,7 @@ printf '%q ' "$@" > "$talk/command"
 export -p | grep -vE '^declare -[a-z-]*r|^declare -x (SHELLOPTS|BASHOPTS|_)=' > "$talk/environment"
 printf 'cd %q\n' "$PWD" >> "$talk/environment"
 
-# First program of the guest: an overlay over the machine's files becomes the root, with what a Linux needs mounted in it.
+# First program of the guest: an overlay over the machine's files becomes the root, with what Linux needs mounted in it.
 cat > "$talk/init" <<INIT
 #!/bin/bash
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
