@@ -43,11 +43,16 @@ class Authority:
         Raises ValueError when only one of the two files is there, or they do not belong together.
         """
         certificate_path, key_path = directory / "ca.crt", directory / "ca.key"
+        both = directory / "ca.new"  # a first start that is killed between the two files is finished by the next
         if not certificate_path.exists() and not key_path.exists():
             authority = cls._new(now)
-            write_private(key_path, _key_pem(authority.key))
-            write_public(certificate_path, authority.pem)
-            return authority
+            write_private(both, authority.pem + _key_pem(authority.key))
+        if both.exists():
+            content = both.read_bytes()
+            begin = content.index(b"-----BEGIN PRIVATE KEY-----")
+            write_private(key_path, content[begin:])
+            write_public(certificate_path, content[:begin])
+            both.unlink()
         if not (certificate_path.exists() and key_path.exists()):
             missing = key_path if certificate_path.exists() else certificate_path
             raise ValueError(f"{missing}: missing, but its other half is there; restore it, or run `procorch reset`")
@@ -182,6 +187,11 @@ def _write(path: Path, data: bytes, mode: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)  # the name, too, outlives a power cut
+    finally:
+        os.close(folder)
 
 
 def _covers(certificate: bytes, names: list[str]) -> bool:

@@ -22,13 +22,14 @@ class Pending:
     """An append, or a note (durable=False), that waits for its batch.
 
     certain: memory is at least as new as the call was, so what contradicts it is a conflict for sure. Where others
-    write to the same database too, that is not so from the beginning.
+    write to the same database too, that is not so from the beginning. spare: it may take the room that is kept.
     """
 
     writes: Sequence[Write]
     answer: Answer
     durable: bool = True
     certain: bool = True
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Draft:
     rows, notes: tuples in the order of schema.COLUMNS; notes never go to a disk, and of each key there is the last.
     overtaken: keys of durable rows that have had a note. forget: keys whose older values are erased.
     reserved: the revision up to which numbers are set aside for notes from now on, 0 for as it was.
+    spare: on a full disk it may take the room that is kept for deletions.
     """
 
     base: int
@@ -47,6 +49,7 @@ class Draft:
     overtaken: Sequence[str] = ()
     forget: Sequence[str] = ()
     reserved: int = 0
+    spare: bool = False
 
 
 class Replacement(NamedTuple):
@@ -87,7 +90,16 @@ class Batch:
 
     def draft(self, reserved: int, overtaken: Sequence[str] = ()) -> Draft:
         last_notes = {row[1]: row for row in self.notes if row[1] in self.noted}
-        return Draft(self.base, self.last, self.rows, tuple(last_notes.values()), overtaken, self.forget, reserved)
+        notes, spare = tuple(last_notes.values()), all(pending.spare for pending, _ in self.accepted)
+        return Draft(self.base, self.last, self.rows, notes, overtaken, self.forget, reserved, spare)
+
+    def take_spare(self) -> list[Pending]:
+        """Those that may take the room that is kept, if others in the batch may not; they are out of it then."""
+        taken = [pending for pending, _ in self.accepted if pending.spare]
+        if len(taken) == len(self.accepted):
+            return []
+        self.accepted = [row for row in self.accepted if not row[0].spare]
+        return taken
 
     def is_in(self, news: News) -> bool:
         """Whether the database has this batch: the last change of each of its keys is there as it was made."""

@@ -18,7 +18,7 @@ from store.check import Found
 from store.compaction import Compaction
 from store.courtesy import Courtesy
 from store.dialects import Dialect, Redo, Session, dialect_of
-from store.errors import Damaged, LogError, Unavailable, Unknown
+from store.errors import Damaged, LogError, StorageFull, Unavailable, Unknown
 from store.following import Following
 from store.head import Head
 from store.history import Everything, History
@@ -106,6 +106,7 @@ class Log:
         """How values are encrypted on disk, and how that is changed."""
         self._waiting: deque[Pending] = deque()
         self._noting: deque[Pending] = deque()
+        self._spared: deque[Pending] = deque()  # failed for want of room together with others, tried without them
         self._flight: Batch | None = None
         self._reserve = 0  # set aside together with the flight
         self._courtesy = Courtesy(self._loop)
@@ -129,15 +130,16 @@ class Log:
 
     # --- writing
 
-    async def append(self, *writes: Write) -> list[int]:
+    async def append(self, *writes: Write, spare: bool = False) -> list[int]:
         """Makes all changes or none; a revision for each. When it returns they are on disk and published.
 
+        spare: on a full disk it may take the room that is kept for this: for what deletes, or leads to a deletion.
         Raises Conflict (with what is there), Unavailable, StorageFull: nothing was changed; Unknown: see there.
         Cancelled while it waits for its turn, it does nothing; later it may have been done.
         """
         for write in writes:
             write.check()
-        return await self._wait(self._waiting, writes, durable=True) if writes else []
+        return await self._wait(self._waiting, writes, durable=True, spare=spare) if writes else []
 
     async def note(self, write: Write) -> int:
         """A change that is not worth a disk write (a heartbeat): visible and published when it returns, gone after a
@@ -290,10 +292,12 @@ class Log:
 
     # --- the way of an append: _waiting → _begin → the writer's thread (→ _redo) → _finish
 
-    async def _wait(self, queue: deque[Pending], writes: Sequence[Write], *, durable: bool) -> list[int]:
+    async def _wait(
+        self, queue: deque[Pending], writes: Sequence[Write], *, durable: bool, spare: bool = False
+    ) -> list[int]:
         if self._closed:
             raise Unavailable("the log is closed")
-        pending = Pending(writes, self._loop.create_future(), durable, certain=self._following is None)
+        pending = Pending(writes, self._loop.create_future(), durable, self._following is None, spare)
         queue.append(pending)
         self._call()
         return await pending.answer
@@ -336,10 +340,10 @@ class Log:
 
     def _launch(self) -> None:
         batch = self._head.batch(self._clock())
-        for queue in (self._noting, self._waiting):
-            while queue and not batch.is_full:
-                if not (pending := queue.popleft()).answer.done():
-                    batch.admit(pending)
+        self._admit(batch, self._spared)
+        if not batch.events:
+            self._admit(batch, self._noting)
+            self._admit(batch, self._waiting)
         if batch.doubtful and self._following is not None:
             self._following.ask(partial(self._reconsider, batch.doubtful))
         if not batch.events:
@@ -350,6 +354,11 @@ class Log:
         self._courtesy.begin()
         job = partial(_commit, self._draft(batch), self._redo, self._sealing, self._courtesy)
         self._writer.submit(job, self._finish)
+
+    def _admit(self, batch: Batch, queue: deque[Pending]) -> None:
+        while queue and not batch.is_full:
+            if not (pending := queue.popleft()).answer.done():
+                batch.admit(pending)
 
     def _draft(self, batch: Batch) -> Draft:
         self._reserve = self._upkeep.bound(batch.last)
@@ -389,6 +398,8 @@ class Log:
         elif isinstance(error, Unknown) and self._following is None:
             self._head.issued = batch.last  # these numbers are spent: it may come back after a crash
             self._upkeep.settle(batch.last)
+        elif isinstance(error, StorageFull):
+            self._spared.extend(batch.take_spare())
         elif self._following is not None:
             self._following.ask(lambda error: None)  # if it was done after all, it is to be heard of now
         self._proceed(events, batch, error)

@@ -43,6 +43,7 @@ from procorch.objects import (
     Object,
     ServiceUnavailable,
     Timeout,
+    TooManyRequests,
 )
 
 logger = logging.getLogger(__name__)
@@ -404,14 +405,14 @@ def as_api_error(error: Exception) -> ApiError:
             return error
         case store.Damaged():
             return ApiError(f"the store is damaged: {error}; see `procorch check`", 500, "InternalError")
-        case store.StorageFull():
-            return ApiError(f"the store is full: {error}", 507, "InsufficientStorage", retry_after=10)
+        case store.StorageFull():  # without Retry-After: kubectl would ask ten times before it tells anybody
+            return ApiError(f"the store is full and nothing was changed: {error}", 507, "InsufficientStorage")
         case store.Unknown():
             return Timeout.of(f"the store cannot say whether the write was done: {error}")
+        case store.Unusable():
+            return ServiceUnavailable.of(f"the store is not available: {error}")
         case store.Unavailable():
-            failed = ServiceUnavailable.of(f"the store is not available: {error}")
-            failed.retry_after = 1
-            return failed
+            return TooManyRequests.of(f"the store cannot write now and nothing was changed: {error}")
         case ExceptionGroup() if len(error.exceptions) >= 1 and isinstance(error.exceptions[0], Exception):
             return as_api_error(error.exceptions[0])
         case RecursionError():

@@ -173,7 +173,8 @@ class Rest:
                     if await self._is_newest(kind, entry):
                         return entry, False
                     continue
-                return await self._append(kind, staying, store.Write("", None, entry.revision), [], entry), False
+                precondition = store.Write("", None, entry.revision)
+                return await self._append(kind, staying, precondition, [], entry, spare=True), False
             except store.Conflict:
                 if options.resource_version is not None:
                     raise Conflict.of(kind.plural, name, kind.group) from None
@@ -211,21 +212,31 @@ class Rest:
         return obj
 
     async def _append(
-        self, kind: Kind, obj: Object, precondition: store.Write, claims: list[store.Write], old: Entry | None = None
+        self,
+        kind: Kind,
+        obj: Object,
+        precondition: store.Write,
+        claims: list[store.Write],
+        old: Entry | None = None,
+        *,
+        spare: bool = False,
     ) -> Entry:
-        """One row, with what it claims. A refresh that need not be on disk is only noted."""
+        """One row, with what it claims. A refresh that need not be on disk is only noted.
+
+        spare: it begins a deletion, and may take the room that the store keeps for those.
+        """
         key, value = _row_key(kind, obj), encode(kind, obj)
         write = store.Write(key, value, precondition.expected)
         if old is not None and not claims and kind.heartbeat(old.object, obj):
             return Entry(_key(kind, obj), value, await self._log.note(write))
-        revisions = await self._log.append(write, *claims)
+        revisions = await self._log.append(write, *claims, spare=spare)
         return Entry(_key(kind, obj), value, revisions[0])
 
     async def _remove(self, kind: Kind, obj: Object, entry: Entry) -> Entry:
         """The row goes, with what it holds; of a Secret its history too."""
         freed = release(obj) if kind.name == "Service" else []
         write = store.Write(_row_key(kind, obj), None, entry.revision, forget=kind.name == "Secret")
-        revisions = await self._log.append(write, *freed)
+        revisions = await self._log.append(write, *freed, spare=True)
         return Entry(entry.key, encode(kind, obj), revisions[0])
 
     async def _is_newest(self, kind: Kind, entry: Entry) -> bool:

@@ -20,6 +20,7 @@ from store import schema
 from store.dialects.inspection import inspect, mark_of, readable
 from store.dialects.mark import Mark
 from store.dialects.ownership import own
+from store.dialects.reserve import Reserve
 from store.dialects.sqlite_session import PAGE, SqliteSession, remember
 from store.errors import Damaged, LogError, StorageFull, Unavailable, Unknown, Unusable
 from store.migrations import identity, migrate
@@ -57,6 +58,7 @@ class Sqlite:
         except BaseException:
             os.close(self._lock)
             raise
+        self._reserve = Reserve(None if self._directory else self.path.with_name(self.path.name + ".reserve"))
         self._wanted = threading.Event()
         self._closing = False
         self._checkpointer = threading.Thread(target=self._checkpoint, name="store-checkpoints", daemon=True)
@@ -88,7 +90,7 @@ class Sqlite:
                 since = 0
                 self._wanted.set()
 
-        return SqliteSession(connection, self._mark, written)
+        return SqliteSession(connection, self._mark, self._reserve, written)
 
     def feed(self) -> NoReturn:
         raise Unusable(f"{self.path}: nobody else writes here")

@@ -1,11 +1,12 @@
 """The one connection that writes to an SQLite file, driven by the writer's thread."""
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 from zlib import crc32
 
 from sqlalchemy.dialects import sqlite as words
@@ -14,7 +15,10 @@ from store import schema
 from store.batch import Draft, Replacement
 from store.checksum import sealed
 from store.dialects.mark import Mark
+from store.dialects.reserve import Reserve
+from store.errors import StorageFull
 
+T = TypeVar("T")
 PAGE = 4096
 CHUNKS = (64, 32, 16, 8, 4, 2, 1)
 """Rows of one INSERT. Any batch is a few of these; each step of SQLite costs a hand-over of Python's lock."""
@@ -56,10 +60,13 @@ def state_sum(numbers: Mapping[Any, Any]) -> int:
 class SqliteSession:
     """See dialects.Session. Errors are sqlite3's; those of a COMMIT carry `committing`."""
 
-    def __init__(self, connection: sqlite3.Connection, mark: Mark, written: Callable[[int], None]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, mark: Mark, reserve: Reserve, written: Callable[[int], None]
+    ) -> None:
         """written: called after a commit with about how many bytes of the WAL it took."""
         self._connection = connection
         self._mark = mark
+        self._reserve = reserve
         self._written = written
         self._insert = _insertions()
 
@@ -68,6 +75,17 @@ class SqliteSession:
 
     def commit(self, draft: Draft, redo: object) -> None:
         """redo: never called, since this process has the file to itself."""
+        if draft.spare:
+            self._in_spare_room(partial(self._commit, draft), last=False)
+        else:
+            self._refill()
+            if not self._reserve.is_whole:
+                raise StorageFull("the disk is full: what is left is kept for deletions")
+            self._commit(draft)
+        self._refill()
+        self._written(PAGE + sum(PAGE + len(row[2] or b"") for row in draft.rows))
+
+    def _commit(self, draft: Draft) -> None:
         rows = draft.rows
         with self._transaction() as execute:
             start = 0
@@ -80,26 +98,36 @@ class SqliteSession:
             if draft.reserved:
                 remember(execute, reserved=draft.reserved)
         self._mark.reach(rows[-1][0] if rows else 0, draft.reserved)
-        self._written(PAGE + sum(PAGE + len(row[2] or b"") for row in rows))
 
     def erase(self, key: str) -> None:
+        self._in_spare_room(partial(self._erase, key))
+
+    def _erase(self, key: str) -> None:
         with self._transaction():
             self._run("erasure", key_=key)
 
     def remember(self, **numbers: int) -> None:
         self._mark.lower(numbers.get("reserved", self._mark.reserved))
-        with self._transaction() as execute:
-            remember(execute, **numbers)
+        self._in_spare_room(partial(self._remember, numbers))
         self._mark.reach(reserved=numbers.get("reserved", 0))
 
+    def _remember(self, numbers: Mapping[str, int]) -> None:
+        with self._transaction() as execute:
+            remember(execute, **numbers)
+
     def sweep(self, start: int, end: int, count: int) -> int:
+        reached = self._in_spare_room(partial(self._sweep, start, end, count))
+        self._refill()
+        self._written(count * PAGE)
+        return reached
+
+    def _sweep(self, start: int, end: int, count: int) -> int:
         with self._transaction() as execute:
             (reached,) = self._run("sweep_end", from_=start, to_=end, count_=count).fetchone()
             reached = end if reached is None else reached
             self._run("superseded", from_=start, to_=reached)
             self._run("tombstones", from_=start, to_=reached)
             remember(execute, swept=reached)
-        self._written(count * PAGE)
         return int(reached)
 
     def replace(self, table: str, changes: Sequence[Replacement]) -> int:
@@ -127,6 +155,25 @@ class SqliteSession:
 
     def close(self) -> None:
         self._connection.close()
+
+    def _in_spare_room(self, work: Callable[[], T], *, last: bool = True) -> T:
+        """On a full disk: once more, in the room that is kept, with the journal begun anew if it can be."""
+        try:
+            return work()
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL or not self._reserve.spend(last=last):
+                raise
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        return work()
+
+    def _refill(self) -> None:
+        """What deletions and compaction have made room for in the file, the journal need not hold any more."""
+        if self._reserve.is_whole:
+            return
+        with contextlib.suppress(sqlite3.Error):
+            self.scrub()
+        self._reserve.refill()
 
     def _run(self, name: str, **values: Any) -> sqlite3.Cursor:
         text = _statements()[name]

@@ -1,3 +1,4 @@
+import contextlib
 import ssl
 import stat
 from pathlib import Path
@@ -33,6 +34,27 @@ def test_half_an_authority_is_refused_rather_than_replaced(tmp_path: Path) -> No
 
     with pytest.raises(ValueError, match=r"ca\.key: missing"):
         Authority.open(tmp_path, NOW)
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_a_first_start_that_ends_between_its_files_is_finished_by_the_next(
+    writes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, left = Path.replace, iter(range(writes))
+
+    def killed(path: Path, target: Path) -> Path:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with contextlib.suppress(KeyboardInterrupt):
+        Authority.open(tmp_path, NOW)
+    monkeypatch.undo()
+    made = Authority.open(tmp_path, NOW)
+
+    assert made.pem == Authority.open(tmp_path, NOW).pem
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name[0] != ".") == ["ca.crt", "ca.key"]
 
 
 def test_a_key_of_another_authority_is_refused(tmp_path: Path) -> None:

@@ -119,6 +119,63 @@ def test_a_full_disk_is_told_and_heals_when_there_is_room(tmp_path: Path):
     assert "healed" in python(FULL, disk, before=["unshare", "-m", "--propagation", "private", "sh", "-c", mount, "sh"])
 
 
+DELETING = """
+import asyncio, contextlib, pathlib, sys
+from store import Log, StorageFull, Write
+
+async def main():
+    directory = pathlib.Path(sys.argv[1])
+    log = await Log.open(directory / "log.db")
+    for number in range(0, 400, 20):
+        await log.append(*(Write(f"/{number + more}", bytes(1000)) for more in range(20)))
+    with (directory / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+        while True:
+            ballast.write(bytes(4096))
+
+    async def create(number):
+        while True:
+            try:
+                await log.append(Write(f"/more/{number}", bytes(1000)))
+            except StorageFull:
+                full.set()
+            await asyncio.sleep(0)
+
+    full = asyncio.Event()
+    creators = [asyncio.create_task(create(number)) for number in range(8)]
+    await full.wait()
+    before = len(await log.items("/"))
+    for number in range(400):
+        await log.append(Write(f"/{number}", None), spare=True)
+    for creator in creators:
+        creator.cancel()
+    await asyncio.wait(creators)
+    await log.close()
+    log = await Log.open(directory / "log.db")
+    left = await log.items("/")
+    assert all(row.key.startswith("/more/") for row in left)
+    for row in left:
+        await log.append(Write(row.key, None, row.revision), spare=True)
+    await log.compact(log.revision)
+    (directory / "ballast").unlink()
+    await log.append(*(Write(f"/again/{number}", bytes(1000)) for number in range(50)))
+    print("deleted", before, len(left))
+    await log.close()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.kernel
+def test_on_a_full_disk_one_can_delete_and_compact(tmp_path: Path):
+    """Also while others go on trying to write."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = f'mount -t tmpfs -o size=5m tmpfs {disk} && exec "$@"'
+    before = ["unshare", "-m", "--propagation", "private", "sh", "-c", mount, "sh"]
+
+    assert "deleted" in python(DELETING, disk, before=before)
+
+
 FAILING = """
 import asyncio, sys
 from store import Log, Unknown, Write

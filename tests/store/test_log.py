@@ -345,4 +345,5 @@ async def test_nothing_is_left_running_after_close(path: Path):
     gc.collect()
 
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("store")]
-    assert sorted(file.name for file in path.parent.iterdir()) == ["log.db", "log.db.lock", "log.db.mark"]
+    files = ["log.db", "log.db.lock", "log.db.mark", "log.db.reserve"]
+    assert sorted(file.name for file in path.parent.iterdir()) == files

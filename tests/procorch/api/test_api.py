@@ -19,7 +19,8 @@ from procorch.transport import Unreachable
     [
         pytest.param(store.StorageFull("disk"), 507, "InsufficientStorage", id="the disk is full"),
         pytest.param(store.Unknown("I/O"), 504, "Timeout", id="nobody knows"),
-        pytest.param(store.Unavailable("locked"), 503, "ServiceUnavailable", id="locked"),
+        pytest.param(store.Unavailable("locked"), 429, "TooManyRequests", id="locked"),
+        pytest.param(store.Unusable("damaged"), 503, "ServiceUnavailable", id="damaged"),
         pytest.param(TooManyRequests.of("slowly"), 429, "TooManyRequests", id="the API's own stay"),
         pytest.param(ExceptionGroup("many", [NotFound.of("pods", "a")]), 404, "NotFound", id="the first of a group"),
         pytest.param(RecursionError(), 400, "BadRequest", id="too deep"),
@@ -32,17 +33,17 @@ def test_every_failure_has_a_status(error, code, reason):
     assert (found.code, found.reason) == (code, reason)
 
 
-async def test_a_store_that_cannot_write_is_503_with_a_time_to_come_again_and_heals(served, monkeypatch):
+async def test_a_store_that_cannot_write_is_429_with_a_time_to_come_again_and_heals(served, monkeypatch):
     obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default"}}
     append = served.api.log.append
 
-    async def locked(*writes):
+    async def locked(*writes, spare=False):
         raise store.Unavailable("database is locked")
 
     monkeypatch.setattr(served.api.log, "append", locked)
     with pytest.raises(ApiError) as refused:
         await served.client.create(obj)
-    assert (refused.value.code, refused.value.retry_after) == (503, 1)
+    assert (refused.value.code, refused.value.retry_after) == (429, 1)
 
     monkeypatch.setattr(served.api.log, "append", append)
     await served.client.create(obj)
