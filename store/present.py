@@ -1,6 +1,6 @@
 """The newest row of every key, in memory: what makes reading and preconditions free of disk.
 
-It costs about 350 bytes a key beside the value; the value itself is the very object that subscribers get,
+It costs about 400 bytes a key beside the value; the value itself is the very object that subscribers get,
 so a subscriber that keeps it (a watch cache) pays nothing twice.
 """
 
