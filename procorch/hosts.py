@@ -90,9 +90,10 @@ class Subtree:
                 (directory / "tasks").write_text("0")
 
     def join_process(self, pid: int) -> None:
+        """v2: move a process into the leaf, by a thread that sees the subtree as the whole tree (see `bind`)."""
         if self.unified:
-            for directory in self.directories():
-                (directory / "init" / "cgroup.procs").write_text(str(pid))
+            for mount, _ in self.mounts:
+                (mount / "init" / "cgroup.procs").write_text(str(pid))
 
     def bind(self) -> None:
         """Show the subtree as if it were all there is, in the calling thread's mount namespace."""

@@ -47,10 +47,14 @@ def test_a_host_has_its_own_name_processes_and_run_directory(lab: Lab) -> None:
 def test_a_host_sees_its_own_cgroups_as_the_whole_tree(lab: Lab, name: str) -> None:
     host = lab.host("one")
     lines = output(host, "cat", "/proc/self/cgroup").splitlines()
-    output(host, "mkdir", "/sys/fs/cgroup/memory/made-inside")
+    mount, _ = host.cgroup.mounts[0]
+    output(host, "mkdir", f"{mount}/made-inside")
 
-    assert {line.split(":")[2] for line in lines if line.split(":")[1] in ("memory", "cpu", "pids")} == {"/"}
-    assert Path(f"/sys/fs/cgroup/memory/{name}/one/made-inside").is_dir()
+    if host.cgroup.unified:
+        assert lines == [f"0::/{name}/one/init"]
+    else:
+        assert {line.split(":")[2] for line in lines if line.split(":")[1] in ("memory", "cpu", "pids")} == {"/"}
+    assert (mount / name / "one" / "made-inside").is_dir()
 
 
 def test_two_hosts_reach_each_other_by_tcp_and_nothing_outside(lab: Lab) -> None:
@@ -66,14 +70,14 @@ def test_two_hosts_reach_each_other_by_tcp_and_nothing_outside(lab: Lab) -> None
         one.inside(lambda: socket.create_connection(("192.0.2.1", 80), 2))
 
 
-def test_power_off_ends_every_process_of_the_host_and_its_cgroups(lab: Lab, name: str) -> None:
+def test_power_off_ends_every_process_of_the_host_and_its_cgroups(lab: Lab) -> None:
     host = lab.host("one")
     process = host.popen(["sh", "-c", "setsid sleep 1000 & exec sleep 1000"])
     host.power_off()
 
     assert process.poll() == -signal.SIGKILL
     assert not host.is_on
-    assert not Path(f"/sys/fs/cgroup/memory/{name}/one").exists()
+    assert not any(directory.exists() for directory in host.cgroup.directories())
     with pytest.raises(ProcessLookupError):
         host.run(["true"])
 
