@@ -52,7 +52,7 @@ e2e: $(VENV)/.dev  ## the end-to-end tests alone: a whole cluster, driven by the
 	@$(BIN)/python tests/needs.py
 	$(BIN)/python -m pytest tests/e2e
 
-faults: $(VENV)/.dev  ## kills, server crashes, failing disks and power cuts by the thousand: an hour, on a quiet machine
+faults: $(VENV)/.dev  ## kills, server crashes, failing disks and power cuts by the thousand: some 35 minutes
 	@$(BIN)/python tests/needs.py
 	FAULTS=long $(BIN)/python -m pytest tests/faults tests/e2e/test_master_kills.py --durations=0
 
