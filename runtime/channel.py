@@ -115,6 +115,10 @@ class Channel:
                 future.set_result({"error": self._why})
 
 
+FORKS_AT_ONCE = 4
+"""Requests that may wait in a zygote's socket: enough that it never idles, and far from what the socket holds."""
+
+
 class ZygoteEnded(RuntimeFailed):
     """It is not there to fork: another one can be started."""
 
@@ -127,6 +131,7 @@ class Zygote:
         self._process = process
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[asyncio.Future[dict[str, Any]]] = deque()
+        self._turns = asyncio.Semaphore(FORKS_AT_ONCE)
         self.alive = True
         sock.setblocking(False)
         self._loop.add_reader(sock.fileno(), self._read)
@@ -180,6 +185,10 @@ class Zygote:
 
         request: as pause.main takes it.
         """
+        async with self._turns:
+            return await self._fork(directory, request)
+
+    async def _fork(self, directory: Path, request: Message) -> tuple[int, Channel]:
         if not self.alive:
             raise ZygoteEnded("zygote: it has ended")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

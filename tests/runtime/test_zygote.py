@@ -91,3 +91,34 @@ async def test_a_ready_child_that_was_killed_is_made_anew(bench, runtime):
 def children(pid: int) -> list[int]:
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [child for child in map(int, text.split()) if lives(child)]
+
+
+async def forked_by_a_stopped(runtime, count: int, go_on: signal.Signals) -> list:
+    """Pauses asked for, all at once, of a zygote that does not answer until it is told to go on, or is killed."""
+    zygote = runtime._zygote
+    os.kill(zygote.pid, signal.SIGSTOP)
+    async with asyncio.TaskGroup() as group:
+        begun = [group.create_task(runtime._fork()) for _ in range(count)]
+        for _ in range(10):
+            await asyncio.sleep(0)
+        os.kill(zygote.pid, go_on)
+    pauses = [task.result() for task in begun]
+    for pause in pauses:
+        await runtime._discard(pause)
+    return pauses
+
+
+async def test_more_forks_than_its_socket_holds_wait_for_their_turn(bench, runtime):
+    """Hundreds of pods begin at once on a busy node: none hears of a full socket."""
+    zygote = runtime._zygote
+    pauses = await forked_by_a_stopped(runtime, 400, signal.SIGCONT)
+
+    assert runtime._zygote is zygote
+    assert len({pause.identity.pid for pause in pauses}) == 400
+
+
+async def test_forks_that_wait_for_a_zygote_that_is_killed_are_done_by_the_next(bench, runtime):
+    zygote = runtime._zygote
+    await forked_by_a_stopped(runtime, 20, signal.SIGKILL)
+
+    assert runtime._zygote is not zygote and runtime._zygote.alive

@@ -56,7 +56,8 @@ async def test_a_pod_that_waits_for_its_image_can_be_deleted(
     slow = Slow(monkeypatch)
     try:
         pod = await running.pod("web", containers=[{"name": "a", "image": f"tar://{tmp_path}/root.tar"}])
-        await running.until(lambda pod: slow.begun.is_set() and state_of(pod))
+        await running.until(state_of)
+        assert await asyncio.to_thread(slow.begun.wait, 20)
         await running.client.delete("Pod", "default/web")
 
         await running.gone()
