@@ -5,6 +5,7 @@ The other transport, `procorch.api.local.LocalTransport`, calls the API in the s
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -101,6 +102,8 @@ class HttpTransport:
         self._stream_timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=None)
         self._server_hostname = server_hostname
         self._sessions: dict[bool, aiohttp.ClientSession] = {}  # of calls, and of streams, which keep theirs for long
+        self._waiting: set[asyncio.Timeout] = set()  # for an answer, or for a stream to begin
+        self._streams: set[aiohttp.ClientResponse] = set()
 
     async def send(
         self,
@@ -111,11 +114,8 @@ class HttpTransport:
         headers: Mapping[str, str] = _NOTHING,
         body: bytes = b"",
     ) -> Answer:
-        try:
-            async with self._request(method, path, query, headers, body, self._timeout) as response:
-                return Answer(response.status, _lower(response.headers), await response.read())
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._unreachable(error) from error
+        async with self._until_closed(), self._request(method, path, query, headers, body, self._timeout) as response:
+            return Answer(response.status, _lower(response.headers), await response.read())
 
     @asynccontextmanager
     async def stream(
@@ -127,29 +127,52 @@ class HttpTransport:
         headers: Mapping[str, str] = _NOTHING,
         body: bytes = b"",
     ) -> AsyncIterator[StreamAnswer]:
-        try:
+        async with self._until_closed():
             response = await self._request(method, path, query, headers, body, self._stream_timeout)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._unreachable(error) from error
+        self._streams.add(response)
         try:
             yield StreamAnswer(response.status, _lower(response.headers), self._chunks(response))
         finally:
+            self._streams.discard(response)
             response.close()  # not release(): the rest of an endless body must not be waited for
 
     async def close(self) -> None:
-        for session in self._sessions.values():
+        """Ends what is under way, too: whoever waits for an answer or reads a stream gets Unreachable.
+
+        By ourselves, before the sessions: aiohttp closes the connections and leaves a reader that waits at one waiting
+        for ever, and it cancels who waits for a free connection, which looks like the end of that task.
+        """
+        now = asyncio.get_running_loop().time()
+        waiting, self._waiting = self._waiting, set()
+        sessions, self._sessions = self._sessions, {}
+        for one in waiting:
+            one.reschedule(now)
+        for response in tuple(self._streams):
+            response.close()
+        for session in sessions.values():
             await session.close()
-        self._sessions.clear()
+
+    @asynccontextmanager
+    async def _until_closed(self) -> AsyncIterator[None]:
+        """What waits within is ended by `close`. Raises Unreachable for that, and for every error of the network."""
+        scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                self._waiting.add(scope)
+                try:
+                    yield
+                finally:
+                    self._waiting.discard(scope)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if scope.expired():
+                raise Unreachable(f"{self.server_url}: given up while an answer was awaited") from error
+            raise self._unreachable(error) from error
 
     async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         try:
             async for chunk in response.content.iter_any():
                 yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._unreachable(error) from error
-        except RuntimeError as error:  # aiohttp's word when this side has closed the connection
-            if str(error) != "Connection closed.":
-                raise
             raise self._unreachable(error) from error
 
     def _request(

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from procorch.failover import Failover
-from procorch.transport import HttpTransport, Unreachable
+from procorch.transport import CONNECTIONS, HttpTransport, Unreachable
 
 
 class Master:
@@ -107,3 +107,39 @@ async def test_where_none_answers_that_is_said() -> None:
             await ask(transport)
 
         assert not raised.value.received
+
+
+async def test_who_waits_at_a_stream_of_a_master_that_was_given_up_is_woken() -> None:
+    """All but the first to notice wait at connections that this side closes: no byte and no end comes on those."""
+    async with masters(timeout=0.3) as (one, _, transport), asyncio.timeout(10), asyncio.TaskGroup() as readers:
+        begun = [asyncio.Event() for _ in range(3)]
+
+        async def read(begun: asyncio.Event) -> None:
+            async with transport.stream("GET", "/watch") as answer:
+                assert await anext(answer.chunks) == b"one"
+                begun.set()
+                with pytest.raises(Unreachable):
+                    await anext(answer.chunks)
+
+        for each in begun:
+            readers.create_task(read(each))
+        for each in begun:
+            await each.wait()
+        one.silent = True
+        with pytest.raises(Unreachable):
+            await ask(transport)
+
+
+async def test_who_waits_for_an_answer_or_a_connection_when_a_master_is_given_up_is_told() -> None:
+    """Of more callers than there are connections nobody is left waiting, and nobody's task is cancelled."""
+    async with masters(timeout=0.3) as (one, _, transport), asyncio.timeout(10):
+        one.silent = True
+        first = asyncio.gather(ask(transport), return_exceptions=True)
+        while one.asked == 0:
+            await asyncio.sleep(0.001)
+        later = asyncio.gather(*(ask(transport) for _ in range(CONNECTIONS + 4)), return_exceptions=True)
+        answers = [*await first, *await later]
+
+        assert {type(answer) for answer in answers} == {Unreachable}
+        assert one.asked == CONNECTIONS  # the rest had none
+        assert await ask(transport) == "two"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -32,11 +33,16 @@ async def server() -> AsyncIterator[str]:
             case "/api/v1/configmaps":
                 status = {"kind": "Status", "reason": "Expired", "message": "too old", "code": 410}
                 return web.json_response(status, status=410)
+            case "/api/v1/namespaces/d/pods/slow/log":
+                response = web.StreamResponse()
+                await response.prepare(request)
+                await response.write(b"begun")
+                await asyncio.sleep(60)
         assert request.transport is not None
         request.transport.abort()
         return web.Response()
 
-    runner = web.ServerRunner(web.Server(handle))
+    runner = web.ServerRunner(web.Server(handle), shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -87,3 +93,24 @@ async def test_a_broken_connection_and_a_closed_port_are_unreachable(remote: Cli
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9"):
         await Client(closed).get("ConfigMap", "d/a")
     await closed.close()
+
+
+async def test_closing_ends_what_is_under_way_whatever_it_waits_for(server: str) -> None:
+    transport = HttpTransport(server)
+    begun = asyncio.Event()
+
+    async def follow() -> None:
+        async with transport.stream("GET", "/api/v1/namespaces/d/pods/slow/log") as answer:
+            async for _ in answer.chunks:
+                begun.set()
+
+    async def call() -> None:
+        await transport.send("GET", "/api/v1/namespaces/d/pods/slow/log")  # the head comes, the body does not end
+
+    async with asyncio.timeout(10):
+        waiting = asyncio.gather(follow(), call(), return_exceptions=True)
+        await begun.wait()
+        await transport.close()
+        ends = await waiting
+
+    assert [type(end) for end in ends] == [Unreachable, Unreachable]
