@@ -41,7 +41,7 @@ for address in sys.argv[1:]:
 PROCESSES = """
 find /sys/fs/cgroup/procorch -path '*/pod*' -name cgroup.procs | while read -r file; do
     while read -r pid; do
-        uid=$(echo "$file" | sed 's|.*/pod\\([0-9a-f-]*\\)/.*|\\1|')
+        uid=$(echo "$file" | sed 's|.*/pod\\([0-9a-f-]*\\)[./].*|\\1|')
         echo "$uid $pid $(cut -d' ' -f22 "/proc/$pid/stat")"
     done < "$file"
 done
