@@ -7,13 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from procorch.hosts import Host
+from tests.e2e import logs
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[2]
@@ -107,9 +107,7 @@ class Cluster:
 
 def bring_up(host: Host, kubectl: str, *options: str) -> Cluster:
     """`procorch up --detach` on a host, with a state directory of its own."""
-    home = Path(tempfile.mkdtemp(prefix="procorch-e2e-"))
-    home.chmod(0o755)
-    cluster = Cluster(host, home / "state", kubectl)
+    cluster = Cluster(host, logs.home() / "state", kubectl)
     print(cluster.procorch("up", "--detach", "--data-dir", cluster.data_dir, *options, timeout=90))
     return cluster
 

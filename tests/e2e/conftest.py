@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from procorch.hosts import Lab
+from tests.e2e import logs
 from tests.e2e.cluster import BIN, ROOT, Cluster, bring_up, take_down
+
+_BEGUN = pytest.StashKey[float]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows the ends of the logs that were written while it ran."""
+    report = yield
+    begun = item.stash.setdefault(_BEGUN, call.start)
+    if report.failed:
+        own = [path] if (path := getattr(item, "funcargs", {}).get("tmp_path")) else []
+        report.sections.extend((f"the end of {log}", text) for log, text in logs.tails(begun, *own))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,12 @@ import json
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from procorch.hosts import Host, Lab
+from tests.e2e import logs
 from tests.e2e.cluster import BIN, Cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.kernel, pytest.mark.timeout(240)]
@@ -37,8 +36,7 @@ class Machines:
     """A master and a node on hosts of their own."""
 
     def __init__(self, lab: Lab, kubectl: str) -> None:
-        self.home = Path(tempfile.mkdtemp(prefix="procorch-e2e-"))
-        self.home.chmod(0o755)
+        self.home = logs.home()
         self.master_host, self.node_host = lab.host("bm"), lab.host("bn")
         self.cluster = Cluster(self.master_host, self.home / "master", kubectl)
         self.running: list[subprocess.Popen[bytes]] = []

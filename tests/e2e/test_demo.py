@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
-from pathlib import Path
 
 import pytest
 
 from procorch.hosts import Lab
+from tests.e2e import logs
 from tests.e2e.cluster import BIN, ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.kernel, pytest.mark.timeout(240)]
@@ -19,8 +18,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.kernel, pytest.mark.timeout(240)]
 def test_the_demo_shows_the_page_twice_and_is_taken_down_without_a_trace(lab: Lab) -> None:
     """U06, U10."""
     host = lab.host("demo")
-    home = Path(tempfile.mkdtemp(prefix="procorch-e2e-"))
-    home.chmod(0o755)
+    home = logs.home()
     environment = {**os.environ, "DATA_DIR": str(home / "state"), "HOME": str(home)}
     environment.pop("KUBECONFIG", None)
     links = host.run(["ls", "/sys/class/net"], capture_output=True, text=True).stdout

@@ -6,13 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from procorch.hosts import Host, Lab
+from tests.e2e import logs
 from tests.e2e.cluster import BIN, Cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.kernel, pytest.mark.timeout(180)]
@@ -29,8 +29,7 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 @pytest.fixture
 def place(lab: Lab) -> Iterator[tuple[Host, Path, Start]]:
     """A host, a directory, and what starts one of our programs there; all of them end with the test."""
-    host, directory = lab.host("masters"), Path(tempfile.mkdtemp(prefix="procorch-e2e-"))
-    directory.chmod(0o755)
+    host, directory = lab.host("masters"), logs.home()
     started: list[subprocess.Popen[bytes]] = []
 
     def start(name: str, *argv: object, **environment: str) -> subprocess.Popen[bytes]:

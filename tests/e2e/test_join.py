@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from procorch.hosts import Host, Lab
+from tests.e2e import logs
 from tests.e2e.cluster import BIN, Cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.kernel]
@@ -39,8 +39,7 @@ class Programs:
 
 @pytest.fixture(scope="module")
 def programs() -> Iterator[Programs]:
-    home = Path(tempfile.mkdtemp(prefix="procorch-e2e-"))
-    home.chmod(0o755)
+    home = logs.home()
     made = Programs(home)
     yield made
     made.stop()

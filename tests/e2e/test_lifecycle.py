@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from procorch.hosts import Host, Lab
+from tests.e2e import logs
 from tests.e2e.cluster import BIN, Cluster, bring_up, take_down
 from tests.postgresql import Server
 
@@ -245,7 +244,7 @@ def test_without_cgroups_nothing_is_made_and_the_line_says_what_to_mount(host: H
     hide = "for point in $(awk '$3 ~ /^cgroup/ {print $2}' /proc/mounts | sort -r); do umount -l $point; done; "
     hide += "mount -t tmpfs none /sys/fs/cgroup"
     assert host.run(["sh", "-c", hide], capture_output=True).returncode == 0
-    cluster = Cluster(host, Path(tempfile.mkdtemp(prefix="procorch-e2e-")) / "state", kubectls[0])
+    cluster = Cluster(host, logs.home() / "state", kubectls[0])
     told = cluster.procorch("up", "--data-dir", cluster.data_dir, code=1)
     assert "no cgroups are mounted: mount -t cgroup2" in told and "Traceback" not in told
     cluster.procorch("reset", "--yes", "--data-dir", cluster.data_dir)

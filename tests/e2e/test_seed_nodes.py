@@ -157,11 +157,11 @@ def test_a_node_joins_at_run_time_and_its_work_moves_when_it_is_lost(first: Clus
     Kubernetes' own times: a node is lost after 50 s of silence; the pods tolerate that for a second.
     """
     token = first.procorch("token", "create", "--data-dir", first.data_dir).strip()
-    second.popen(
-        [str(BIN / "procorch"), "agent", "--data-dir", str(first.data_dir.parent / "second"), "--token", token,
-         "--server", f"https://{first.host.address}:6443", "--node-ip", second.address],
-        stdout=-3, stderr=-3, env=first.environment,
-    )  # fmt: skip
+    home = first.data_dir.parent
+    argv = [str(BIN / "procorch"), "agent", "--data-dir", str(home / "second"), "--token", token]
+    argv += ["--server", f"https://{first.host.address}:6443", "--node-ip", second.address]
+    with (home / "second.log").open("wb") as log:
+        second.popen(argv, stdout=log, stderr=log, env=first.environment)
     first.until(lambda: _state(first, "second") == "Ready", "the node has registered itself", 20)
 
     tolerations = [
