@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
 import os
 import socket
@@ -28,6 +27,7 @@ from cli.directories import (
     without_password,
 )
 from cli.registries import arguments, registry_options
+from procorch.claims import locked
 from procorch.supervisor import Program, StartFailed, Supervisor
 
 if TYPE_CHECKING:
@@ -171,16 +171,16 @@ class Voice:
 
 def _claim(options: Options, stack: ExitStack) -> None:
     """Only one `up` a directory, and only one server a port: said before anything is made."""
-    lock = stack.enter_context((options.data_dir / "run/up.lock").open("a+"))
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+
+    def taken(_: str) -> click.ClickException:
         found = running(options.data_dir)
         who = f" (pid {found['pid']})" if found else ""
-        raise click.ClickException(
+        return click.ClickException(
             f"a cluster is already up in {options.data_dir}{who}: see `procorch status`, stop it with `procorch down`; "
             "one more needs another --data-dir, --port and --network, and --nodes"
-        ) from None
+        )
+
+    stack.enter_context(locked(options.data_dir / "run/up.lock", taken))
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

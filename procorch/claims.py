@@ -1,4 +1,8 @@
-"""What an agent has for itself while it runs: its data directory, and the machine, which is one node and not two."""
+"""What a program has for itself while it runs: a directory, and an agent the machine, which is one node and not two.
+
+A lock is the kernel's on an open file: it ends with the process, however that ends. What the file says is for whoever
+finds it taken: a pid, a master's name. (A store's file has the store's own lock: store/dialects/ownership.py.)
+"""
 
 from __future__ import annotations
 
@@ -7,49 +11,62 @@ import fcntl
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _PROBES = 4096  # so many may ask who is there before one of them is not told
 
 
 class Taken(RuntimeError):
-    """Another agent has it; the text is one line that says what to do."""
+    """Another process has it; the text is one line that says what to do."""
 
 
 @contextlib.contextmanager
-def held(data_dir: Path) -> Iterator[None]:
-    """The data directory is this process's alone. Raises Taken."""
-    directory = data_dir / "agent"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def locked(file: Path, taken: Callable[[str], Exception]) -> Iterator[int]:
+    """The file is this process's alone; gives its descriptor, for what the file is to say.
+
+    taken: makes what is raised where another process has it, of what the file says. Raises OSError, too.
+    """
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(descriptor, 32, 0).decode().strip() or "unknown"
-            raise Taken(f"{data_dir} is in use by another agent (pid {holder}): stop it first") from None
-        with contextlib.suppress(OSError):  # the disk is full: the lock is what counts, not whose it is
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
+            raise taken(_said(descriptor)) from None
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def holder(lock: Path) -> str:
-    """What the lock's file says (a pid, a master's name), where a process has that lock; else empty."""
+def holder(file: Path) -> str:
+    """What the file says, where a process has it; else empty."""
     try:
-        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return ""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return os.pread(descriptor, 32, 0).decode().strip() or "unknown"
+        return _said(descriptor)
     finally:
         os.close(descriptor)
     return ""
+
+
+@contextlib.contextmanager
+def held(data_dir: Path) -> Iterator[None]:
+    """The data directory is this agent's alone. Raises Taken."""
+    directory = data_dir / "agent"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def taken(pid: str) -> Taken:
+        return Taken(f"{data_dir} is in use by another agent (pid {pid}): stop it first")
+
+    with locked(directory / "lock", taken) as descriptor:
+        with contextlib.suppress(OSError):  # the disk is full: the lock is what counts, not whose it is
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
 
 
 @contextlib.contextmanager
@@ -70,6 +87,10 @@ def machine(name: str) -> Iterator[None]:
             ) from None
         claim.listen(_PROBES)  # never accepted: whoever connects learns our pid from the kernel
         yield
+
+
+def _said(descriptor: int) -> str:
+    return os.pread(descriptor, 256, 0).decode(errors="replace").strip() or "unknown"
 
 
 def _listener(address: str) -> str:

@@ -11,7 +11,6 @@ The loops speak to the API as anybody does, only without a socket: there is no b
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import gc
 import ipaddress
 import logging
@@ -32,6 +31,7 @@ from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
 from procorch.api import encryption as encryption_api
 from procorch.api.http import Listener, serve, server_context
 from procorch.basics import Address, Basics
+from procorch.claims import locked
 from procorch.client import Client
 from procorch.clock import Clock, system_clock
 from procorch.informer import Informers
@@ -136,17 +136,15 @@ def _loops(
 
 def _claim(data_dir: Path, stack: AsyncExitStack) -> str:
     """Who this master is among several, the same after a restart. Raises MasterProblem where another runs here."""
-    file = os.fdopen(os.open(data_dir / "master-id", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
-    stack.enter_context(file)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise MasterProblem(f"{data_dir}: another master runs in this directory: choose another --data-dir") from None
-    identity = file.read().strip()
+
+    def taken(_: str) -> MasterProblem:
+        return MasterProblem(f"{data_dir}: another master runs in this directory: choose another --data-dir")
+
+    descriptor = stack.enter_context(locked(data_dir / "master-id", taken))
+    identity = os.pread(descriptor, 256, 0).decode().strip()
     if not identity:
         identity = f"{socket.gethostname()}_{secrets.token_hex(8)}"
-        file.write(f"{identity}\n")
-        file.flush()
+        os.pwrite(descriptor, f"{identity}\n".encode(), 0)
     return identity
 
 

@@ -1,4 +1,4 @@
-"""Two agents never have the same directory or the same machine."""
+"""Two programs never have the same file, two agents never the same directory or machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from procorch.claims import Taken, held, holder, machine
+from procorch.claims import Taken, held, holder, locked, machine
 
 NAME = f"test-{os.getpid()}"
 HOLD = """
@@ -19,6 +19,20 @@ with machine(sys.argv[1]):
     print(flush=True)
     time.sleep(60)
 """
+
+
+def test_who_finds_a_file_taken_is_told_what_it_says(tmp_path: Path) -> None:
+    file = tmp_path / "who"
+    with locked(file, Taken) as descriptor:
+        os.write(descriptor, b"somebody\n")
+        with pytest.raises(Taken, match=r"^somebody$"), locked(file, Taken):
+            pass
+        assert holder(file) == "somebody"
+
+    with locked(file, Taken):
+        assert file.read_text() == "somebody\n"
+        assert file.stat().st_mode & 0o777 == 0o600
+    assert holder(file) == ""
 
 
 def test_a_second_agent_on_the_same_directory_is_told_who_is_there(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from procorch import kubeconfig
+from procorch.claims import locked
 from procorch.client import Client
 from procorch.master import MasterConfig, MasterProblem, run
 from procorch.objects import NotFound, Object, Unauthorized
@@ -140,3 +141,10 @@ async def test_what_keeps_a_master_from_starting_is_one_line(tmp_path: Path) -> 
     (tmp_path / "store.db").write_bytes(b"not a database" * 1000)
     with pytest.raises(MasterProblem, match="restore a backup"):
         await run(MasterConfig(tmp_path, "127.0.0.1", "127.0.0.1", free_port()), ready=lambda: None)
+
+
+async def test_two_masters_of_one_database_have_a_directory_each(tmp_path: Path, shared: str) -> None:
+    """One identity for two would let both lead."""
+    config = MasterConfig(tmp_path, "127.0.0.1", "127.0.0.1", free_port(), database=shared)
+    with locked(tmp_path / "master-id", RuntimeError), pytest.raises(MasterProblem, match="choose another --data-dir"):
+        await run(config, ready=lambda: None)
