@@ -80,9 +80,13 @@ async def test_a_new_runtime_finds_what_ended_meanwhile(bench):
     first = await bench.runtime()
     sandbox = await first.create(SandboxSpec("box"))
     await sandbox.start(bench.shell("exec sleep 100", "one"))
-    await sandbox.start(bench.shell("sleep 0.2; exit 7", "two"))
+    two = await sandbox.start(bench.shell("trap 'exit 7' TERM; while :; do sleep 0.01; done", "two"))
     await first.close()
-    await asyncio.sleep(0.4)
+    async with asyncio.timeout(10):
+        while Path(f"/proc/{two.pid}").exists():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(two.pid, signal.SIGTERM)  # again and again: before it has its trap it hears nothing
+            await asyncio.sleep(0.01)
     second = await bench.runtime()
     states = second.sandboxes["box"].processes()
 
