@@ -21,7 +21,7 @@ WRITTEN = """
 import hashlib, json, pathlib, sys
 directory, pid = pathlib.Path(sys.argv[1]), sys.argv[2]
 io = dict(line.split(": ") for line in pathlib.Path(f"/proc/{pid}/io").read_text().splitlines())
-files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(directory.rglob("store.db*"))}
+files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(directory.glob("store.db*"))}
 print(json.dumps({"bytes": int(io["write_bytes"]), "files": files}))
 """
 
@@ -59,6 +59,7 @@ def master(cluster: Cluster) -> int:
 
 def written(cluster: Cluster) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(cluster.run("python3", "-c", WRITTEN, cluster.data_dir, master(cluster)).stdout)
+    assert "store.db" in found["files"]
     return found
 
 

@@ -74,7 +74,7 @@ def test_a_limit_of_half_a_core_is_enforced(cluster: Cluster, namespace: str) ->
         cluster, namespace, "spin", {"command": ["python3", "-c", spin], "resources": {"limits": {"cpu": "500m"}}},
         restartPolicy="Never",
     )  # fmt: skip
-    assert 0.3 < float(log(cluster, namespace, "spin")) < 0.62
+    assert 0 < float(log(cluster, namespace, "spin")) < 0.62  # how little it gets on a busy machine says nothing
 
 
 def test_too_much_memory_is_killed_with_137_and_restarted(cluster: Cluster, namespace: str) -> None:

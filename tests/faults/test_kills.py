@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -49,6 +50,7 @@ class Killing:
         self.database, self.url, self.directory = database, url, directory
         self.draw = random.Random(seed)
         self.truth: list[Change] = []
+        self.renewed: list[int] = []  # revisions
         self.notes: list[Change] = []  # that outlived their process
         self.operations: list[Operation] = []
         self.places: list[Place] = []
@@ -134,6 +136,7 @@ class Killing:
         """Reads the database."""
         rows = self.database.changes(self.url, self.truth[-1].revision if self.truth else 0)
         self.truth += [Change(revision, key, token_of(value)) for revision, key, value in rows]
+        self.renewed += [revision for revision, key, _ in rows if key == RENEWED]
         self.notes += [
             Change(revision, key, token_of(value), None, 0) for revision, key, value in self.database.notes(self.url)
         ]
@@ -168,7 +171,7 @@ class Killing:
 
     def _server_life(self, revision: int) -> int:
         """A server that has lost its heartbeats leaves a mark where it goes on."""
-        return sum(change.key == RENEWED and change.revision <= revision for change in self.truth)
+        return bisect_right(self.renewed, revision)
 
     def _is_astride(self, operation: Operation) -> bool:
         """A read during a crash may show what was before it or what was after."""
