@@ -77,9 +77,13 @@ class Cluster:
         return self.kubectl("get", *argv, "-o", f"jsonpath={template}")
 
     def until(self, done: Callable[[], Any], what: str, seconds: float = 30) -> Any:
-        """Waits until `done` gives something true, and gives it; Failed tells how the cluster stands otherwise."""
+        """Waits until `done` gives something true, and gives it; Failed tells how the cluster stands otherwise.
+
+        Between two looks it waits for as long as one takes: of several runs at once, none is to wait for looks alone.
+        """
         deadline = time.monotonic() + seconds
         while True:
+            began = time.monotonic()
             try:
                 if found := done():
                     return found
@@ -89,7 +93,7 @@ class Cluster:
             if time.monotonic() > deadline:
                 state = self.run(self.program, "get", "pods,events", "-A", "-o", "wide").stdout[-6000:]
                 raise Failed(f"not so after {seconds:.0f} s: {what} (last: {last})\n{state}")
-            time.sleep(0.1)
+            time.sleep(max(0.1, time.monotonic() - began))
 
     def ready(self, count: int, *argv: object, seconds: float = 40) -> None:
         """Waits until exactly so many of the chosen pods are Ready."""

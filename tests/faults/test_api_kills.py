@@ -22,6 +22,8 @@ from tests.faults.scale import rounds
 
 START = 0.6
 """Seconds within which a master is ready, about: kills of its start-up are drawn from these."""
+LIVELY = 10
+"""Answers that a life must have given before it is killed, unless it is killed while it starts."""
 
 
 def change_of(row: Row) -> Change:
@@ -85,7 +87,7 @@ class Killing:
     async def run(self, lives: int) -> None:
         await self.master.begin()
         await self.master.ready()
-        async with asyncio.timeout(30 + 3 * lives), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(60 + 6 * lives), asyncio.TaskGroup() as tasks:
             self._watch(tasks)
             working = tasks.create_task(self.load.run(), name="load")
             for life in range(lives):
@@ -108,7 +110,14 @@ class Killing:
         await self.master.ready()
         if life % 4 == 2:
             self._dip(tasks, life)
+        done = self.answered
         await asyncio.sleep(self.draw.uniform(0.1, 0.5))
+        while self.answered < done + LIVELY:  # on a busy machine; what hangs ends with the time for all lives
+            await asyncio.sleep(0.005)
+
+    @property
+    def answered(self) -> int:
+        return sum(operation.outcome == "ok" for operation in self.load.recorder.operations)
 
     def look(self) -> None:
         """Reads what a life has left behind."""
@@ -164,7 +173,7 @@ async def test_kill_9_of_a_master_breaks_no_promise_to_its_clients(database: Dat
         recorder = killing.load.recorder
         assert killing.violations() == {}
         assert recorder.refusals == []
-        assert sum(operation.outcome == "ok" for operation in recorder.operations) > 100, "the load was no load"
+        assert killing.answered > 100, "the load was no load"
         assert all((records.last_seen(stream) or 0) >= killing.load.sentinel for stream in recorder.streams)
 
 
