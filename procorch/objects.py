@@ -166,6 +166,7 @@ class ApiError(Exception):
     """What the API answers instead of an object: a Status with Kubernetes' code, reason and words.
 
     retry_after: seconds, sent as the Retry-After header and details.retryAfterSeconds.
+    continue_token: with which a list that has lost its snapshot goes on all the same.
     """
 
     message: str
@@ -173,6 +174,7 @@ class ApiError(Exception):
     reason: str = "InternalError"
     details: dict[str, Any] = field(default_factory=dict)
     retry_after: int | None = None
+    continue_token: str = ""
 
     def __str__(self) -> str:
         return self.message
@@ -182,7 +184,7 @@ class ApiError(Exception):
         status: Object = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": {"continue": self.continue_token} if self.continue_token else {},
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,
@@ -203,6 +205,7 @@ class ApiError(Exception):
             int(status.get("code") or 500),
             str(status.get("reason") or ""),
             dict(status.get("details") or {}),
+            continue_token=str((status.get("metadata") or {}).get("continue") or ""),
         )
         kind = _BY_REASON.get(error.reason, ApiError)
         error.__class__ = kind

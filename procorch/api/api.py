@@ -15,7 +15,7 @@ from pathlib import Path
 
 import store
 from procorch.api import admission, deletion, discovery, housekeeping, intake, reviews, subresources
-from procorch.api.accept import Form, form_of, render
+from procorch.api.accept import form_of, shaped
 from procorch.api.allocation import Allocations
 from procorch.api.auth import Authenticator, ServiceAccountTokens, impersonated
 from procorch.api.authorize import Authorizer
@@ -26,6 +26,7 @@ from procorch.api.links import Links
 from procorch.api.listing import Listing
 from procorch.api.metrics import Metrics
 from procorch.api.openapi import OpenAPI
+from procorch.api.options import version_of
 from procorch.api.request import JSON, Request, Response, User, answer, is_true, refusal, text
 from procorch.api.rest import Rest
 from procorch.api.routes import Route, not_found, parse
@@ -65,6 +66,7 @@ _DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions", "list")
 _NO_DEFINITIONS = {"kind": "CustomResourceDefinitionList", "apiVersion": "apiextensions.k8s.io/v1", "metadata": {},
                    "items": []}  # fmt: skip
 _BY_STATE = (401, 403, 404, 409, 422)  # refusals that could be otherwise were something else stored
+_SHAPED = (("api",), ("apis",))  # what has a form that the client chooses
 _OPEN = ("/livez", "/readyz", "/healthz", "/cacerts")  # for those who cannot have a credential yet
 
 
@@ -171,6 +173,8 @@ class Api:
             else:
                 self._audit(request, route, problem)
             response = refusal(problem)
+        if route is None or route.segments[:1] in _SHAPED:
+            response = await shaped(response, request)
         if route is not None:
             seconds = None if response.stream is not None else self._timer() - began
             group, resource = (route.group, route.resource) if route.kind is not None else ("", "")
@@ -233,24 +237,23 @@ class Api:
 
     async def _get(self, route: Route, request: Request, user: User) -> Response:
         assert route.kind is not None and route.name is not None
-        version = request.query.get("resourceVersion", "")
-        await self.cache.fresh(int(version) if version.isdigit() else None)
+        await self.cache.fresh(version_of(request.query.get("resourceVersion", "")))
         entry = self.rest.entry(route.kind, route.namespace, route.name)
         return self._render(route.kind, entry, request)
 
     async def _list(self, route: Route, request: Request, user: User) -> Response:
         assert route.kind is not None
-        form = form_of(request.headers.get("accept", ""))
-        view = view_of(route.kind, form.view, request.query.get("includeObject", ""), self.clock)
-        if form.media == "application/vnd.kubernetes.protobuf":
-            form = Form(JSON, form.view)  # a list is joined from bytes that are JSON
-        return await self.listing.items(scope_of(route, request.query), view, request.query, form)
+        form = form_of(request)
+        form.check_list(route.kind.name)
+        view = view_of(route.kind, form, request.query.get("includeObject", ""), self.clock)
+        return await self.listing.items(scope_of(route, request.query), view, request.query)
 
     async def _watch(self, route: Route, request: Request, user: User) -> Response:
         assert route.kind is not None
-        form = form_of(request.headers.get("accept", ""))
-        view = view_of(route.kind, form.view, request.query.get("includeObject", ""), self.clock)
-        return await self.listing.watch(scope_of(route, request.query), view, request.query)
+        form = form_of(request)
+        framing = form.framing_of(route.kind)
+        view = view_of(route.kind, form, request.query.get("includeObject", ""), self.clock)
+        return await self.listing.watch(scope_of(route, request.query), view, request.query, framing)
 
     # Writing
 
@@ -299,10 +302,13 @@ class Api:
         assert kind is not None
         if kind.namespaced and not route.namespace:
             raise MethodNotAllowed.of()
+        form = form_of(request)
+        form.check_list(kind.name)
+        view = view_of(kind, form, request.query.get("includeObject", ""), self.clock)
         options = deletion.options_of(intake.read_options(request), request.query)
-        found = await self.rest.delete_all(scope_of(route, request.query), options)
-        view = view_of(kind, "", "", self.clock)
-        return render(view.all_of(found, {"resourceVersion": str(self.cache.revision)}), Form())
+        revision, chosen = await self.listing.chosen(scope_of(route, request.query), request.query)
+        found = await self.rest.delete_all(kind, chosen, options)
+        return Response(200, {"Content-Type": JSON}, view.all_of(found, {"resourceVersion": str(revision)}))
 
     async def _below(self, route: Route, request: Request, user: User) -> Response:
         """A subresource: its own handler, or a plain write in which only its part counts."""
@@ -319,9 +325,10 @@ class Api:
     def _render(
         self, kind: Kind, entry: Entry, request: Request, status: int = 200, fields: Fields | None = None
     ) -> Response:
-        form = form_of(request.headers.get("accept", ""))
-        view = view_of(kind, form.view, request.query.get("includeObject", ""), self.clock)
-        response = render(view.one(entry), form, status)
+        form = form_of(request)
+        form.check_one(kind.name)
+        view = view_of(kind, form, request.query.get("includeObject", ""), self.clock)
+        response = Response(status, {"Content-Type": JSON}, view.one(entry) + b"\n")
         if fields is not None:
             response.headers.update(fields.headers())
         return response

@@ -1,4 +1,4 @@
-"""Request bodies become objects: JSON, YAML or Kubernetes' protobuf, with limits before and while they are parsed.
+"""Request bodies become objects: JSON, YAML, CBOR or protobuf, with limits before and while they are parsed.
 
 What is refused here is refused as a BadRequest, before anything else looks at it: more than 3 MiB, nesting deeper
 than MAX_DEPTH, NaN and Infinity, lone surrogates, several YAML documents, aliases that would multiply.
@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import yaml
 
-from procorch.api import protobuf
+from procorch.api import cbor, protobuf
 from procorch.objects import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 #: bytes of a request body. Source: Kubernetes' default for MaxRequestBodyBytes
@@ -52,7 +52,17 @@ def decode(content_type: str, data: bytes, duplicates: list[str] | None = None) 
             return protobuf.decode(data)
         except (KeyError, ValueError) as error:
             raise BadRequest.of(f"the body of the request cannot be read as protobuf: {error}") from error
-    raise UnsupportedMediaType.of((JSON, YAML, PROTOBUF))
+    if media == cbor.MEDIA:
+        return _cbor(data)
+    raise UnsupportedMediaType.of((JSON, YAML, PROTOBUF, cbor.MEDIA))
+
+
+def _cbor(data: bytes) -> Any:
+    """A field that stands twice is refused there and then, as in Kubernetes."""
+    try:
+        return cbor.decode(data, MAX_DEPTH)
+    except ValueError as error:
+        raise BadRequest.of(f"the body of the request cannot be read as CBOR: {error}") from error
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------

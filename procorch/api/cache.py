@@ -44,8 +44,8 @@ class Entry:
         """Frees what `object` keeps: a decoded object takes five times the room of its bytes."""
         self._object = None
 
-    def pieces(self) -> tuple[bytes, bytes | memoryview]:
-        """`data` in two parts, for who joins many: the long one is not copied."""
+    def pieces(self) -> tuple[bytes, memoryview]:
+        """`data` as a row of a list, without apiVersion and kind; in two parts: the long one is not copied."""
         return pieces(self._value, self.revision)
 
     def at(self, revision: int) -> Entry:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Iterable
 
 import orjson
 
-from procorch.api import accept, subresources
+from procorch.api import subresources
+from procorch.api.accept import clauses
 from procorch.api.request import JSON, Request, Response
 from procorch.api.routes import not_found
 from procorch.kinds.kind import Kind
 from procorch.objects import Object
 
+_AGGREGATED = ("apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList")
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
@@ -49,8 +52,7 @@ class Discovery:
 
     def answer(self, path: str, request: Request) -> Response:
         """Raises NotFound. With If-None-Match of the present ETag: 304."""
-        asked = request.headers.get("accept", "")
-        if path in self._aggregated and accept.parameter(asked, "as=APIGroupDiscoveryList") and "v=v2" in asked:
+        if path in self._aggregated and _is_aggregated(request.headers.get("accept", "")):
             body, tag = self._aggregated[path]
             headers = {"ETag": tag, "Vary": "Accept", "Content-Type": AGGREGATED, "Cache-Control": "public"}
             if tag in (one.strip() for one in request.headers.get("if-none-match", "").split(",")):
@@ -96,6 +98,8 @@ def _resources(kind: Kind) -> Iterable[Object]:
         row["shortNames"] = list(kind.short_names)
     if kind.categories:
         row["categories"] = list(kind.categories)
+    if "list" in kind.verbs:
+        row["storageVersionHash"] = _storage_hash(kind.storage)
     yield row
     for name, sub, answered in _subresources(kind):
         extra = {} if answered is kind else {"group": answered.group, "version": answered.version}
@@ -127,6 +131,24 @@ def _aggregated(kind: Kind) -> Object:
             for name, sub, answered in below
         ]
     return row
+
+
+def _is_aggregated(accept: str) -> bool:
+    """Whether the clause that a client prefers, of those that can be served, asks for all in one answer."""
+    for media, options in clauses(accept):
+        if media in (JSON, "*/*", "application/*"):
+            asked = tuple(options.get(name) for name in ("g", "v", "as"))
+            if asked == _AGGREGATED:
+                return True
+            if asked == (None, None, None):
+                return False
+    return False
+
+
+def _storage_hash(kind: Kind) -> str:
+    """Source: apiserver pkg/endpoints/discovery/storageversionhash.go."""
+    digest = hashlib.sha256(f"{kind.group}/{kind.version}/{kind.name}".encode()).digest()
+    return base64.b64encode(digest[:8]).decode()
 
 
 def _subresources(kind: Kind) -> list[tuple[str, subresources.Subresource, Kind]]:

@@ -35,12 +35,11 @@ def with_revision(value: bytes, revision: int) -> bytes:
     return b'%b"resourceVersion":"%d",%b' % (value[:at], revision, value[at:])
 
 
-def pieces(value: bytes, revision: int) -> tuple[bytes, bytes | memoryview]:
-    """The same in two parts, for who joins many: the long one is not copied."""
-    if not revision:
-        return value, b""
+def pieces(value: bytes, revision: int) -> tuple[bytes, memoryview]:
+    """The same as a row of a list, which does not say again what it is; in two parts: the long one is not copied."""
     at = value.index(_METADATA) + len(_METADATA)
-    return b'%b"resourceVersion":"%d",' % (value[:at], revision), memoryview(value)[at:]
+    said = b'"resourceVersion":"%d",' % revision if revision else b""
+    return b'{"metadata":{%b' % said, memoryview(value)[at:]
 
 
 def decode(data: bytes) -> Object:

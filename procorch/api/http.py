@@ -196,7 +196,7 @@ async def _request_of(http: web.BaseRequest) -> Request:
         except web.RequestPayloadError as error:
             raise BadRequest.of(f"the body of the request cannot be read: {error}") from None
     url = http.rel_url
-    query = {name: value for name, value in url.query.items()} if url.raw_query_string else {}
+    query: Mapping[str, str] = url.query if url.raw_query_string else {}
     headers: dict[str, str] = {}
     for name, value in http.headers.items():
         name = name.lower()

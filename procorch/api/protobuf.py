@@ -1,10 +1,11 @@
-"""Kubernetes' protobuf: bodies that kubectl's imperative commands and Go clients send, to objects and back.
+"""Kubernetes' protobuf: bodies that kubectl's imperative commands and Go clients send, as objects.
 
 A body is four bytes and a `runtime.Unknown`: {1: {1: apiVersion, 2: kind}, 2: the object's message, 3: encoding,
 4: media type of the message}. How the messages are numbered is in the field tables; nothing is generated per kind.
 
 Go writes every field that is not a pointer, zero or not. So a zero is dropped where Go's own JSON would drop it
 (`omitempty` and no pointer), and a decoded object equals what the same client would have sent as JSON.
+protobuf_writing.py is the other direction.
 """
 
 from __future__ import annotations
@@ -17,26 +18,8 @@ from typing import Any
 
 import orjson
 
-from procorch.api.protobuf_values import (
-    GONE,
-    duration_nanos,
-    duration_text,
-    int_or_string,
-    int_or_string_bytes,
-    time_bytes,
-    time_text,
-)
-from procorch.api.protobuf_wire import (
-    BYTES,
-    FIXED64,
-    VARINT,
-    delimited,
-    parts,
-    signed,
-    text_of,
-    varint,
-    varint_at,
-)
+from procorch.api.protobuf_values import GONE, duration_text, int_or_string, time_text
+from procorch.api.protobuf_wire import BYTES, FIXED64, VARINT, parts, signed, text_of, varint_at
 from procorch.kinds import schema
 from procorch.kinds.schema import Field, Type
 from procorch.objects import Object
@@ -72,35 +55,25 @@ def decode(data: bytes) -> Object:
         if not isinstance(obj, dict):
             raise ValueError("what is inside is no object")
         return obj
-    name = _name(api_version, kind)
+    name = name_of(api_version, kind)
     return {"apiVersion": api_version, "kind": kind, **_message(name, raw, 0)}
 
 
-def encode(obj: Object) -> bytes:
-    """An object, or a list, as a whole body. Raises KeyError for a kind that nobody described, ValueError for values
-    of wrong types."""
-    api_version, kind = obj["apiVersion"], obj["kind"]
-    named = delimited(1, api_version.encode()) + delimited(2, kind.encode())
-    try:
-        message = _encoded(_name(api_version, kind), obj)
-    except (TypeError, AttributeError, struct.error) as error:
-        raise ValueError(f"{kind} cannot be written as protobuf: {error}") from error
-    return MAGIC + delimited(1, named) + delimited(2, message) + b"\x1a\x00\x22\x00"
-
-
-def encode_event(type_: str, obj: Object) -> bytes:
-    """One frame of a watch: four bytes of length, and a WatchEvent with the object's whole body in it."""
-    event = delimited(1, type_.encode()) + delimited(2, delimited(1, encode(obj)))
-    return len(event).to_bytes(4, "big") + event
-
-
-def _name(api_version: str, kind: str) -> str:
+def name_of(api_version: str, kind: str) -> str:
     """The definition of the object inside. Raises KeyError for a kind without one, or without field numbers."""
-    group, slash, version = api_version.rpartition("/")
-    name = schema.name_of(group if slash else "", version, kind)
-    if not _tree(name):
+    group, _, version = api_version.rpartition("/")
+    name = f"{_META}{kind}" if group == "meta.k8s.io" else schema.name_of(group, version, kind)
+    if not tree_of(name):
         raise KeyError(f"{kind} has no form in protobuf")
     return name
+
+
+def describes(api_version: str, kind: str) -> bool:
+    """Whether objects of this kind have a form in protobuf."""
+    try:
+        return bool(name_of(api_version, kind))
+    except KeyError:
+        return False
 
 
 def _inner_json(data: bytes) -> Any:
@@ -146,34 +119,15 @@ _ZERO = ("", 0, False)
 _ZERO_TEXT = {"quantity": "0", "duration": "0s"}
 
 
-_WRITE: dict[str, tuple[int, Callable[[Any], bytes]]] = {
-    "string": (BYTES, lambda text: text.encode()),
-    "bool": (VARINT, lambda truth: b"\x01" if truth else b"\x00"),
-    "int32": (VARINT, varint),
-    "int64": (VARINT, varint),
-    "uint32": (VARINT, varint),
-    "double": (FIXED64, lambda number: struct.pack("<d", number)),
-    "bytes": (BYTES, base64.b64decode),
-    "time": (BYTES, time_bytes),
-    "microtime": (BYTES, time_bytes),
-    "duration": (BYTES, lambda text: b"\x08" + varint(duration_nanos(text))),
-    "quantity": (BYTES, lambda value: delimited(1, str(value).encode())),
-    "intstr": (BYTES, int_or_string_bytes),
-    "raw": (BYTES, lambda value: delimited(1, orjson.dumps(value))),
-    "fields": (BYTES, lambda value: delimited(1, orjson.dumps(value))),
-    "any": (BYTES, lambda value: delimited(1, orjson.dumps(value))),
-}
-
-
 # --- messages --------------------------------------------------------------------------------------------------------
 
 #: number → a field, or the fields of an embedded message, whose JSON stands beside the others
-_Tree = dict[int, "Field | _Tree"]
+Tree = dict[int, "Field | Tree"]
 
 
 @cache
-def _tree(name: str) -> _Tree:
-    tree: _Tree = {}
+def tree_of(name: str) -> Tree:
+    tree: Tree = {}
     for one in schema.definition(name).fields.values():
         if not one.wire:
             continue
@@ -188,11 +142,11 @@ def _tree(name: str) -> _Tree:
 
 def _message(name: str, data: bytes, depth: int) -> Object:
     obj: Object = {}
-    _read_into(obj, _tree(name), data, depth)
+    _read_into(obj, tree_of(name), data, depth)
     return obj
 
 
-def _read_into(obj: Object, tree: _Tree, data: bytes, depth: int) -> None:
+def _read_into(obj: Object, tree: Tree, data: bytes, depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise ValueError("messages lie too deep in each other")
     for number, wire, value in parts(data):
@@ -268,41 +222,3 @@ def _entry(type_: Type, data: bytes, depth: int) -> tuple[str, Any]:
     if item is GONE:
         item = {} if of.form == "struct" else [] if of.form == "list" else {"quantity": "0"}.get(of.form, "")
     return key, item
-
-
-def _encoded(name: str, obj: Object) -> bytes:
-    return _written(_tree(name), obj)
-
-
-def _written(tree: _Tree, obj: Object) -> bytes:
-    out = bytearray()
-    for number in sorted(tree):
-        one = tree[number]
-        if isinstance(one, dict):
-            out += delimited(number, _written(one, obj))
-            continue
-        value = obj.get(one.name)
-        if value is None:
-            continue
-        if one.type.form == "list" and not one.type.wrapped:
-            of = one.type.of or Type("string")
-            for item in value:
-                out += _field(number, of, item)
-        elif one.type.form == "map":
-            of = one.type.of or Type("string")
-            for key, item in value.items():
-                out += delimited(number, delimited(1, key.encode()) + _field(2, of, item))
-        else:
-            out += _field(number, one.type, value)
-    return bytes(out)
-
-
-def _field(number: int, type_: Type, value: Any) -> bytes:
-    if type_.form == "struct":
-        return delimited(number, _encoded(type_.name, value))
-    if type_.form == "list":
-        inner = type_.of or Type("string")
-        return delimited(number, b"".join(_field(1, inner, item) for item in value))
-    wire, write = _WRITE[type_.form]
-    data = write(value)
-    return delimited(number, data) if wire == BYTES else varint(number << 3 | wire) + data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from procorch.api.protobuf_wire import delimited, parts, signed, text_of, varint
@@ -25,6 +26,7 @@ def time_text(data: bytes, micro: bool) -> Any:
     return moment.isoformat(timespec="microseconds" if micro else "seconds").replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=4096)  # the same moment stands in many objects
 def time_bytes(text: str) -> bytes:
     """Fractions of up to nanoseconds are kept."""
     whole, dot, fraction = text.upper().replace("Z", "+00:00").partition(".")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 import orjson
+from multidict import MultiMapping
 
 from procorch.objects import ApiError, Invalid, Object
 
@@ -29,7 +30,7 @@ class Request:
     """One request.
 
     path: as it came, percent-encoded and without the query; routes.parse decodes it, once.
-    query: decoded; of a name that came twice the last value.
+    query: decoded; of a name that came twice the first value, as in Go; `values_of` gives all.
     headers: names in lower case; of a header that came twice the values are joined by a comma.
     user: whom the transport itself vouches for (a TLS client certificate, the master's own process), or None.
     remote: the peer's address, for logs.
@@ -69,6 +70,13 @@ def refusal(error: ApiError) -> Response:
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
+
+
+def values_of(query: Mapping[str, str], name: str) -> list[str]:
+    """All values of a parameter that may stand more than once."""
+    if isinstance(query, MultiMapping):
+        return list(query.getall(name, []))
+    return [query[name]] if name in query else []
 
 
 def is_true(query: Mapping[str, str], name: str) -> bool:

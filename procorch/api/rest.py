@@ -23,7 +23,6 @@ from procorch.api.intake import Fields
 from procorch.api.patch import apply_patch, check_media
 from procorch.api.request import Request
 from procorch.api.routes import Route
-from procorch.api.scope import Scope
 from procorch.clock import Clock
 from procorch.kinds.kind import Kind
 from procorch.kinds.metadata import validate_metadata
@@ -180,17 +179,15 @@ class Rest:
                     raise Conflict.of(kind.plural, name, kind.group) from None
         raise self._busy(kind, name)
 
-    async def delete_all(self, scope: Scope, options: deletion.Options) -> list[Entry]:
-        """Everything in the scope, many at once; what somebody else deletes meanwhile is no error."""
-        await self._cache.fresh()
-        found = list(scope.entries(self._cache.shelf(scope.kind)))
+    async def delete_all(self, kind: Kind, found: list[Entry], options: deletion.Options) -> list[Entry]:
+        """All of these, many at once; what somebody else deletes meanwhile is no error."""
         turn = asyncio.Semaphore(_AT_ONCE)
 
         async def one(entry: Entry) -> Entry | None:
             namespace, _, name = entry.key.rpartition("/")
             async with turn:
                 try:
-                    return (await self.delete(scope.kind, namespace or None, name, options))[0]
+                    return (await self.delete(kind, namespace or None, name, options))[0]
                 except NotFound:
                     return None
 

@@ -78,6 +78,9 @@ def parse(kinds: Kinds, method: str, path: str, query: Mapping[str, str]) -> Rou
         group, version, rest = segments[1], segments[2], segments[3:]
     else:
         return plain
+    watching = rest[0] == "watch" and len(rest) > 1  # the old way to ask for a watch, /api/v1/watch/pods
+    if watching:
+        rest = rest[1:]
     namespace: str | None = None
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
         namespace, rest = rest[1], rest[2:]
@@ -87,6 +90,10 @@ def parse(kinds: Kinds, method: str, path: str, query: Mapping[str, str]) -> Rou
     name = rest[1] if len(rest) > 1 else None
     subresource = rest[2] if len(rest) > 2 else ""
     verb = _verb(method, name, subresource, query)
+    if watching:
+        if method != "GET" or subresource:
+            raise not_found()
+        verb = "watch"
     if name is None and verb in ("list", "watch", "deletecollection"):
         name = _name_selected(query)
     return Route(

@@ -9,7 +9,7 @@ from procorch.api.cache import Entry, Shelf
 from procorch.api.routes import Route
 from procorch.kinds.kind import Kind
 from procorch.objects import BadRequest, labels_of
-from procorch.selectors import FieldSelector, LabelSelector
+from procorch.selectors import FieldSelector, FieldTerm, LabelSelector
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Scope:
 
 def scope_of(route: Route, query: Mapping[str, str]) -> Scope:
     """Raises BadRequest for a selector that cannot be read, or that asks for a field the kind does not have."""
-    kind = route.kind
+    kind, name = route.kind, route.name
     assert kind is not None
     try:
         labels = LabelSelector.parse(query["labelSelector"]) if query.get("labelSelector") else None
@@ -62,4 +62,8 @@ def scope_of(route: Route, query: Mapping[str, str]) -> Scope:
                 kind.check_field(field)
     except ValueError as error:
         raise BadRequest.of(str(error)) from None
-    return Scope(kind, route.namespace if kind.namespaced else None, labels, fields, route.name)
+    if name is not None and fields is None:  # /watch/…/name
+        fields = FieldSelector((FieldTerm("metadata.name", True, name),))
+    elif name is not None and fields is not None and fields.exact("metadata.name") != name:
+        raise BadRequest.of("fieldSelector metadata.name doesn't match requested name")
+    return Scope(kind, route.namespace if kind.namespaced else None, labels, fields, name)

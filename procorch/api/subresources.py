@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from procorch.api import deletion, intake, metadata
-from procorch.api.accept import form_of, render
+from procorch.api.accept import form_of
 from procorch.api.cache import Entry
 from procorch.api.encoding import encode
 from procorch.api.patch import apply_patch
-from procorch.api.request import Request, Response, answer, is_true
+from procorch.api.request import JSON, Request, Response, answer, is_true
 from procorch.api.routes import Route, not_found
 from procorch.api.table import view_of
 from procorch.clock import parse_timestamp, timestamp
@@ -93,15 +93,16 @@ async def scale(api: Api, route: Route, request: Request) -> Response:
         return obj
 
     entry = await api.rest.change(plain, change, dry_run=dry_run)
-    return answer(scale_of(entry.object))
+    return _shown(api, scale_of(entry.object), request)
 
 
 def _shown(api: Api, made: Object, request: Request) -> Response:
     """A Scale in the form that is asked for: kubectl prints a Table."""
-    form = form_of(request.headers.get("accept", ""))
-    view = view_of(SCALE, form.view, request.query.get("includeObject", ""), api.clock)
+    form = form_of(request)
+    form.check_one(SCALE.name)
+    view = view_of(SCALE, form, request.query.get("includeObject", ""), api.clock)
     entry = Entry("", encode(SCALE, made), int(made["metadata"]["resourceVersion"]))
-    return render(view.one(entry), form)
+    return Response(200, {"Content-Type": JSON}, view.one(entry) + b"\n")
 
 
 def scale_of(obj: Object) -> Object:

@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 
+from procorch.api.accept import Form
 from procorch.api.cache import Entry
 from procorch.kinds.kind import Kind
-from procorch.objects import Cause, Invalid, Object
+from procorch.objects import BadRequest, Cause, Object
 
 _NAME_HELP = (
     "Name must be unique within a namespace. It cannot be changed, and is what other objects and URLs refer to."
@@ -22,62 +23,83 @@ _INCLUDES = ("None", "Metadata", "Object")
 class View:
     """How objects of one kind are shown in one request. `key` is equal for views that make equal bytes.
 
-    view: "", Table or PartialObjectMetadata. include: what a table's row carries of its object.
+    view: "", Table or PartialObjectMetadata, in this version of meta.k8s.io.
+    include: what a table's row carries of its object.
     """
 
     kind: Kind
     view: str
     include: str
     clock: Callable[[], float]
+    version: str = "v1"
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        return self.kind.api_version, self.view, self.include
+    def key(self) -> tuple[str, str, str, str]:
+        return self.kind.api_version, self.view, self.include, self.version
 
-    def one(self, entry: Entry) -> bytes:
-        """One object, encoded."""
+    @property
+    def meta(self) -> str:
+        """The apiVersion of what is not the object itself."""
+        return f"meta.k8s.io/{self.version}"
+
+    def one(self, entry: Entry, *, headers: bool = True) -> bytes:
+        """One object, encoded. headers: with the columns, if it is a table."""
         if not self.view:
-            return self._bytes(entry)
+            return entry.data if self.kind.guise_of is None else orjson.dumps(self.kind.shown(entry.copy()))
         if self.view == "Table":
-            return orjson.dumps(table(self.kind, [entry], self.clock(), self.include, str(entry.revision)))
-        return orjson.dumps(partial(entry.object))
+            made = self._table([entry], {"resourceVersion": str(entry.revision)})
+            return orjson.dumps(made if headers else made | {"columnDefinitions": None})
+        return orjson.dumps(partial(entry.object, self.meta))
 
-    def _bytes(self, entry: Entry) -> bytes:
-        return b"".join(self._pieces(entry))
-
-    def _pieces(self, entry: Entry) -> tuple[bytes, bytes | memoryview]:
-        return entry.pieces() if self.kind.guise_of is None else (orjson.dumps(self.kind.shown(entry.copy())), b"")
+    def _row_of_list(self, entry: Entry) -> tuple[bytes, bytes | memoryview]:
+        if self.kind.guise_of is None:
+            return entry.pieces()
+        obj = self.kind.shown(entry.copy())
+        return orjson.dumps({name: value for name, value in obj.items() if name not in ("apiVersion", "kind")}), b""
 
     def all_of(self, entries: Iterable[Entry], metadata: Object) -> bytes:
         """A list of them. metadata: the list's (resourceVersion, continue, remainingItemCount)."""
         if self.view == "Table":
-            made = table(self.kind, entries, self.clock(), self.include, metadata["resourceVersion"])
-            made["metadata"] = metadata
-            return orjson.dumps(made)
+            return orjson.dumps(self._table(entries, metadata), option=orjson.OPT_APPEND_NEWLINE)
         if self.view:
-            rows = [orjson.dumps(partial(entry.object)) for entry in entries]
-            begun = _list_head("PartialObjectMetadataList", "meta.k8s.io/v1", metadata)
+            rows = [orjson.dumps(partial(entry.object, self.meta)) for entry in entries]
+            begun = _list_head("PartialObjectMetadataList", self.meta, metadata)
             return b"%b%b]}\n" % (begun, b",".join(rows))
         parts: list[bytes | memoryview] = [_list_head(f"{self.kind.name}List", self.kind.api_version, metadata)]
         for entry in entries:
-            parts += (*self._pieces(entry), b",")
+            parts += (*self._row_of_list(entry), b",")
         parts[len(parts) - (len(parts) > 1) :] = [b"]}\n"]  # in the last comma's place
         return b"".join(parts)
 
-    def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> bytes:
+    def bookmark(self, revision: int, annotations: dict[str, str] | None = None, *, headers: bool = True) -> bytes:
         """An object that has nothing but a resourceVersion."""
-        metadata: Object = {"resourceVersion": str(revision), "creationTimestamp": None}
+        metadata: Object = {"resourceVersion": str(revision)}
         if annotations:
             metadata["annotations"] = annotations
-        if self.view == "Table":
-            row = {"cells": [], "object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}}
-            row["object"]["metadata"] = metadata  # type: ignore[index]
-            made = table(self.kind, [], 0, self.include, str(revision))
-            return orjson.dumps(made | {"rows": [row] if annotations else []})
-        if self.view:
-            return orjson.dumps({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
         shell: Object = {"kind": self.kind.name, "apiVersion": self.kind.api_version, "metadata": metadata}
-        return orjson.dumps(shell)
+        if self.view == "Table":
+            made = self._table([], {"resourceVersion": str(revision)})
+            made["rows"] = [{"cells": ["" for _ in self.kind.columns], "object": partial(shell, self.meta)}]
+            return orjson.dumps(made if headers else made | {"columnDefinitions": None})
+        return orjson.dumps(partial(shell, self.meta) if self.view else shell)
+
+    def _table(self, entries: Iterable[Entry], metadata: Object) -> Object:
+        now = self.clock()  # for ages
+        return {
+            "kind": "Table",
+            "apiVersion": self.meta,
+            "metadata": metadata,
+            "columnDefinitions": columns(self.kind),
+            "rows": [self._row(entry.object, now) for entry in entries],
+        }
+
+    def _row(self, obj: Object, now: float) -> Object:
+        row: dict[str, Any] = {"cells": [column.cell(obj, now) for column in self.kind.columns]}
+        if self.include == "Metadata":
+            row["object"] = partial(obj, self.meta)
+        elif self.include == "Object":
+            row["object"] = self.kind.shown(obj)
+        return row
 
 
 def _list_head(kind: str, api_version: str, metadata: Object) -> bytes:
@@ -85,45 +107,30 @@ def _list_head(kind: str, api_version: str, metadata: Object) -> bytes:
     return b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[' % words
 
 
-def view_of(kind: Kind, view: str, include: str, clock: Callable[[], float]) -> View:
-    """include: the query's includeObject, empty for the default. Raises Invalid."""
+def view_of(kind: Kind, form: Form, include: str, clock: Callable[[], float]) -> View:
+    """include: the query's includeObject, empty for the default. Raises BadRequest."""
+    if form.view != "Table":
+        return View(kind, form.view.removesuffix("List"), "", clock, form.version)
     include = include or "Metadata"
-    if view == "Table" and include not in _INCLUDES:
-        cause = Cause.unsupported("includeObject", include, _INCLUDES)
-        raise Invalid.of("TableOptions", "", [cause], "meta.k8s.io")
-    if view == "PartialObjectMetadataList":
-        view = "PartialObjectMetadata"
-    return View(kind, view, include if view == "Table" else "", clock)
+    if include not in _INCLUDES:
+        wrong = Cause.invalid("includeObject", include, "must be 'Metadata', 'Object', 'None', or empty")
+        raise BadRequest.of(f"Unable to convert to Table as requested: {wrong.field}: {wrong.message}")
+    return View(kind, "Table", include, clock, form.version)
 
 
-def table(kind: Kind, entries: Iterable[Entry], now: float, include: str, revision: str) -> Object:
-    """now: seconds since the epoch, for ages."""
-    return {
-        "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
-        "metadata": {"resourceVersion": revision},
-        "columnDefinitions": [
-            {
-                "name": column.name,
-                "type": column.type,
-                "format": column.format,
-                "description": column.description or (_NAME_HELP if column.format == "name" else ""),
-                "priority": column.priority,
-            }
-            for column in kind.columns
-        ],
-        "rows": [_row(kind, entry.object, now, include) for entry in entries],
-    }
+def columns(kind: Kind) -> list[Object]:
+    """A Table's columnDefinitions."""
+    return [
+        {
+            "name": column.name,
+            "type": column.type,
+            "format": column.format,
+            "description": column.description or (_NAME_HELP if column.format == "name" else ""),
+            "priority": column.priority,
+        }
+        for column in kind.columns
+    ]
 
 
-def partial(obj: Object) -> Object:
-    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
-
-
-def _row(kind: Kind, obj: Object, now: float, include: str) -> Object:
-    row: dict[str, Any] = {"cells": [column.cell(obj, now) for column in kind.columns]}
-    if include == "Metadata":
-        row["object"] = partial(obj)
-    elif include == "Object":
-        row["object"] = kind.shown(obj)
-    return row
+def partial(obj: Object, api_version: str) -> Object:
+    return {"kind": "PartialObjectMetadata", "apiVersion": api_version, "metadata": obj["metadata"]}

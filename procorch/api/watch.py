@@ -1,4 +1,4 @@
-"""A watch: the changes of one scope, in order, each once, as lines of JSON that all watchers share."""
+"""A watch: the changes of one scope, in order, each once, as events whose bytes all watchers share."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from procorch.api.cache import Change, Entry, LostEntry, Shelf
+from procorch.api.media import Framing
 from procorch.api.scope import Scope
 from procorch.api.table import View
 from procorch.objects import ApiError
@@ -33,6 +34,7 @@ class Watch:
     shelf: Shelf
     scope: Scope
     view: View
+    framing: Framing
     on_end: Callable[[Watch], None] | None = None
     sink: Sink | None = None
     bookmarks: bool = False  # the client asked for them
@@ -42,14 +44,14 @@ class Watch:
     _limit: int = BACKLOG
     _held: list[Change] | None = None
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _headers: bool = True  # the next event is a table's first, which has its columns
     _timer: asyncio.TimerHandle | None = None
 
-    def attach(self, timeout: float | None, *, hold: bool = False) -> None:
-        """Begins to hear the shelf. timeout: seconds. hold: changes wait until `release`."""
-        self._held = [] if hold else None
+    def attach(self, timeout: float, on_timeout: Callable[[Watch], None]) -> None:
+        """Begins to hear the shelf; changes wait until `release`. timeout: seconds."""
+        self._held = []
         self.shelf.listeners[self._hear] = None
-        if timeout is not None:
-            self._timer = asyncio.get_running_loop().call_later(timeout, self.end)
+        self._timer = asyncio.get_running_loop().call_later(timeout, on_timeout, self)
 
     def release(self) -> None:
         """Says what was held back."""
@@ -67,15 +69,15 @@ class Watch:
     def begin(self, entries: Iterable[Entry]) -> None:
         """The present state as ADDED events."""
         for entry in entries:
-            self.push(b'{"type":"ADDED","object":%b}\n' % self.view.one(entry))
+            self.push(self.framing.event("ADDED", self.view.one(entry, headers=self._first())))
 
     def bookmark(self, revision: int, *, initial_end: bool = False) -> None:
-        data = self.view.bookmark(revision, INITIAL_EVENTS_END if initial_end else None)
-        self.push(b'{"type":"BOOKMARK","object":%b}\n' % data)
+        annotations = INITIAL_EVENTS_END if initial_end else None
+        self.push(self.framing.event("BOOKMARK", self.view.bookmark(revision, annotations, headers=self._first())))
 
     def fail(self, error: ApiError) -> None:
         """An ERROR event, and the end."""
-        self.push(b'{"type":"ERROR","object":%b}\n' % orjson.dumps(error.status()))
+        self.push(self.framing.event("ERROR", orjson.dumps(error.status())))
         self.end()
 
     def push(self, line: bytes) -> None:
@@ -146,9 +148,14 @@ class Watch:
             self.push(self._line("DELETED", change, change.last()))
 
     def _line(self, event: str, change: Change, entry: Entry) -> bytes:
-        key = (event, self.view.key)
+        headers = self._first()
+        key = (event, self.view.key, self.framing.media, headers)
         line = change.lines.get(key)
         if line is None:
-            line = b'{"type":"%b","object":%b}\n' % (event.encode(), self.view.one(entry))
-            change.lines[key] = line
+            line = change.lines[key] = self.framing.event(event, self.view.one(entry, headers=headers))
         return line
+
+    def _first(self) -> bool:
+        """Whether the event that is made now has a table's columns; of other views all events are alike."""
+        first, self._headers = self._headers and self.view.view == "Table", False
+        return first

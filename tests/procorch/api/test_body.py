@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procorch.api import body, protobuf
+from procorch.api import body, cbor, protobuf_writing
 from procorch.objects import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
@@ -41,10 +41,16 @@ def test_yaml_is_read_as_json_would_have_it():
     }  # fmt: skip
 
 
+def test_cbor_is_read():
+    assert body.decode("application/cbor", cbor.SELF + cbor.encode({"kind": "Pod"})) == {"kind": "Pod"}
+    with pytest.raises(BadRequest, match="cannot be read as CBOR: .*Duplicate map key"):
+        body.decode("application/cbor", b"\xa2\x61a\x01\x61a\x02", [])
+
+
 def test_protobuf_is_read():
     obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}
 
-    assert body.decode("application/vnd.kubernetes.protobuf", protobuf.encode(obj)) == obj
+    assert body.decode("application/vnd.kubernetes.protobuf", protobuf_writing.encode(obj)) == obj
 
 
 @pytest.mark.parametrize(

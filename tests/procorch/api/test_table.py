@@ -5,10 +5,11 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from procorch.api.accept import Form
 from procorch.api.cache import Entry
 from procorch.api.table import view_of
 from procorch.kinds import KINDS
-from procorch.objects import Invalid
+from procorch.objects import BadRequest
 
 NAMESPACE = KINDS["Namespace"]
 ENTRY = Entry(
@@ -20,7 +21,7 @@ ENTRY = Entry(
 
 
 def view(kind, include=""):
-    return view_of(NAMESPACE, kind, include, lambda: 300.0)
+    return view_of(NAMESPACE, Form(view=kind), include, lambda: 300.0)
 
 
 def test_a_row_has_the_kinds_columns():
@@ -35,7 +36,7 @@ def test_a_row_has_the_kinds_columns():
 def test_what_a_row_carries_of_its_object_is_asked_for():
     assert "object" not in orjson.loads(view("Table", "None").one(ENTRY))["rows"][0]
     assert orjson.loads(view("Table", "Object").one(ENTRY))["rows"][0]["object"]["status"] == {"phase": "Active"}
-    with pytest.raises(Invalid):
+    with pytest.raises(BadRequest, match="Unable to convert to Table as requested: includeObject: Invalid value"):
         view("Table", "Everything")
 
 
@@ -49,7 +50,37 @@ def test_lists_say_their_kind():
 def test_a_bookmark_is_a_version_and_nothing_else():
     for kind in ("", "PartialObjectMetadata", "Table"):
         found = orjson.loads(view(kind).bookmark(12))
-        assert found["metadata"]["resourceVersion"] == "12" and not found.get("rows")
+        assert found["metadata"] == {"resourceVersion": "12"} and set(found) & {"spec", "status", "data"} == set()
+
+
+def test_a_bookmark_in_a_table_is_a_row_in_which_it_can_be_recognised():
+    table = orjson.loads(view("Table").bookmark(12, {"k8s.io/initial-events-end": "true"}))
+
+    (row,) = table["rows"]
+    assert len(row["cells"]) == len(table["columnDefinitions"])
+    assert row["object"]["kind"] == "PartialObjectMetadata"
+    assert row["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+def test_rows_of_a_list_do_not_say_again_what_they_are():
+    found = orjson.loads(view("").all_of([ENTRY], {"resourceVersion": "9"}))
+
+    assert found["kind"] == "NamespaceList" and found["apiVersion"] == "v1"
+    assert found["items"] == [
+        {
+            "metadata": {"resourceVersion": "9", "name": "x", "creationTimestamp": "1970-01-01T00:00:00Z"},
+            "status": {"phase": "Active"},
+        }
+    ]
+
+
+def test_an_older_meta_version_is_spoken_too():
+    old = view_of(NAMESPACE, Form(view="Table", version="v1beta1"), "", lambda: 300.0)
+
+    table = orjson.loads(old.one(ENTRY))
+
+    assert table["apiVersion"] == table["rows"][0]["object"]["apiVersion"] == "meta.k8s.io/v1beta1"
+    assert old.key != view("Table").key
 
 
 def test_equal_views_have_equal_keys():

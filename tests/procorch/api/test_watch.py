@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import io
 import random
 from contextlib import aclosing, asynccontextmanager
 
+import cbor2
 import orjson
 import pytest
 
+from procorch.api import protobuf
+from procorch.api.accept import Form
+from procorch.api.media import FRAMINGS, JSON, PROTOBUF
+from procorch.api.protobuf_wire import parts
 from procorch.api.scope import Scope
 from procorch.api.table import view_of
 from procorch.api.watch import BACKLOG
 from procorch.client import Client, lines_of
 from procorch.kinds import KINDS, Column
-from procorch.objects import AlreadyExists, Expired, NotFound
+from procorch.objects import AlreadyExists, ApiError, BadRequest, Expired, Invalid, NotFound
 
 
 @pytest.fixture
@@ -28,6 +34,26 @@ async def remote(served):
 def config_map(name, labels=None, **data):
     about = {"name": name, "namespace": "default", "labels": labels or {}}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": data}
+
+
+def protobuf_events(body):
+    """(type, object) of length-delimited frames."""
+    found = []
+    while body:
+        size = int.from_bytes(body[:4], "big")
+        fields = {number: value for number, _, value in parts(body[4 : 4 + size])}
+        (inner,) = (value for _, _, value in parts(fields[2]))
+        found.append((fields[1].decode(), protobuf.decode(inner)))
+        body = body[4 + size :]
+    return found
+
+
+def cbor_events(body):
+    source, found = io.BytesIO(body), []
+    while source.tell() < len(body):
+        event = cbor2.load(source)
+        found.append((event["type"], event["object"]))
+    return found
 
 
 @asynccontextmanager
@@ -154,9 +180,106 @@ async def test_bookmarks_come_to_those_who_asked(served, remote, until):
         assert await other(1) == [("ADDED", "a", made["metadata"]["resourceVersion"])]
 
 
-async def test_a_watch_ends_when_its_time_is_up(remote):
-    async with asyncio.timeout(5), aclosing(remote.watch("ConfigMap", "default", timeout=1)) as events:
-        assert [event async for event in events] == []
+async def test_a_watch_ends_when_its_time_is_up_and_says_from_where_to_go_on(served, remote):
+    made = await remote.create(config_map("a"))
+    options = {"timeout": 1, "bookmarks": True, "resource_version": made["metadata"]["resourceVersion"]}
+
+    async with asyncio.timeout(10), aclosing(remote.watch("ConfigMap", "default", **options)) as events:
+        await remote.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "default"}})
+        seen = [(event, obj["metadata"]["resourceVersion"]) async for event, obj in events]
+
+    assert seen == [("BOOKMARK", str(served.api.cache.revision))]
+
+
+async def test_the_old_paths_of_watches_are_there_for_one_object_too(remote):
+    path = "/api/v1/watch/namespaces/default/configmaps/b"
+    async with remote.transport.stream("GET", path, query={"timeoutSeconds": "1"}) as answer:
+        await remote.create(config_map("a"))
+        await remote.create(config_map("b"))
+        async with aclosing(lines_of(answer.chunks)) as lines:
+            seen = [orjson.loads(line)["object"]["metadata"]["name"] async for line in lines]
+
+    assert seen == ["b"]
+
+
+async def test_a_watch_without_a_version_tells_where_the_present_ends_to_those_who_take_bookmarks(remote):
+    await remote.create(config_map("a"))
+
+    async with aclosing(remote.watch("ConfigMap", "default", bookmarks=True)) as events:
+        seen = [await anext(events), await anext(events)]
+
+    assert [event for event, _ in seen] == ["ADDED", "BOOKMARK"]
+    assert seen[1][1]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+async def test_a_table_tells_its_columns_once(remote):
+    await remote.create(config_map("a"))
+
+    async with aclosing(remote.watch("ConfigMap", "default", as_table=True)) as events:
+        first = await anext(events)
+        await remote.create(config_map("b"))
+        second = await anext(events)
+
+    assert [column["name"] for column in first[1]["columnDefinitions"]] == ["Name", "Data", "Age"]
+    assert second[1]["columnDefinitions"] is None and second[1]["rows"][0]["cells"][0] == "b"
+
+
+@pytest.mark.parametrize(
+    ("accept", "media", "read"),
+    [
+        pytest.param(f"{PROTOBUF};stream=watch", f"{PROTOBUF};stream=watch", protobuf_events, id="protobuf"),
+        pytest.param(PROTOBUF, f"{PROTOBUF};stream=watch", protobuf_events, id="protobuf, not said to be a stream"),
+        pytest.param("application/cbor-seq", "application/cbor-seq", cbor_events, id="cbor"),
+        pytest.param(f"{PROTOBUF};as=PartialObjectMetadata;g=meta.k8s.io;v=v1", f"{PROTOBUF};stream=watch",
+                     protobuf_events, id="metadata as protobuf"),
+    ],
+)  # fmt: skip
+async def test_watches_in_other_media_types_carry_the_same_events(remote, accept, media, read):
+    await remote.create(config_map("a", colour="red"))
+    query = {"watch": "1", "timeoutSeconds": "1", "allowWatchBookmarks": "1"}
+
+    path = "/api/v1/namespaces/default/configmaps"
+    async with remote.transport.stream("GET", path, query=query, headers={"Accept": accept}) as answer:
+        body = b"".join([chunk async for chunk in answer.chunks])
+
+    events = read(body)
+    assert answer.headers["content-type"] == media
+    assert [event for event, _ in events] == ["ADDED", "BOOKMARK", "BOOKMARK"]
+    assert events[0][1]["metadata"]["name"] == "a" and events[1][1]["metadata"]["annotations"]
+    assert (events[0][1]["kind"] == "PartialObjectMetadata") == ("as=" in accept)
+    assert events[0][1].get("data", {}).get("colour", "") == ("" if "as=" in accept else "red")
+
+
+async def test_a_watch_has_no_form_in_yaml(remote):
+    with pytest.raises(ApiError, match="only the following media types are accepted: application/json;stream=watch"):
+        await remote.raw("GET", "/api/v1/configmaps", query={"watch": "1"}, headers={"Accept": "application/yaml"})
+
+
+_NO_NUMBER = 'strconv.ParseUint: parsing "x": invalid syntax'
+_ABOUT = 'ListOptions.meta.k8s.io "" is invalid: '
+_NOT_OLDER = "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+_EXACT = (
+    "[resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+    ', resourceVersionMatch: Unsupported value: "Exact": supported values: "NotOlderThan"]'
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "error", "message"),
+    [
+        ({"resourceVersion": "x"}, Invalid,
+         f'configmaps "" is invalid: resourceVersion: Invalid value: "x": {_NO_NUMBER}'),
+        ({"timeoutSeconds": "soon"}, BadRequest, 'strconv.ParseInt: parsing "soon": invalid syntax'),
+        ({"sendInitialEvents": "true"}, Invalid, _ABOUT + _NOT_OLDER),
+        ({"resourceVersionMatch": "Exact", "resourceVersion": "1"}, Invalid, _ABOUT + _EXACT),
+    ],
+    ids=("a version that is no number", "a time-out that is none", "initial events without a match", "an exact watch"),
+)  # fmt: skip
+async def test_watch_options_that_make_no_sense_are_refused_in_kubernetes_words(remote, query, error, message):
+    with pytest.raises(error) as refused:
+        await remote.raw("GET", "/api/v1/configmaps", query={"watch": "true", **query})
+
+    assert refused.value.message == message
 
 
 async def test_table_watch_events_carry_rows(remote):
@@ -199,8 +322,8 @@ async def test_all_watchers_are_given_the_same_bytes(served):
     kind = KINDS["ConfigMap"]
     given: list[bytes] = []
     for _ in range(3):
-        scope, view = Scope(kind, None, None, None, None), view_of(kind, "", "", lambda: 0)
-        response = await served.api.listing.watch(scope, view, {})
+        scope, view = Scope(kind, None, None, None, None), view_of(kind, Form(), "", lambda: 0)
+        response = await served.api.listing.watch(scope, view, {}, FRAMINGS[JSON])
         response.stream.sink = given.append
     await served.client.create(config_map("a"))
 
@@ -261,8 +384,9 @@ async def test_a_column_that_fails_costs_its_own_watch_only(served):
 
     kind = dataclasses.replace(KINDS["ConfigMap"], columns=(Column("Bad", broken),))
     scope = Scope(kind, None, None, None, None)
-    tables = (await served.api.listing.watch(scope, view_of(kind, "Table", "", lambda: 0), {})).stream
-    plain = (await served.api.listing.watch(scope, view_of(kind, "", "", lambda: 0), {})).stream
+    watch = served.api.listing.watch
+    tables = (await watch(scope, view_of(kind, Form(view="Table"), "", lambda: 0), {}, FRAMINGS[JSON])).stream
+    plain = (await watch(scope, view_of(kind, Form(), "", lambda: 0), {}, FRAMINGS[JSON])).stream
 
     await served.client.create(config_map("a"))
 

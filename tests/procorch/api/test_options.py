@@ -1,0 +1,91 @@
+"""The parameters of lists and watches, in Kubernetes' words."""
+
+from __future__ import annotations
+
+import pytest
+
+from procorch.api.options import ListOptions, list_options, version_of, watch_options
+from procorch.kinds import KINDS
+from procorch.objects import BadRequest, Invalid
+
+POD = KINDS["Pod"]
+_ABOUT_LISTS = 'ListOptions.meta.k8s.io "" is invalid: '
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        pytest.param({}, ListOptions(), id="nothing asked"),
+        pytest.param({"resourceVersion": "0"}, ListOptions(version=0), id="whatever is at hand"),
+        pytest.param({"resourceVersion": "7"}, ListOptions(version=7), id="not older than"),
+        pytest.param({"resourceVersion": "7", "limit": "3"}, ListOptions(3, version=7, exact=True),
+                     id="a page of a version is of that version"),
+        pytest.param({"resourceVersion": "7", "limit": "3", "resourceVersionMatch": "NotOlderThan"},
+                     ListOptions(3, version=7), id="a page that may be newer"),
+        pytest.param({"resourceVersion": "7", "resourceVersionMatch": "Exact"}, ListOptions(version=7, exact=True),
+                     id="exactly"),
+        pytest.param({"continue": "t", "resourceVersion": "0"}, ListOptions(token="t", version=0),
+                     id="a token and version 0, as reflectors send them"),
+    ],
+)  # fmt: skip
+def test_what_a_list_asks(query, wanted):
+    assert list_options(query) == wanted
+
+
+@pytest.mark.parametrize(
+    ("query", "error", "message"),
+    [
+        pytest.param({"resourceVersionMatch": "Exact"}, Invalid, _ABOUT_LISTS + "resourceVersionMatch: Forbidden: "
+                     "resourceVersionMatch is forbidden unless resourceVersion is provided", id="match alone"),
+        pytest.param({"resourceVersionMatch": "Exact", "resourceVersion": "0"}, Invalid, _ABOUT_LISTS +
+                     "resourceVersionMatch: Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion "
+                     "\"0\"", id="exactly 0"),
+        pytest.param({"resourceVersionMatch": "Near", "resourceVersion": "1"}, Invalid, _ABOUT_LISTS +
+                     "resourceVersionMatch: Unsupported value: \"Near\": supported values: \"Exact\", "
+                     "\"NotOlderThan\", \"\"", id="no such match"),
+        pytest.param({"resourceVersionMatch": "Exact", "resourceVersion": "1", "continue": "t"}, Invalid,
+                     _ABOUT_LISTS + "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when continue "
+                     "is provided", id="match and token"),
+        pytest.param({"sendInitialEvents": "false"}, Invalid, _ABOUT_LISTS +
+                     "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list", id="a watch's option"),
+        pytest.param({"resourceVersion": "1", "continue": "t"}, BadRequest,
+                     "specifying resource version is not allowed when using continue", id="version and token"),
+        pytest.param({"resourceVersion": "x"}, BadRequest, "invalid resource version: resourceVersion: Invalid value: "
+                     '"x": strconv.ParseUint: parsing "x": invalid syntax', id="a version that is no number"),
+        pytest.param({"resourceVersion": "-1"}, BadRequest, "invalid resource version: resourceVersion: Invalid value: "
+                     '"-1": strconv.ParseUint: parsing "-1": invalid syntax', id="a negative version"),
+        pytest.param({"resourceVersion": "9" * 30}, BadRequest, "invalid resource version: resourceVersion: Invalid "
+                     f'value: "{"9" * 30}": strconv.ParseUint: parsing "{"9" * 30}": value out of range',
+                     id="a version of 100 bits"),
+        pytest.param({"limit": ""}, BadRequest, 'strconv.ParseInt: parsing "": invalid syntax', id="an empty limit"),
+        pytest.param({"limit": "9" * 5000}, BadRequest,
+                     f'strconv.ParseInt: parsing "{"9" * 100}…": value out of range', id="a giant limit"),
+        pytest.param({"limit": "-1"}, BadRequest, "limit must not be negative: -1", id="a negative limit"),
+    ],
+)  # fmt: skip
+def test_what_a_list_may_not_ask(query, error, message):
+    with pytest.raises(error) as refused:
+        list_options(query)
+
+    assert refused.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        pytest.param({}, ListOptions(initial=True), id="begins with what is there"),
+        pytest.param({"resourceVersion": "0"}, ListOptions(version=0, initial=True), id="with what is at hand"),
+        pytest.param({"resourceVersion": "7"}, ListOptions(version=7), id="goes on from a version"),
+        pytest.param({"sendInitialEvents": "false", "resourceVersionMatch": "NotOlderThan"},
+                     ListOptions(initial=False), id="from now on"),
+        pytest.param({"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "resourceVersion": "7",
+                      "allowWatchBookmarks": "true", "timeoutSeconds": "5"},
+                     ListOptions(version=7, initial=True, bookmarks=True, timeout=5), id="what a reflector asks"),
+    ],
+)  # fmt: skip
+def test_what_a_watch_asks(query, wanted):
+    assert watch_options(query, POD) == wanted
+
+
+def test_a_version_is_absent_zero_or_a_number():
+    assert (version_of(""), version_of("0"), version_of("12")) == (None, 0, 12)
