@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import store
-from procorch.api import admission, deletion, discovery, housekeeping, intake, reviews, subresources
+from procorch.api import admission, deletion, discovery, housekeeping, intake, plain, reviews, subresources
 from procorch.api.accept import form_of, shaped
 from procorch.api.allocation import Allocations
 from procorch.api.auth import Authenticator, ServiceAccountTokens, impersonated
@@ -24,10 +24,10 @@ from procorch.api.expiry import Expiry
 from procorch.api.intake import Fields
 from procorch.api.links import Links
 from procorch.api.listing import Listing
-from procorch.api.metrics import Metrics
+from procorch.api.metrics import Metrics, Series
 from procorch.api.openapi import OpenAPI
 from procorch.api.options import version_of
-from procorch.api.request import JSON, Request, Response, User, answer, is_true, refusal, text
+from procorch.api.request import JSON, Request, Response, User, answer, refusal
 from procorch.api.rest import Rest
 from procorch.api.routes import Route, not_found, parse
 from procorch.api.scope import scope_of
@@ -49,23 +49,13 @@ from procorch.objects import (
 
 logger = logging.getLogger(__name__)
 
-VERSION = {
-    "major": "1",
-    "minor": "37",
-    "gitVersion": "v1.37.0+procorch",
-    "gitCommit": "",
-    "gitTreeState": "clean",
-    "buildDate": "2026-11-01T00:00:00Z",
-    "goVersion": "none",
-    "compiler": "CPython",
-    "platform": "linux/amd64",
-}
 BOOKMARK_SECONDS = 30.0
 # kubectl looks for a kind that it does not find among these before it says that there is none
 _DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions", "list")
 _NO_DEFINITIONS = {"kind": "CustomResourceDefinitionList", "apiVersion": "apiextensions.k8s.io/v1", "metadata": {},
                    "items": []}  # fmt: skip
 _BY_STATE = (401, 403, 404, 409, 422)  # refusals that could be otherwise were something else stored
+_VERBS = {"create": "POST", "update": "PUT", "head": "GET"}  # in metrics, as Kubernetes names them
 _SHAPED = (("api",), ("apis",))  # what has a form that the client chooses
 _OPEN = ("/livez", "/readyz", "/healthz", "/cacerts")  # for those who cannot have a credential yet
 
@@ -122,8 +112,8 @@ class Api:
             self.lookup, clock, self.service_accounts, self.config.tokens
         )
         self._authorizer = authorizer
-        self._discovery = discovery.Discovery([*KINDS, *reviews.KINDS], self.config.advertise)
-        self._openapi = OpenAPI(KINDS)
+        self.discovery = discovery.Discovery([*KINDS, *reviews.KINDS], self.config.advertise)
+        self.openapi = OpenAPI(KINDS)
         self._timer = timer
         self._verbs = {
             "get": self._get, "list": self._list, "watch": self._watch, "create": self._create,
@@ -177,8 +167,7 @@ class Api:
             response = await shaped(response, request)
         if route is not None:
             seconds = None if response.stream is not None else self._timer() - began
-            group, resource = (route.group, route.resource) if route.kind is not None else ("", "")
-            self.metrics.count(route.verb, group, resource, response.status, seconds)
+            self.metrics.count(_series(route, request), response.status, seconds, len(response.body))
         return response
 
     def authorize(self, request: Request) -> tuple[Route, User]:
@@ -213,13 +202,13 @@ class Api:
         if not self._started:
             raise ServiceUnavailable.of("the API server is starting or going down")
         if not route.resource and route.segments[:1] and f"/{route.segments[0]}" in _OPEN:
-            return self._plain(route, request)
+            return plain.serve(self, route, request)
         user = impersonated(self.authenticator.authenticate(request), request.headers)
         self.authorizer.check(user, route, request.query)
         if route.segments[:1] == (housekeeping.ROOT,):
             return await housekeeping.serve(self, route, request)
         if not route.resource:
-            return self._plain(route, request)
+            return plain.serve(self, route, request)
         review = reviews.TABLE.get((route.group, route.resource))
         if review is not None and route.verb == "create":
             return review(self, user, request)
@@ -333,61 +322,6 @@ class Api:
             response.headers.update(fields.headers())
         return response
 
-    # What is no resource
-
-    def _plain(self, route: Route, request: Request) -> Response:
-        if route.verb not in ("get", "head"):
-            raise MethodNotAllowed.of()
-        match route.segments:
-            case () | ("",):
-                return answer({"paths": ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2",
-                                         "/openapi/v3", "/readyz", "/version"]})  # fmt: skip
-            case ("version",):
-                return answer(VERSION)
-            case ("livez" | "readyz" | "healthz", *_):
-                return self._health(route, request)
-            case ("cacerts",):
-                return text(self.config.ca_pem.decode(), content_type="application/x-pem-file")
-            case ("metrics",):
-                return text(self.metrics.text(self._gauges()), content_type="text/plain; version=0.0.4")
-            case ("openapi", *_):
-                return self._openapi.answer(request)
-            case ("api" | "apis", *_):
-                return self._discovery.answer(route.path, request)
-        raise not_found()
-
-    def _health(self, route: Route, request: Request) -> Response:
-        """`ok`; with ?verbose, or for one check alone, the checks by name."""
-        behind = self.log.revision - self.cache.revision
-        checks = {"ping": "", "store": "", "watch-cache": "" if behind <= 0 else f"{behind} revisions behind"}
-        if len(route.segments) > 1:
-            if route.segments[1] not in checks:
-                raise not_found()
-            checks = {route.segments[1]: checks[route.segments[1]]}
-        name = route.segments[0]
-        good = not any(checks.values())
-        if good and not is_true(request.query, "verbose") and "verbose" not in request.query:
-            return text("ok")
-        lines = [f"[+]{check} ok" if not why else f"[-]{check} failed: {why}" for check, why in checks.items()]
-        if self.log.damaged and "store" in checks:  # it serves all the rest: no reason to be restarted
-            lines.append(f"[!]store has {len(self.log.damaged)} damaged values: see `procorch check`")
-        lines.append(f"{name} check {'passed' if good else 'failed'}")
-        return text("\n".join(lines) + "\n", 200 if good else 500)
-
-    def _gauges(self) -> dict[str, tuple[str, dict[str, float]]]:
-        stored = {
-            f'resource="{shelf.kind.plural}",group="{shelf.kind.group}"': float(len(shelf.entries))
-            for shelf in self.cache.shelves()
-        }
-        return {
-            "procorch_store_revision": ("Newest committed revision of the store.", {"": self.log.revision}),
-            "procorch_store_damaged": ("Changes found not to be as they were written.", {"": len(self.log.damaged)}),
-            "procorch_store_oldest_revision": ("Oldest revision that can be read.", {"": self.log.oldest}),
-            "procorch_node_links": ("Nodes that are connected.", {"": len(self.links)}),
-            "apiserver_registered_watchers": ("Open watches.", {"": len(self.listing.watches)}),
-            "apiserver_storage_objects": ("Objects stored, by resource.", stored),
-        }
-
     def _tick(self) -> None:
         self.listing.bookmark()
         self._ticker = asyncio.get_running_loop().call_later(BOOKMARK_SECONDS, self._tick)
@@ -403,6 +337,20 @@ class Api:
             facts = {"method": request.method, "path": request.path[:200], "code": error.code,
                      "remote": request.remote, "why": error.reason if is_secret else error.message[:300]}  # fmt: skip
             logger.log(level, "request refused", extra=facts)
+
+
+def _series(route: Route, request: Request) -> Series:
+    """How a request is counted. What nobody serves has no name, or clients could fill the memory with names."""
+    kind, verb = route.kind, _VERBS.get(route.verb, route.verb.upper())
+    if kind is None:
+        where = f"/{route.segments[0]}" if route.segments[:1] and f"/{route.segments[0]}" in _OPEN else ""
+        return (verb if verb in ("GET", "POST", "PUT", "PATCH", "DELETE") else "other", "", "", "", "", where, "")
+    if verb == "PATCH" and "apply-patch" in request.headers.get("content-type", ""):
+        verb = "APPLY"
+    dry_run = "All" if request.query.get("dryRun") == "All" else ""
+    below = route.subresource if route.subresource in kind.subresources else ""
+    scope = "resource" if route.name else "namespace" if route.namespace else "cluster"
+    return (verb, dry_run, kind.group, kind.version, kind.plural, below, scope)
 
 
 def as_api_error(error: Exception) -> ApiError:

@@ -50,6 +50,10 @@ class Discovery:
             "/apis": _tagged(self._aggregate([group for group in self._versions if group])),
         }
 
+    @property
+    def paths(self) -> list[str]:
+        return list(self._plain)
+
     def answer(self, path: str, request: Request) -> Response:
         """Raises NotFound. With If-None-Match of the present ETag: 304."""
         if path in self._aggregated and _is_aggregated(request.headers.get("accept", "")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
@@ -16,6 +17,7 @@ from procorch.api.request import JSON, Response
 from procorch.api.scope import Scope
 from procorch.api.table import View
 from procorch.api.watch import Watch
+from procorch.kinds.kind import Kind
 from procorch.objects import Expired, Object
 
 _WATCH_SECONDS = (1800, 3600)  # how long a watch lasts that asks for no timeout: drawn, so that not all end at once
@@ -29,6 +31,7 @@ class Listing:
         self._log = log
         self._draw = draw
         self.watches: set[Watch] = set()
+        self._sent: Counter[str] = Counter()  # events of watches that have ended
 
     async def items(self, scope: Scope, view: View, query: Mapping[str, str]) -> Response:
         """Raises BadRequest, Invalid, Expired, Timeout."""
@@ -95,7 +98,7 @@ class Listing:
         """Raises BadRequest, Invalid, Timeout; what is compacted is an ERROR event, as Kubernetes' watches have it."""
         options = watch_options(query, scope.kind)
         least, most = _WATCH_SECONDS
-        watch = Watch(self._cache.shelf(scope.kind), scope, view, framing, self.watches.discard)
+        watch = Watch(self._cache.shelf(scope.kind), scope, view, framing, self._leave)
         past = not options.initial and options.version not in (None, 0)
         if past or options.version != 0:
             await self._cache.fresh(options.version)
@@ -130,11 +133,31 @@ class Listing:
         for watch in tuple(self.watches):
             watch.end()
 
+    def open_watches(self) -> dict[str, float]:
+        """How many there are now, by the labels of a metric."""
+        found = Counter(_labels(watch.view.kind) for watch in self.watches)
+        return {f'verb="WATCH",{labels}': float(count) for labels, count in found.items()}
+
+    def events_sent(self) -> dict[str, float]:
+        """How many events watchers were ever given, by the labels of a metric."""
+        found = Counter(self._sent)
+        for watch in self.watches:
+            found[_labels(watch.view.kind)] += watch.events
+        return {labels: float(count) for labels, count in found.items()}
+
+    def _leave(self, watch: Watch) -> None:
+        self.watches.discard(watch)
+        self._sent[_labels(watch.view.kind)] += watch.events
+
     def _expire(self, watch: Watch) -> None:
         """Its time is up: the last thing it says is from where to go on."""
         if watch.bookmarks:
             watch.bookmark(self._cache.revision)
         watch.end()
+
+
+def _labels(kind: Kind) -> str:
+    return f'group="{kind.group}",version="{kind.version}",resource="{kind.plural}"'
 
 
 def _readable(shelf: Shelf, scope: Scope, after: str = "") -> Iterable[Entry]:

@@ -1,54 +1,131 @@
-"""What the API counts, in Prometheus' text form and with kube-apiserver's metric names."""
+"""What the API counts, in Prometheus' text form and with kube-apiserver's metric and label names."""
 
 from __future__ import annotations
 
+import os
+import resource
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
-_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
+import psutil
+
+#: seconds: Kubernetes' bounds, and finer ones below, where this server's answers are
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0,
+            8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)  # fmt: skip
+_BYTES = (1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
+
+#: verb, dry run, group, version, resource, subresource, scope
+Series = tuple[str, str, str, str, str, str, str]
+_NAMES = ("verb", "dry_run", "group", "version", "resource", "subresource", "scope")
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric that is counted elsewhere. type_: gauge or counter. values: labels → value; labels may be empty."""
+
+    name: str
+    help: str
+    type_: str
+    values: Mapping[str, float]
+
+    def lines(self) -> Iterable[str]:
+        yield from _head(self.name, self.help, self.type_)
+        for labels, value in self.values.items():
+            yield f"{self.name}{{{labels}}} {_number(value)}" if labels else f"{self.name} {_number(value)}"
+
+
+@dataclass(slots=True)
+class _Histogram:
+    bounds: tuple[float, ...]
+    counts: list[int] = field(default_factory=list)
+    total: float = 0.0
+
+    def observe(self, value: float) -> None:
+        self.counts = self.counts or [0] * (len(self.bounds) + 1)
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def lines(self, name: str, labels: str) -> Iterable[str]:
+        seen = 0
+        for bound, count in zip((*map(_number, self.bounds), "+Inf"), self.counts, strict=True):
+            seen += count
+            yield f'{name}_bucket{{{labels},le="{bound}"}} {seen}'
+        yield f"{name}_sum{{{labels}}} {self.total:.6f}"
+        yield f"{name}_count{{{labels}}} {seen}"
 
 
 class Metrics:
-    """Counts and latencies by verb and resource."""
+    """Requests, their latencies and the sizes of their answers."""
 
     def __init__(self) -> None:
-        self._requests: defaultdict[tuple[str, str, str, int], int] = defaultdict(int)
-        self._buckets: dict[tuple[str, str, str], list[int]] = {}
-        self._seconds: defaultdict[tuple[str, str, str], float] = defaultdict(float)
+        self._requests: defaultdict[tuple[Series, int], int] = defaultdict(int)
+        self._seconds: defaultdict[Series, _Histogram] = defaultdict(lambda: _Histogram(_SECONDS))
+        self._sizes: defaultdict[Series, _Histogram] = defaultdict(lambda: _Histogram(_BYTES))
 
-    def count(self, verb: str, group: str, resource: str, status: int, seconds: float | None) -> None:
-        """seconds: None for what lasts as long as the client likes (watch)."""
-        self._requests[verb, group, resource, status] += 1
-        if seconds is None:
-            return
-        key = (verb, group, resource)
-        buckets = self._buckets.get(key)
-        if buckets is None:
-            buckets = self._buckets[key] = [0] * (len(_BOUNDS) + 1)
-        buckets[bisect_left(_BOUNDS, seconds)] += 1
-        self._seconds[key] += seconds
+    def count(self, series: Series, status: int, seconds: float | None, size: int) -> None:
+        """seconds, size (bytes): of an answer that was whole; seconds is None for what lasts as long as the client
+        likes (a watch, a log)."""
+        self._requests[series, status] += 1
+        if seconds is not None:
+            self._seconds[series].observe(seconds)
+            if series[0] in ("GET", "LIST"):  # as Kubernetes: of what is written only the request has a size
+                self._sizes[series].observe(size)
 
-    def text(self, gauges: Mapping[str, tuple[str, Mapping[str, float]]]) -> str:
-        """gauges: metric → (help, labels → value), for what is counted elsewhere; labels may be empty."""
-        lines = ["# HELP apiserver_request_total Requests by verb, group, resource and code.",
-                 "# TYPE apiserver_request_total counter"]  # fmt: skip
-        for (verb, group, resource, status), count in sorted(self._requests.items()):
-            labels = f'verb="{verb.upper()}",group="{group}",resource="{resource}",code="{status}"'
-            lines.append(f"apiserver_request_total{{{labels}}} {count}")
+    def text(self, families: Iterable[Family]) -> str:
+        name = "apiserver_request_total"
+        lines = list(_head(name, "Requests, by verb, resource and HTTP code.", "counter"))
+        for (series, status), count in sorted(self._requests.items()):
+            lines.append(f'{name}{{{_labels(series)},code="{status}"}} {count}')
         name = "apiserver_request_duration_seconds"
-        lines += [f"# HELP {name} Seconds from the request to its answer, without watches.", f"# TYPE {name} histogram"]
-        for (verb, group, resource), buckets in sorted(self._buckets.items()):
-            labels = f'verb="{verb.upper()}",group="{group}",resource="{resource}"'
-            total = 0
-            for bound, count in zip((*map(str, _BOUNDS), "+Inf"), buckets, strict=True):
-                total += count
-                lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {total}')
-            lines.append(f"{name}_sum{{{labels}}} {self._seconds[verb, group, resource]:.6f}")
-            lines.append(f"{name}_count{{{labels}}} {total}")
-        for metric, (help_text, values) in gauges.items():
-            lines += [f"# HELP {metric} {help_text}", f"# TYPE {metric} gauge"]
-            lines += [
-                f"{metric}{{{labels}}} {value}" if labels else f"{metric} {value}" for labels, value in values.items()
-            ]
+        lines += _histograms(name, "Seconds from a request to its answer, without watches.", self._seconds, _labels)
+        name = "apiserver_response_sizes"
+        lines += _histograms(name, "Bytes of the answers to reads.", self._sizes, _labels_without_dry_run)
+        for family in families:
+            lines += family.lines()
         return "\n".join(lines) + "\n"
+
+
+def process_families() -> list[Family]:
+    """What Prometheus' own clients tell of their process."""
+    times, memory = os.times(), psutil.Process().memory_info()
+    files = float(len(list(Path("/proc/self/fd").iterdir())))
+    return [
+        Family("process_cpu_seconds_total", "Seconds of CPU, user and system.", "counter",
+               {"": times.user + times.system}),
+        Family("process_resident_memory_bytes", "Memory that is resident.", "gauge", {"": memory.rss}),
+        Family("process_virtual_memory_bytes", "Memory that is mapped.", "gauge", {"": memory.vms}),
+        Family("process_open_fds", "Open files and sockets.", "gauge", {"": files}),
+        Family("process_max_fds", "How many files and sockets may be open.", "gauge",
+               {"": resource.getrlimit(resource.RLIMIT_NOFILE)[0]}),
+        Family("process_start_time_seconds", "When the process began, in seconds since the epoch.", "gauge",
+               {"": psutil.Process().create_time()}),
+    ]  # fmt: skip
+
+
+def _histograms(
+    name: str, help_: str, found: Mapping[Series, _Histogram], labels: Callable[[Series], str]
+) -> Iterable[str]:
+    yield from _head(name, help_, "histogram")
+    for series, histogram in sorted(found.items(), key=lambda row: row[0]):
+        yield from histogram.lines(name, labels(series))
+
+
+def _head(name: str, help_: str, type_: str) -> tuple[str, str]:
+    return f"# HELP {name} {help_}", f"# TYPE {name} {type_}"
+
+
+def _labels(series: Series) -> str:
+    said = ",".join(f'{name}="{value}"' for name, value in zip(_NAMES, series, strict=True))
+    return f'{said},component="apiserver"'
+
+
+def _labels_without_dry_run(series: Series) -> str:
+    said = ",".join(f'{name}="{value}"' for name, value in zip(_NAMES, series, strict=True) if name != "dry_run")
+    return f'{said},component="apiserver"'
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)

@@ -38,6 +38,7 @@ class Watch:
     on_end: Callable[[Watch], None] | None = None
     sink: Sink | None = None
     bookmarks: bool = False  # the client asked for them
+    events: int = 0  # that it has said
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _lines: list[bytes] = field(default_factory=list)
     _size: int = 0
@@ -81,6 +82,7 @@ class Watch:
         self.end()
 
     def push(self, line: bytes) -> None:
+        self.events += 1
         if self.sink is not None:
             self.sink(line)
             return

@@ -43,7 +43,7 @@ def test_yaml_is_read_as_json_would_have_it():
 
 def test_cbor_is_read():
     assert body.decode("application/cbor", cbor.SELF + cbor.encode({"kind": "Pod"})) == {"kind": "Pod"}
-    with pytest.raises(BadRequest, match="cannot be read as CBOR: .*Duplicate map key"):
+    with pytest.raises(BadRequest, match=r"cannot be read as CBOR: .*Duplicate map key"):
         body.decode("application/cbor", b"\xa2\x61a\x01\x61a\x02", [])
 
 

@@ -255,7 +255,7 @@ async def test_metrics_count_requests(served, admin):
     await admin.send("GET", "/api/v1/namespaces")
     text = (await admin.send("GET", "/metrics")).body.decode()
 
-    assert 'apiserver_request_total{verb="LIST",group="",resource="namespaces",code="200"} 1' in text
+    assert 'resource="namespaces",subresource="",scope="cluster",component="apiserver",code="200"} 1' in text
     assert f"procorch_store_revision {served.api.log.revision}" in text
 
 
