@@ -8,7 +8,9 @@ for; descriptions are not in the tables.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Iterator
+from email.utils import formatdate
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
@@ -16,6 +18,8 @@ from urllib.parse import unquote
 import orjson
 
 from procorch.api import openapi_binary
+from procorch.api.accept import clauses
+from procorch.api.openapi_operations import SUBRESOURCES, paths_of
 from procorch.api.request import JSON, Request, Response
 from procorch.kinds import schema
 from procorch.kinds.kind import Kind
@@ -27,19 +31,9 @@ VERSION = "v1.37.0"
 V2_BINARY = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _INFO = {"title": "Kubernetes", "version": VERSION}
-_WRITE_OPTIONS = ("dryRun", "fieldManager", "fieldValidation", "pretty")
-_PATCH_TYPES = ("application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json",
-                "application/strategic-merge-patch+json")  # fmt: skip
 #: definitions that operations use beside the kinds' own
-_GENERAL = (_META + "DeleteOptions", _META + "Status", _META + "WatchEvent", _META + "APIResourceList",
+_GENERAL = (_META + "Patch", _META + "DeleteOptions", _META + "Status", _META + "WatchEvent", _META + "APIResourceList",
             _META + "APIGroup")  # fmt: skip
-#: what a subresource takes and gives, where it is not the kind itself
-_SUBRESOURCES = {
-    "scale": ("autoscaling", "v1", "Scale"),
-    "binding": ("", "v1", "Binding"),
-    "eviction": ("policy", "v1", "Eviction"),
-    "token": ("authentication.k8s.io", "v1", "TokenRequest"),
-}
 _SCALARS: dict[str, tuple[str, str]] = {
     "string": ("string", ""),
     "bool": ("boolean", ""),
@@ -60,6 +54,7 @@ _NAMED = {
     "quantity": "io.k8s.apimachinery.pkg.api.resource.Quantity",
 }
 _FORMS: dict[str, Object] = {
+    _META + "Patch": {"type": "object"},
     _NAMED["time"]: {"type": "string", "format": "date-time"},
     _NAMED["microtime"]: {"type": "string", "format": "date-time"},
     _NAMED["duration"]: {"type": "string"},
@@ -108,25 +103,34 @@ class OpenAPI:
         return self._v3[group_version]
 
     def answer(self, request: Request) -> Response:
-        """GET /openapi/v2, /openapi/v3 and below."""
-        accept = request.headers.get("accept", "")
+        """GET /openapi/v2, /openapi/v3 and below. A URL with a hash stands for one content; with another hash it is
+        sent on to the present one."""
+        asked = clauses(request.headers.get("accept") or "*/*")
         path = unquote(request.path).rstrip("/")
+        offered: dict[str, Callable[[], bytes]] = {JSON: self.v3_index}
         if path == "/openapi/v2":
-            binary = "com.github.proto-openapi" in accept.partition(",")[0]
-            document, media = (self.v2_proto(), V2_BINARY) if binary else (self.v2(), JSON)
-        elif path == "/openapi/v3":
-            document, media = self.v3_index(), JSON
-        else:
+            offered = {JSON: self.v2, V2_BINARY: self.v2_proto, V2_BINARY.replace(".v1.0", "@v1.0"): self.v2_proto}
+        elif path != "/openapi/v3":
             prefix, _, version = path.removeprefix("/openapi/v3/").partition("/")
             found = self.v3(version) if prefix in ("api", "apis") else None
             if found is None:
                 return Response(404, {"Content-Type": "text/plain; charset=utf-8"}, b"404 page not found\n")
-            document, media = found, JSON
+            offered = {JSON: lambda: found}
+        media = next((one for type_, _ in asked for one in offered if type_ in (one, "*/*", "application/*")), None)
+        if media is None:
+            return Response(406, {"Content-Type": "text/plain; charset=utf-8"}, b"Not Acceptable\n")
+        return self._told(offered[media](), media.replace("@", "."), path, request)
+
+    def _told(self, document: bytes, media: str, path: str, request: Request) -> Response:
         tag = self._tags.setdefault(id(document), etag(document))  # each document lives as long as this object
         headers = {"ETag": tag, "Vary": "Accept", "Content-Type": media}
-        if "hash" in request.query:
-            headers["Cache-Control"] = "public, immutable"
-        if tag in request.headers.get("if-none-match", ""):
+        hash_ = request.query.get("hash", "")
+        if hash_ and hash_ != tag.strip('"') and path.startswith("/openapi/v3/"):
+            return Response(301, {**headers, "Location": f"{path}?hash={tag.strip(chr(34))}"})
+        if hash_:
+            year = formatdate(time.time() + 365 * 86400, usegmt=True)
+            headers |= {"Cache-Control": "public, immutable", "Expires": year}
+        if tag in (one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")):
             return Response(304, headers)
         return Response(200, headers, document)
 
@@ -159,8 +163,8 @@ def _definitions_of(kinds: Iterable[Kind]) -> Iterator[str]:
             except KeyError:
                 continue
         for subresource in kind.subresources:
-            if subresource in _SUBRESOURCES:
-                yield schema.name_of(*_SUBRESOURCES[subresource])
+            if subresource in SUBRESOURCES:
+                yield schema.name_of(*SUBRESOURCES[subresource])
 
 
 def _reachable(roots: Iterable[str]) -> list[str]:
@@ -263,100 +267,11 @@ def _schemas(kinds: Iterable[Kind], prefix: str, *, third: bool) -> Object:
     return result
 
 
-# --- operations ------------------------------------------------------------------------------------------------------
-
-
-def _gvk(group: str, version: str, kind: str) -> Object:
-    return {"group": group, "version": version, "kind": kind}
-
-
-def _operations(kind: Kind) -> Iterator[tuple[str, list[tuple[str, str, tuple[str, str, str]]]]]:
-    """Path templates, each with rows of HTTP method, action, and the kind that is meant."""
-    own = (kind.group, kind.version, kind.name)
-    items = kind.path("{namespace}" if kind.namespaced else None)
-    one = f"{items}/{{name}}"
-    on_items = {"list": ("get", "list"), "create": ("post", "post"), "deletecollection": ("delete", "deletecollection")}
-    on_one = {"get": ("get", "get"), "update": ("put", "put"), "patch": ("patch", "patch"),
-              "delete": ("delete", "delete")}  # fmt: skip
-    yield items, [(*row, own) for verb, row in on_items.items() if verb in kind.verbs]
-    yield one, [(*row, own) for verb, row in on_one.items() if verb in kind.verbs]
-    if kind.namespaced and "list" in kind.verbs:
-        yield kind.path(), [("get", "list", own)]
-    for name in kind.subresources:
-        meant = _SUBRESOURCES.get(name, own)
-        if name in ("binding", "eviction", "token"):
-            yield f"{one}/{name}", [("post", "post", meant)]
-        elif name == "log":
-            yield f"{one}/{name}", [("get", "get", own)]
-        else:
-            yield f"{one}/{name}", [("get", "get", meant), ("put", "put", meant), ("patch", "patch", meant)]
-
-
-def _parameter(name: str, place: str, *, third: bool, type_: str = "string") -> Object:
-    required = {"required": True} if place == "path" else {}
-    typed: Object = {"schema": {"type": type_, "uniqueItems": True}} if third else {"type": type_, "uniqueItems": True}
-    return {"name": name, "in": place, **required, **typed}
-
-
-def _path_parameters(path: str, *, third: bool) -> list[Object]:
-    return [_parameter(step[1:-1], "path", third=third) for step in path.split("/") if step.startswith("{")]
-
-
-def _query_of(method: str, action: str) -> tuple[str, ...]:
-    if method in ("post", "put"):
-        return _WRITE_OPTIONS
-    if method == "patch":
-        return (*_WRITE_OPTIONS, "force")
-    if action in ("list", "deletecollection"):
-        return ("continue", "fieldSelector", "labelSelector", "limit", "pretty", "resourceVersion", "watch")
-    return ("pretty",)
-
-
-def _operation_id(path: str, action: str) -> str:
-    return action + "".join(step.strip("{}").title().replace(".", "").replace("-", "") for step in path.split("/"))
-
-
-def _operation(kind: Kind, path: str, row: tuple[str, str, tuple[str, str, str]], *, third: bool) -> Object:
-    method, action, meant = row
-    parameters = [_parameter(name, "query", third=third) for name in _query_of(method, action)]
-    result: Object = {
-        "operationId": _operation_id(path, action),
-        "tags": [f"{kind.group.partition('.')[0] or 'core'}_{kind.version}"],
-        "x-kubernetes-action": action,
-        "x-kubernetes-group-version-kind": _gvk(*meant),
-        "parameters": parameters,
-        "responses": {"200": {"description": "OK"}, "401": {"description": "Unauthorized"}},
-    }
-    name = schema.name_of(*meant) if method in ("post", "put") else _META + "Patch"
-    if method in ("post", "put", "patch"):
-        types = _PATCH_TYPES if method == "patch" else ("*/*",)
-        inner = {"type": "object"} if method == "patch" else {
-            "$ref": ("#/components/schemas/" if third else "#/definitions/") + name
-        }  # fmt: skip
-        if third:
-            result["requestBody"] = {"content": {media: {"schema": inner} for media in types}, "required": True}
-        else:
-            result["consumes"] = list(types)
-            result["parameters"] = [{"name": "body", "in": "body", "required": True, "schema": inner}, *parameters]
-    return result
-
-
-def _paths(kinds: Iterable[Kind], *, third: bool) -> Object:
-    result: Object = {}
-    for kind in kinds:
-        for path, rows in _operations(kind):
-            item: Object = {row[0]: _operation(kind, path, row, third=third) for row in rows}
-            if parameters := _path_parameters(path, third=third):
-                item["parameters"] = parameters
-            result.setdefault(path, {}).update(item)
-    return result
-
-
 def _v2_document(kinds: tuple[Kind, ...]) -> Object:
     return {
         "swagger": "2.0",
         "info": _INFO,
-        "paths": _paths(kinds, third=False),
+        "paths": paths_of(kinds, third=False),
         "definitions": _schemas(kinds, "#/definitions/", third=False),
     }
 
@@ -365,6 +280,6 @@ def _v3_document(kinds: list[Kind]) -> Any:
     return {
         "openapi": "3.0.0",
         "info": _INFO,
-        "paths": _paths(kinds, third=True),
+        "paths": paths_of(kinds, third=True),
         "components": {"schemas": _schemas(kinds, "#/components/schemas/", third=True)},
     }

@@ -84,7 +84,7 @@ def _operation(of: Mapping[str, Any]) -> bytes:
 def _parameter(number: int, of: Mapping[str, Any]) -> bytes:
     """A ParametersItem around a Parameter, around one of its kinds."""
     if of["in"] == "body":
-        body = _text(2, of["name"]) + _text(3, "body") + _truth(4, of["required"])
+        body = _text(2, of["name"]) + _text(3, "body") + _truth(4, of.get("required", False))
         inner = delimited(1, body + delimited(5, _schema(of["schema"])))
     else:
         needed, place = _truth(1, of.get("required", False)), 4 if of["in"] == "path" else 3

@@ -15,8 +15,8 @@ from aiohttp import web
 
 from procorch.api.discovery import Discovery
 from procorch.api.openapi import OpenAPI
-from procorch.api.request import Request, Response
-from procorch.kinds import KINDS
+from procorch.api.request import JSON, Request, Response
+from procorch.kinds import KINDS, schema
 from procorch.objects import NotFound
 
 KUBECTLS = sorted({path for path in (str(Path(sys.executable).with_name("kubectl")), shutil.which("kubectl"))
@@ -144,6 +144,46 @@ def test_a_document_that_the_client_has_is_not_sent_again(documents):
         assert (again.status, again.body) == (304, b"")
     binary, plain = ask(documents, "/openapi/v2", accept=V2_BINARY), ask(documents, "/openapi/v2")
     assert binary.headers["ETag"] != plain.headers["ETag"]
+
+
+def test_a_hash_of_the_past_is_sent_on_to_the_present(documents):
+    path = "/openapi/v3/apis/apps/v1"
+    old = ask(documents, f"{path}?hash=0123")
+    now = ask(documents, old.headers["Location"])
+
+    assert old.status == 301 and old.body == b""
+    assert old.headers["Location"] == f"{path}?hash={now.headers['ETag'].strip(chr(34))}"
+    assert now.status == 200 and now.headers["Cache-Control"] == "public, immutable" and "GMT" in now.headers["Expires"]
+    assert "Cache-Control" not in ask(documents, path).headers
+
+
+def test_what_nobody_speaks_is_406(documents):
+    assert ask(documents, "/openapi/v3/api/v1", accept="image/png").status == 406
+    assert ask(documents, "/openapi/v2", accept="image/png, application/json").headers["Content-Type"] == JSON
+
+
+def test_every_answer_says_what_it_holds(documents):
+    paths = json.loads(documents.v3("v1"))["paths"]
+    pods = paths["/api/v1/namespaces/{namespace}/pods"]
+    answered = pods["get"]["responses"]["200"]["content"]
+
+    assert answered["application/json"]["schema"]["$ref"].endswith("io.k8s.api.core.v1.PodList")
+    assert pods["post"]["responses"]["201"]["content"]["application/yaml"]["schema"]["$ref"].endswith("v1.Pod")
+    assert {"resourceVersionMatch", "sendInitialEvents", "allowWatchBookmarks", "timeoutSeconds"} <= {
+        row["name"] for row in pods["get"]["parameters"]
+    }
+    scale = json.loads(documents.v2())["paths"]["/api/v1/namespaces/{namespace}/replicationcontrollers/{name}/scale"]
+    assert scale["get"]["responses"]["200"]["schema"]["$ref"].endswith("autoscaling.v1.Scale")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "get" in kind.verbs], ids=lambda kind: kind.name)
+async def test_kubectl_explains_every_field_of_every_kind(kind, server, tmp_path):
+    version = f"--api-version={kind.api_version}"
+    text = await explain(KUBECTLS[-1], server, tmp_path, kind.plural, "--recursive", version)
+
+    assert f"KIND:       {kind.name}\n" in text and f"VERSION:    {kind.version}\n" in text
+    for field in schema.of_kind(kind).fields:
+        assert f"\n  {field}\t<" in text, field
 
 
 @pytest.mark.parametrize("path", ["/openapi/v3/apis/example.com/v1", "/openapi/v4", "/openapi/v3/nothing"])

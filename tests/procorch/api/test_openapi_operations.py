@@ -1,0 +1,54 @@
+"""The operations of a kind: what is taken and given, alike in both versions of OpenAPI."""
+
+from __future__ import annotations
+
+import pytest
+
+from procorch.api.openapi_operations import paths_of
+from procorch.kinds import KINDS
+
+POD = "/api/v1/namespaces/{namespace}/pods"
+
+
+@pytest.mark.parametrize("third", [False, True], ids=["v2", "v3"])
+def test_every_verb_of_a_kind_is_an_operation(third):
+    for kind in KINDS:
+        paths = paths_of([kind], third=third)
+        own = kind.path("{namespace}" if kind.namespaced else None)
+        actions = {row["x-kubernetes-action"] for path in (own, f"{own}/{{name}}") for method, row in paths[path].items()
+                   if method != "parameters"}  # fmt: skip
+        names = {"create": "post", "update": "put"}
+
+        assert actions == {names.get(verb, verb) for verb in kind.verbs} - {"watch"}
+
+
+@pytest.mark.parametrize("third", [False, True], ids=["v2", "v3"])
+def test_ids_are_unique(third):
+    ids = [
+        row["operationId"]
+        for item in paths_of(KINDS, third=third).values()
+        for method, row in item.items()
+        if method != "parameters"
+    ]
+
+    assert len(ids) == len(set(ids))
+
+
+def test_options_have_types():
+    listed = paths_of([KINDS["Pod"]], third=True)[POD]["get"]
+    types = {row["name"]: row["schema"]["type"] for row in listed["parameters"]}
+
+    assert (types["limit"], types["watch"], types["labelSelector"]) == ("integer", "boolean", "string")
+
+
+def test_a_delete_may_have_a_body_and_a_create_must():
+    third = paths_of([KINDS["Pod"]], third=True)
+
+    assert "required" not in third[f"{POD}/{{name}}"]["delete"]["requestBody"]
+    assert third[POD]["post"]["requestBody"]["required"] is True
+
+
+def test_a_log_is_text():
+    log = paths_of([KINDS["Pod"]], third=True)[f"{POD}/{{name}}/log"]["get"]
+
+    assert log["responses"]["200"] == {"description": "OK"}
