@@ -11,7 +11,7 @@ AT_ONCE = -n $(RUNS) --dist loadfile --no-loadscope-reorder
 # Debian 12's pip else warns that it builds cgroupspy, which is no wheel, in a way that ends some day.
 export PIP_USE_PEP517 = 1
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-down test check e2e faults bench fields vm vm-test vm-down format
+.PHONY: help install demo demo-down test check e2e faults bench fields reference vm vm-test vm-down format
 
 help:  ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ bench: $(VENV)/.dev  ## how fast and how small, as a table
 
 fields: $(VENV)/.dev  ## the field tables of the API, made anew from the schema packages
 	$(BIN)/python tools/make_fields.py
+
+reference: $(VENV)/.dev  ## docs/api: every kind, verb and field that is served
+	$(BIN)/python tools/make_reference.py
 
 vm: $(VENV)/.dev  ## a cluster of three machines by vagrant, looked at with kubectl, left running
 	@command -v vagrant >/dev/null || { echo "vagrant is not on this machine: install it and a hypervisor that it drives (VirtualBox, or vagrant-libvirt)" >&2; exit 1; }
