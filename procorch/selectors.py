@@ -18,7 +18,7 @@ from typing import Any
 from procorch.names import label_key, label_value
 
 _BINARY = ("in", "notin", "=", "==", "!=", "gt", "lt")
-_SPELLING = {">": "gt", "<": "lt"}
+_SPELLING = {**{word: word for word in _BINARY[:5]}, ">": "gt", "<": "lt"}
 _OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
 _SPECIAL = "=!(),><"
 _TOKEN = re.compile(r"[ \t\r\n]*(?:(==|!=|[=!(),<>])|([^=!(),<> \t\r\n]+)|$)")
@@ -180,14 +180,11 @@ class _Parser:
             raise ValueError(f"found '{key}', expected: identifier")
         if messages := label_key(key):
             raise ValueError(f'<nil>: Invalid value: "{key}": {"; ".join(messages)}')
-        if self.look() in ("", ","):
+        if absent or self.look() in ("", ","):
             return _requirement(key, "!" if absent else "exists")
-        if absent:
-            # As Kubernetes' parser: "!a=b" is read as "a=b" there; here it is refused, since it says both.
-            raise ValueError(f"found '{self.look()}', expected: ',' or 'end of string'")
         word = self.take()
-        operator = _SPELLING.get(word, word)
-        if operator not in _BINARY:
+        operator = _SPELLING.get(word)
+        if operator is None:
             raise ValueError(f"found '{word}', expected: {', '.join(_BINARY)}")
         values = self.several() if operator in ("in", "notin") else [self.one()]
         return _requirement(key, operator, values)
@@ -214,6 +211,8 @@ class _Parser:
                 return values
             if after != ",":
                 raise ValueError(f"found '{after}', expected: ',' or ')'")
+            if self.look() not in (")", ",") and not _identifier(self.look()):
+                raise ValueError(f"found '{self.look()}', expected: ',', or identifier")
 
 
 def _tokens(text: str) -> list[str]:

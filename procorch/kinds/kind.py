@@ -145,7 +145,9 @@ class Kind:
 
     def check_field(self, field: str) -> None:
         """Whether the kind can be selected by this field; ValueError in Kubernetes' words where not."""
-        if field in ("metadata.name", "metadata.namespace") or field in (self.fields or {}):
+        if field == "metadata.name" or field in (self.fields or {}):
+            return
+        if field == "metadata.namespace" and (self.namespaced or self.fields is None):  # as those kinds were registered
             return
         if self.fields is None:
             raise ValueError(f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"')

@@ -121,6 +121,7 @@ KIND = Kind(
     columns=COLUMNS,
     fields={
         "spec.nodeName": ".spec.nodeName",
+        "spec.host": ".spec.nodeName",  # its name in clients of the first days
         "spec.restartPolicy": ".spec.restartPolicy",
         "spec.schedulerName": ".spec.schedulerName",
         "spec.serviceAccountName": ".spec.serviceAccountName",

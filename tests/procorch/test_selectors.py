@@ -60,6 +60,13 @@ def test_label_selectors(text: str, matches: bool) -> None:
             'unable to parse requirement: values[0]: Invalid value: "x": '
             "for 'Gt', 'Lt' operators, the value must be an integer",
         ),
+        ("!a=b", "found '=', expected: ',' or 'end of string'"),
+        ("!a in (b)", "found 'in', expected: ',' or 'end of string'"),
+        ("a gt 1", "unable to parse requirement: found 'gt', expected: in, notin, =, ==, !=, gt, lt"),
+        ("a>=1", "unable to parse requirement: found '=', expected: identifier"),
+        ("a===b", "unable to parse requirement: found '=', expected: identifier"),
+        ("!!a", "unable to parse requirement: found '!', expected: identifier"),
+        ("a in (b,", "unable to parse requirement: found '', expected: ',', or identifier"),
     ],
 )
 def test_what_is_no_label_selector_is_refused_in_kubernetes_words(text: str, message: str) -> None:
