@@ -26,7 +26,7 @@ from procorch.api.links import Links
 from procorch.api.listing import Listing
 from procorch.api.metrics import Metrics, Series
 from procorch.api.openapi import OpenAPI
-from procorch.api.options import version_of
+from procorch.api.options import check_write, version_of
 from procorch.api.request import JSON, Request, Response, User, answer, refusal
 from procorch.api.rest import Rest
 from procorch.api.routes import Route, not_found, parse
@@ -38,8 +38,6 @@ from procorch.kinds.kind import Kind
 from procorch.objects import (
     ApiError,
     BadRequest,
-    Cause,
-    Invalid,
     MethodNotAllowed,
     Object,
     ServiceUnavailable,
@@ -178,11 +176,8 @@ class Api:
         return route, user
 
     def is_dry_run(self, request: Request) -> bool:
-        """Raises Invalid for another value than All."""
-        value = request.query.get("dryRun", "")
-        if value not in ("", "All"):
-            raise Invalid.of("CreateOptions", "", [Cause.unsupported("dryRun", value, ("All",))], "meta.k8s.io")
-        return bool(value)
+        """The value is All by now, or none."""
+        return bool(request.query.get("dryRun"))
 
     def main_route(self, route: Route) -> Route:
         """The route of the object to which a subresource belongs."""
@@ -216,6 +211,8 @@ class Api:
             return answer(_NO_DEFINITIONS)
         if route.kind is None or (route.kind.namespaced and not route.namespace and not route.is_collection):
             raise not_found()
+        if route.verb in ("create", "update", "patch"):
+            check_write(route.verb, request.query)
         if route.subresource:
             return await self._below(route, request, user)
         if route.verb not in route.kind.verbs:

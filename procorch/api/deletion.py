@@ -15,7 +15,7 @@ from procorch.kinds.kind import Kind
 from procorch.objects import BadRequest, Cause, Conflict, Invalid, Object, get
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
-_POLICIES = ("Background", "Foreground", "Orphan")
+_POLICIES = ("Foreground", "Background", "Orphan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def options_of(body: Object, query: Mapping[str, str]) -> Options:
         causes.append(Cause.unsupported("propagationPolicy", propagation, (*_POLICIES, "nil")))
     dry_run = body.get("dryRun") or ([query["dryRun"]] if query.get("dryRun") else [])
     if any(one != "All" for one in dry_run):
-        causes.append(Cause.unsupported("dryRun", str(dry_run[0]), ("All",)))
+        causes.append(Cause.unsupported("dryRun", dry_run, ("All",)))
     if causes:
         raise Invalid.of("DeleteOptions", "", causes, "meta.k8s.io")
     if orphan is not None:

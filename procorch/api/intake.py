@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from procorch.api import body
+from procorch.api.patch import Patch
 from procorch.api.request import Request
 from procorch.kinds import schema
 from procorch.kinds.kind import Kind
-from procorch.objects import BadRequest, Cause, Invalid, Object
+from procorch.objects import ApiError, BadRequest, Cause, Invalid, Object
 
 _MOST_WARNINGS, _LONGEST_WARNING = 20, 256
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # a field's name could hold a line end, and so a header of its own
 DELETE_OPTIONS = Kind("DeleteOptions", "deleteoptions", group="meta.k8s.io")
-_VALIDATIONS = ("Ignore", "Warn", "Strict")
 
 
 @dataclass(slots=True)
@@ -28,11 +28,7 @@ class Fields:
 
     @classmethod
     def asked(cls, query: Mapping[str, str]) -> Fields:
-        mode = query.get("fieldValidation") or "Warn"
-        if mode not in _VALIDATIONS:
-            cause = Cause.unsupported("fieldValidation", mode, _VALIDATIONS)
-            raise Invalid.of("CreateOptions", "", [cause], "meta.k8s.io")
-        return cls(mode)
+        return cls(query.get("fieldValidation") or "Warn")  # options.check_write has seen to it that there is such
 
     def headers(self) -> dict[str, str]:
         """Source of the form: RFC 7234's Warning, as client-go prints it."""
@@ -42,38 +38,38 @@ class Fields:
         quoted = (one.replace("\\", "\\\\").replace('"', '\\"') for one in shown)
         return {"Warning": ", ".join(f'299 - "{one}"' for one in quoted)}
 
-    def settle(self, kind: Kind, obj: Object, patch: bytes | None = None) -> None:
-        """Checks the types, and drops unknown fields or refuses them. patch: the body that led to `obj`.
+    def settle(self, kind: Kind, obj: Object, patch: Patch | None = None) -> None:
+        """Checks the types, and drops unknown fields or refuses them. patch: that led to `obj`.
 
         Raises BadRequest; for a patch Invalid.
         """
         problems = schema.check(kind, obj)
         if problems.errors:
-            first = problems.errors[0]
-            raise BadRequest.of(
-                f'{kind.name} in version "{kind.version}" cannot be handled as a {kind.name}: {first.message}'
-            )
-        problems.prune()
+            raise self._refusal(kind, problems.errors[0].message, patch, obj)
         messages = [f'duplicate field "{path}"' for path in self.duplicates]
+        if patch is not None and patch.is_json_patch:
+            messages = [f"json patch {message}" for message in messages]
         messages += [f'unknown field "{path}"' for path in problems.unknown]
-        self._note(kind, messages, patch)
-
-    def _note(self, kind: Kind, messages: list[str], patch: bytes | None = None) -> None:
-        """What is not an error unless the client is strict. Raises BadRequest; for a patch Invalid."""
+        if self.mode == "Strict" and messages:
+            raise self._refusal(kind, f"strict decoding error: {', '.join(messages)}", patch, obj)
+        problems.prune()
         if self.mode == "Warn":
             self.warnings += messages
-        elif self.mode == "Strict" and messages:
-            text = f"strict decoding error: {', '.join(messages)}"
-            if patch is not None:
-                raise Invalid.of("", "", [Cause.invalid("patch", patch.decode("utf-8", "replace"), text)])
-            raise BadRequest.of(f'{kind.name} in version "{kind.version}" cannot be handled as a {kind.name}: {text}')
+
+    def _refusal(self, kind: Kind, why: str, patch: Patch | None, obj: Object) -> ApiError:
+        if patch is not None:
+            return Invalid.of("", "", [Cause.invalid("patch", patch.shown(obj), why)])
+        return BadRequest.of(f'{kind.name} in version "{kind.version}" cannot be handled as a {kind.name}: {why}')
+
+    def repeated(self) -> list[str] | None:
+        """Where the paths of fields that stand twice are to be written; None where nobody wants to know."""
+        self.duplicates = []
+        return None if self.mode == "Ignore" else self.duplicates
 
 
 def read(request: Request, kind: Kind, fields: Fields) -> Object:
     """The request's body as an object of this kind. Raises BadRequest, UnsupportedMediaType."""
-    fields.duplicates = []
-    wanted = None if fields.mode == "Ignore" else fields.duplicates
-    obj = body.decode(request.headers.get("content-type", ""), request.body, wanted)
+    obj = body.decode(request.headers.get("content-type", ""), request.body, fields.repeated())
     return typed(obj, kind.api_version, kind.name)
 
 

@@ -1,4 +1,4 @@
-"""The query of a list, a watch or a deletecollection, read once and checked as Kubernetes checks it.
+"""The query of a list, a watch, a deletecollection or a write, checked as Kubernetes checks it.
 
 Source of rules and words: apimachinery pkg/apis/meta/internalversion/validation, apiserver pkg/storage
 (ValidateListOptions), and Go's strconv, whose complaints clients get to see.
@@ -10,10 +10,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from procorch.api.request import is_true
+from procorch.api.request import is_true, values_of
 from procorch.kinds.kind import Kind
 from procorch.objects import BadRequest, Cause, Invalid
 
+_VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 EXACT, NOT_OLDER = "Exact", "NotOlderThan"
 _NUMBER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
@@ -87,6 +88,19 @@ def watch_options(query: Mapping[str, str], kind: Kind) -> ListOptions:
         raise Invalid.of(kind.plural, "", [wrong], kind.group)
     bookmarks = is_true(query, "allowWatchBookmarks")
     return ListOptions(0, "", int(version) if version else None, False, initial, bookmarks, timeout)
+
+
+def check_write(verb: str, query: Mapping[str, str]) -> None:
+    """What every create, update and patch may say. Raises Invalid."""
+    causes = []
+    dry_runs = values_of(query, "dryRun")
+    if any(value not in ("", "All") for value in dry_runs):
+        causes.append(Cause.unsupported("dryRun", dry_runs, ("All",)))
+    validation = query.get("fieldValidation", "")
+    if validation not in _VALIDATIONS:
+        causes.append(Cause.unsupported("fieldValidation", validation, _VALIDATIONS))
+    if causes:
+        raise Invalid.of(f"{verb.title()}Options", "", causes, "meta.k8s.io")
 
 
 def version_of(text: str) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -23,16 +24,40 @@ MAX_OPERATIONS = 10_000
 MAX_COPIED = 3 * 1024 * 1024
 
 
-def apply_patch(content_type: str, original: Object, patch: bytes | Object | list[Any], kind: Kind | str) -> Object:
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A patch as a request brought it."""
+
+    media: str
+    body: bytes
+
+    @property
+    def is_json_patch(self) -> bool:
+        return self.media == JSON_PATCH
+
+    def shown(self, result: Object) -> str:
+        """How Kubernetes quotes one that is refused: a strategic patch as a Go map, others by what they made."""
+        if self.media == STRATEGIC_PATCH:
+            return _as_go(orjson.loads(self.body))
+        return orjson.dumps(result).decode()
+
+
+def apply_patch(
+    content_type: str,
+    original: Object,
+    patch: bytes | Object | list[Any],
+    kind: Kind | str,
+    duplicates: list[str] | None = None,
+) -> Object:
     """What the patch makes of the object, as a new one; `original` stays as it is.
 
     patch: a request's body, or what stands in it. kind: a Kind or a definition's name; it tells a strategic merge
-    which lists are merged by which key.
+    which lists are merged by which key. duplicates: is given the paths of the body's fields that stand twice.
     Raises BadRequest (the patch is none), ApiError 422 (it does not apply), RequestEntityTooLarge,
     UnsupportedMediaType.
     """
     media = check_media(content_type)
-    wanted = body.decode(body.JSON, patch) if isinstance(patch, bytes) else patch
+    wanted = body.decode(body.JSON, patch, duplicates) if isinstance(patch, bytes) else patch
     try:
         if media == JSON_PATCH:
             return _object(apply_json_patch(_private(original), wanted))
@@ -51,6 +76,17 @@ def check_media(content_type: str) -> str:
     if media not in TYPES:
         raise UnsupportedMediaType.of(TYPES)
     return media
+
+
+def _as_go(value: Any) -> str:
+    """A value as Go's %+v prints it."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{name}:{_as_go(item)}' for name, item in sorted(value.items()))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(_as_go, value))}]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "<nil>" if value is None else str(value)
 
 
 def _private(value: Any) -> Any:

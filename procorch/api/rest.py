@@ -20,7 +20,7 @@ from procorch.api.allocation import Allocations, Taken, release
 from procorch.api.cache import Cache, Entry, LostEntry
 from procorch.api.encoding import decode, encode
 from procorch.api.intake import Fields
-from procorch.api.patch import apply_patch, check_media
+from procorch.api.patch import Patch, apply_patch, check_media
 from procorch.api.request import Request
 from procorch.api.routes import Route
 from procorch.clock import Clock
@@ -102,17 +102,19 @@ class Rest:
         kind = _kind(route)
         assert route.name is not None
         name, content_type = route.name, request.headers.get("content-type", "")
-        check_media(content_type)  # first: an apply that is not served is not answered with NotFound
+        patch = Patch(
+            check_media(content_type), request.body
+        )  # first: an apply that is not served is not answered with NotFound
 
         def patched(old: Object) -> Object:
             fields.warnings.clear()
-            obj = apply_patch(content_type, kind.shown(old), request.body, kind)
+            obj = apply_patch(content_type, kind.shown(old), request.body, kind, fields.repeated())
             if not isinstance(obj.get("metadata"), dict):
                 raise BadRequest.of("the patch removes the metadata")
             intake.typed(obj, kind.api_version, kind.name)
             metadata.check_name(obj, name)
             metadata.place(kind, obj, route.namespace)
-            fields.settle(kind, obj, request.body)
+            fields.settle(kind, obj, patch)
             return kind.stored(obj)
 
         return await self.change(route, patched, dry_run=dry_run)

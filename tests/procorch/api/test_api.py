@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 
+import orjson
 import pytest
 
 import store
@@ -104,3 +105,51 @@ async def test_a_restart_forgets_nothing_and_a_watch_goes_on_over_it(tmp_path):
         assert await anext(events) == ("MODIFIED", changed)
     await api.close()
     await log.close()
+
+
+_RC = {
+    "apiVersion": "v1", "kind": "ReplicationController", "metadata": {"name": "web", "namespace": "default"},
+    "spec": {"replicas": 1, "selector": {"app": "a"}, "template": {
+        "metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "c", "image": "host"}]}}},
+}  # fmt: skip
+_RCS = "/api/v1/namespaces/default/replicationcontrollers"
+_POD = "/api/v1/namespaces/default/pods/p"
+_MERGE = "application/merge-patch+json"
+_SCALE = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "web"}, "spec": {"replicas": 5}}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "content_type"),
+    [
+        pytest.param("POST", _RCS, _RC | {"metadata": {"generateName": "x-"}}, "", id="create"),
+        pytest.param("PUT", f"{_RCS}/web", _RC | {"spec": {**_RC["spec"], "replicas": 4}}, "", id="update"),
+        pytest.param("PATCH", f"{_RCS}/web", {"metadata": {"labels": {"a": "b"}}}, _MERGE, id="patch"),
+        pytest.param("PATCH", f"{_RCS}/web", [{"op": "remove", "path": "/spec/replicas"}],
+                     "application/json-patch+json", id="JSON patch"),
+        pytest.param("PUT", f"{_RCS}/web/status", _RC | {"status": {"replicas": 1}}, "", id="status"),
+        pytest.param("PUT", f"{_RCS}/web/scale", _SCALE, "", id="scale"),
+        pytest.param("PATCH", f"{_RCS}/web/scale", {"spec": {"replicas": 7}}, _MERGE, id="a patch of a scale"),
+        pytest.param("POST", f"{_POD}/binding", {"target": {"kind": "Node", "name": "n"}}, "", id="binding"),
+        pytest.param("POST", f"{_POD}/eviction", {"apiVersion": "policy/v1", "kind": "Eviction",
+                                                  "metadata": {"name": "p"}}, "", id="eviction"),
+        pytest.param("DELETE", f"{_RCS}/web", None, "", id="delete"),
+        pytest.param("DELETE", f"{_RCS}/web", {"propagationPolicy": "Foreground"}, "", id="delete, foreground"),
+        pytest.param("DELETE", _RCS, None, "", id="deletecollection"),
+    ],
+)  # fmt: skip
+async def test_a_dry_run_of_every_verb_is_checked_answered_and_changes_nothing(
+    served, method, path, body, content_type
+):
+    await served.client.create(_RC)
+    await served.client.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "default"},
+                                "spec": {"containers": [{"name": "c", "image": "host"}]}})  # fmt: skip
+    before = served.api.log.revision
+    data = b"" if body is None else orjson.dumps(body)
+    headers = {"Content-Type": content_type} if content_type else {}
+
+    answer = await served.client.raw(method, path, query={"dryRun": "All"}, headers=headers, body=data)
+
+    assert answer.status in (200, 201) and served.api.log.revision == before
+    if method != "DELETE":
+        with pytest.raises(Invalid, match='dryRun: Unsupported value: \\["Some"\\]'):
+            await served.client.raw(method, path, query={"dryRun": "Some"}, headers=headers, body=data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from procorch.api.intake import Fields, read, read_options, typed
+from procorch.api.patch import MERGE_PATCH, STRATEGIC_PATCH, Patch
 from procorch.api.request import Request
 from procorch.kinds import KINDS
 from procorch.objects import BadRequest, Invalid
@@ -57,9 +58,24 @@ def test_a_warning_cannot_become_a_header_of_its_own():
     assert fields.headers() == {"Warning": '299 - "unknown field \\"a\\"  Set-Cookie: x\\""'}
 
 
-def test_an_unknown_validation_is_refused():
-    with pytest.raises(Invalid):
-        Fields.asked({"fieldValidation": "Lenient"})
+@pytest.mark.parametrize(
+    ("media", "patch", "shown"),
+    [
+        (STRATEGIC_PATCH, b'{"foo":1,"data":{"b":null,"a":"1"}}', "map[data:map[a:1 b:<nil>] foo:1]"),
+        (MERGE_PATCH, b'{"foo":1}', '{\\"apiVersion\\":\\"v1\\",\\"foo\\":1}'),
+    ],
+)
+def test_a_strict_patch_is_quoted_as_kubernetes_quotes_it(media, patch, shown):
+    with pytest.raises(Invalid) as refused:
+        Fields("Strict").settle(CONFIG_MAP, {"apiVersion": "v1", "foo": 1}, Patch(media, patch))
+
+    why = 'strict decoding error: unknown field "foo"'
+    assert refused.value.message == f' "" is invalid: patch: Invalid value: "{shown}": {why}'
+
+
+def test_a_patch_that_makes_a_value_of_another_type_is_invalid():
+    with pytest.raises(Invalid, match=r"patch: Invalid value: .* cannot unmarshal number into Go struct field"):
+        Fields().settle(CONFIG_MAP, {"data": {"a": 1}}, Patch(MERGE_PATCH, b'{"data":{"a":1}}'))
 
 
 def test_no_body_is_no_options():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from multidict import MultiDict
 
-from procorch.api.options import ListOptions, list_options, version_of, watch_options
+from procorch.api.options import ListOptions, check_write, list_options, version_of, watch_options
 from procorch.kinds import KINDS
 from procorch.objects import BadRequest, Invalid
 
@@ -85,6 +86,29 @@ def test_what_a_list_may_not_ask(query, error, message):
 )  # fmt: skip
 def test_what_a_watch_asks(query, wanted):
     assert watch_options(query, POD) == wanted
+
+
+@pytest.mark.parametrize(
+    ("verb", "query", "message"),
+    [
+        ("create", {"dryRun": "Some"}, 'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Some"]: '
+         'supported values: "All"'),
+        ("patch", {"fieldValidation": "Loose"}, 'PatchOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported '
+         'value: "Loose": supported values: "", "Ignore", "Strict", "Warn"'),
+        ("update", MultiDict([("dryRun", "All"), ("dryRun", "x")]), 'UpdateOptions.meta.k8s.io "" is invalid: dryRun: '
+         'Unsupported value: ["All","x"]: supported values: "All"'),
+    ],
+)  # fmt: skip
+def test_what_a_write_may_not_say(verb, query, message):
+    with pytest.raises(Invalid) as refused:
+        check_write(verb, query)
+
+    assert refused.value.message == message
+
+
+def test_what_a_write_may_say():
+    check_write("create", {"dryRun": "All", "fieldValidation": "Strict"})
+    check_write("create", {"dryRun": "", "fieldValidation": ""})
 
 
 def test_a_version_is_absent_zero_or_a_number():
