@@ -43,7 +43,7 @@ def decode(content_type: str, data: bytes, duplicates: list[str] | None = None) 
     if len(data) > MAX_BYTES:
         raise RequestEntityTooLarge.of(MAX_BYTES)
     media = content_type.partition(";")[0].strip().lower()
-    if media in ("", JSON) or media.endswith("+json"):
+    if is_json(content_type):
         return _json(data, duplicates)
     if media in (YAML, "application/x-yaml", "text/yaml", "text/x-yaml") or media.endswith("+yaml"):
         return _yaml(data, duplicates)
@@ -63,6 +63,11 @@ def _cbor(data: bytes) -> Any:
         return cbor.decode(data, MAX_DEPTH)
     except ValueError as error:
         raise BadRequest.of(f"the body of the request cannot be read as CBOR: {error}") from error
+
+
+def is_json(content_type: str) -> bool:
+    media = content_type.partition(";")[0].strip().lower()
+    return media in ("", JSON) or media.endswith("+json")
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------
@@ -114,6 +119,32 @@ def _repeated(data: bytes) -> list[str]:
 
     walk(json.loads(data, object_pairs_hook=_Pairs), "")
     return list(found)
+
+
+def places(data: bytes) -> dict[str, int]:
+    """Where each field of a JSON text stands among all of them; one that stands more than once at its second place.
+
+    The data has been parsed.
+    """
+    found: dict[str, int] = {}
+    twice: set[str] = set()
+
+    def walk(value: Any, path: str) -> None:
+        if isinstance(value, _Pairs):
+            for name, item in value:
+                here = f"{path}.{name}" if path else name
+                if here not in found:
+                    found[here] = len(found) + len(twice)
+                elif here not in twice:
+                    twice.add(here)
+                    found[here] = len(found) + len(twice)
+                walk(item, here)
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                walk(item, f"{path}[{index}]")
+
+    walk(json.loads(data, object_pairs_hook=_Pairs), "")
+    return found
 
 
 # --- YAML ------------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ class Fields:
     mode: str = "Warn"
     warnings: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
+    text: bytes = b""  # of the object that has the duplicates, where it is JSON
 
     @classmethod
     def asked(cls, query: Mapping[str, str]) -> Fields:
@@ -46,15 +47,30 @@ class Fields:
         problems = schema.check(kind, obj)
         if problems.errors:
             raise self._refusal(kind, problems.errors[0].message, patch, obj)
-        messages = [f'duplicate field "{path}"' for path in self.duplicates]
-        if patch is not None and patch.is_json_patch:
-            messages = [f"json patch {message}" for message in messages]
-        messages += [f'unknown field "{path}"' for path in problems.unknown]
+        messages = self._messages(problems.unknown, patch)
         if self.mode == "Strict" and messages:
             raise self._refusal(kind, f"strict decoding error: {', '.join(messages)}", patch, obj)
         problems.prune()
         if self.mode == "Warn":
             self.warnings += messages
+
+    def _messages(self, unknown: list[str], patch: Patch | None) -> list[str]:
+        """As Kubernetes orders them: of a patch its own text's first, of an object as they stand in it.
+
+        Of an object a field that is unknown and stands twice, or lies in one, is only unknown.
+        """
+        known = self.duplicates
+        if patch is None and unknown:
+            inside = tuple(f"{path}{step}" for path in unknown for step in ".[")
+            known = [path for path in known if path not in unknown and not path.startswith(inside)]
+        rows = [(path, f'duplicate field "{path}"') for path in known]
+        if patch is not None and patch.is_json_patch:
+            rows = [(path, f"json patch {message}") for path, message in rows]
+        rows += [(path, f'unknown field "{path}"') for path in unknown]
+        if known and unknown and self.text:
+            places = body.places(self.text)
+            rows.sort(key=lambda row: places.get(row[0], 0))
+        return [message for _, message in rows]
 
     def _refusal(self, kind: Kind, why: str, patch: Patch | None, obj: Object) -> ApiError:
         if patch is not None:
@@ -70,6 +86,8 @@ class Fields:
 def read(request: Request, kind: Kind, fields: Fields) -> Object:
     """The request's body as an object of this kind. Raises BadRequest, UnsupportedMediaType."""
     obj = body.decode(request.headers.get("content-type", ""), request.body, fields.repeated())
+    if fields.duplicates and body.is_json(request.headers.get("content-type", "")):
+        fields.text = request.body
     return typed(obj, kind.api_version, kind.name)
 
 

@@ -78,6 +78,21 @@ def test_a_patch_that_makes_a_value_of_another_type_is_invalid():
         Fields().settle(CONFIG_MAP, {"data": {"a": 1}}, Patch(MERGE_PATCH, b'{"data":{"a":1}}'))
 
 
+def test_what_is_wrong_with_the_fields_is_told_in_the_order_of_the_text():
+    """As the conformance tests of field validation ask for it; unknown and twice is only unknown."""
+    body = b"""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","unknownMeta":1},
+        "stranger":1,"stranger":2,"data":{"a":"1","b":"2","a":"3"},"other":{"x":1,"x":2},"data":{}}"""
+    strict = Fields("Strict")
+
+    with pytest.raises(BadRequest) as refused:
+        strict.settle(CONFIG_MAP, read(request(body), CONFIG_MAP, strict))
+
+    assert refused.value.message.partition("strict decoding error: ")[2] == (
+        'unknown field "metadata.unknownMeta", unknown field "stranger", duplicate field "data.a", '
+        'unknown field "other", duplicate field "data"'
+    )
+
+
 def test_no_body_is_no_options():
     assert read_options(request(b" ")) == {}
 
