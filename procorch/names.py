@@ -28,6 +28,7 @@ _value = re.compile(_VALUE)
 _config_key = re.compile(_CONFIG_KEY)
 _header = re.compile(_HEADER)
 _port_name = re.compile("[-a-z0-9]+")
+_percent = re.compile("[0-9]+%", re.ASCII)
 
 
 def _length(text: str, limit: int) -> list[str]:
@@ -227,3 +228,11 @@ def cidr(text: str) -> list[str]:
     if ipaddress.ip_address(base) != network.network_address:
         return ["must not have bits set beyond the prefix length"]
     return [] if str(network) == text else [f'must be in canonical form ("{network}")']
+
+
+def percent(text: str) -> list[str]:
+    """A share such as 25%."""
+    if _percent.fullmatch(text):
+        return []
+    message = "a valid percent string must be a numeric string followed by an ending '%'"
+    return [_regex(message, "[0-9]+%", "1%", "93%")]

@@ -278,10 +278,11 @@ class Api:
         options = deletion.options_of(intake.read_options(request), request.query)
         entry, gone = await self.rest.delete(kind, route.namespace, route.name, options)
         if not gone or kind.grace is not None:  # as Kubernetes: a pod is shown once more
-            return self._render(kind, entry, request)
+            return _warned(kind, options, self._render(kind, entry, request))
         details = {"name": route.name, "group": kind.group, "kind": kind.plural, "uid": entry.object["metadata"]["uid"]}
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
-        return answer({**status, "details": {name: value for name, value in details.items() if value}})
+        told = answer({**status, "details": {name: value for name, value in details.items() if value}})
+        return _warned(kind, options, told)
 
     async def _deletecollection(self, route: Route, request: Request, user: User) -> Response:
         kind = route.kind
@@ -294,7 +295,8 @@ class Api:
         options = deletion.options_of(intake.read_options(request), request.query)
         revision, chosen = await self.listing.chosen(scope_of(route, request.query), request.query)
         found = await self.rest.delete_all(kind, chosen, options)
-        return Response(200, {"Content-Type": JSON}, view.all_of(found, {"resourceVersion": str(revision)}))
+        body = view.all_of(found, {"resourceVersion": str(revision)})
+        return _warned(kind, options, Response(200, {"Content-Type": JSON}, body))
 
     async def _below(self, route: Route, request: Request, user: User) -> Response:
         """A subresource: its own handler, or a plain write in which only its part counts."""
@@ -348,6 +350,13 @@ def _series(route: Route, request: Request) -> Series:
     below = route.subresource if route.subresource in kind.subresources else ""
     scope = "resource" if route.name else "namespace" if route.namespace else "cluster"
     return (verb, dry_run, kind.group, kind.version, kind.plural, below, scope)
+
+
+def _warned(kind: Kind, options: deletion.Options, response: Response) -> Response:
+    """Who deletes without saying what becomes of the dependents is told what does."""
+    if kind.orphans_warning and not options.propagation:
+        response.headers.update(Fields(warnings=[kind.orphans_warning]).headers())
+    return response
 
 
 def as_api_error(error: Exception) -> ApiError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from procorch.api import body
@@ -30,6 +30,10 @@ class Fields:
     @classmethod
     def asked(cls, query: Mapping[str, str]) -> Fields:
         return cls(query.get("fieldValidation") or "Warn")  # options.check_write has seen to it that there is such
+
+    def warn(self, messages: Iterable[str]) -> None:
+        """Each once, however often a write is tried."""
+        self.warnings += [one for one in messages if one not in self.warnings]
 
     def headers(self) -> dict[str, str]:
         """Source of the form: RFC 7234's Warning, as client-go prints it."""

@@ -82,7 +82,12 @@ def check_version(kind: Kind, said: str | None, old: Object) -> None:
 
 def count_generation(kind: Kind, obj: Object, old: Object, wanted: Callable[[Object], Object]) -> None:
     """metadata.generation grows when the wanted state changes."""
-    if kind.generation and not same(wanted(obj), wanted(old)):
+    if not kind.generation:
+        return
+    changed = not same(wanted(obj), wanted(old))
+    if kind.counts_annotations:
+        changed = changed or not same(obj["metadata"].get("annotations"), old["metadata"].get("annotations"))
+    if changed:
         obj["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
 
 

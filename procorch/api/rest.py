@@ -71,6 +71,7 @@ class Rest:
         kind.admit(obj)
         kind.prepare(obj, None)
         _validate(asked, obj, None)
+        fields.warn(kind.warn(obj, None))
         admission.use_service_account(self._cache, kind, obj)
         if _key(kind, obj) in self._cache.shelf(kind).entries:  # before its addresses are found to be taken: by itself
             raise AlreadyExists.of(kind.plural, obj["metadata"]["name"], kind.group)
@@ -95,7 +96,7 @@ class Rest:
         metadata.place(kind, obj, route.namespace)
         fields.settle(kind, obj)
         encoded = orjson.dumps(kind.stored(obj))
-        return await self.change(route, lambda old: decode(encoded), dry_run=dry_run)
+        return await self.change(route, lambda old: decode(encoded), fields, dry_run=dry_run)
 
     async def patch(self, route: Route, request: Request, fields: Fields, *, dry_run: bool) -> Entry:
         """PATCH. Raises NotFound, Conflict, Invalid, BadRequest, UnsupportedMediaType."""
@@ -117,13 +118,16 @@ class Rest:
             fields.settle(kind, obj, patch)
             return kind.stored(obj)
 
-        return await self.change(route, patched, dry_run=dry_run)
+        return await self.change(route, patched, fields, dry_run=dry_run)
 
-    async def change(self, route: Route, change: Change, *, dry_run: bool = False) -> Entry:
+    async def change(
+        self, route: Route, change: Change, fields: Fields | None = None, *, dry_run: bool = False
+    ) -> Entry:
         """Reads, changes a private copy, checks and appends; again where another writer was quicker.
 
         A change that names a resourceVersion meets the newer object then, and is a Conflict. One that changes nothing
         writes nothing, and the object keeps its resourceVersion. `change` is about the stored object.
+        fields: takes the warnings.
         """
         kind = _kind(route).storage
         assert route.name is not None
@@ -131,6 +135,8 @@ class Rest:
             entry = self.entry(kind, route.namespace, route.name)
             asked = change(entry.copy())
             obj = self._successor(_kind(route), asked, entry.object, route.subresource)
+            if fields is not None and not route.subresource:
+                fields.warn(kind.warn(obj, entry.object))
             wanted = copy.deepcopy(obj) if kind.name == "Service" else obj
             claims: list[store.Write] = []
             if kind.name == "Service" and not route.subresource:

@@ -50,6 +50,10 @@ def _valid(obj: Object, old: Object | None) -> Iterable[Cause]:
     return ()
 
 
+def _silent(obj: Object, old: Object | None) -> Iterable[str]:
+    return ()
+
+
 def _same(obj: Object) -> Object:
     return obj
 
@@ -69,12 +73,15 @@ class Kind:
         subresource: the status is not the client's, allocated values stay.
     admit: what admission adds, in place, on create.
     validate: causes against `obj`; `old` is the object as it stands for an update, None for a create.
-    default, prepare, admit and validate may meet values of any type: they do not raise.
+    warn: what is allowed and still probably not meant: the texts of Warning headers, of a valid object.
+    default, prepare, admit, validate and warn may meet values of any type: they do not raise.
     fields: the field selectors beyond metadata.name and metadata.namespace: selector → how to read it as text.
     heartbeat: tells of an update (old, new) that it only refreshes times or counts and need not be a row on disk.
     grace: seconds of graceful deletion for this object; 0 deletes at once.
-    orphans: a DELETE without a propagationPolicy leaves the dependents (core/v1 ReplicationController alone).
+    orphans: a DELETE without a propagationPolicy leaves the dependents (ReplicationController and Job alone).
+    orphans_warning: what such a DELETE is told in a Warning header.
     generation: metadata.generation counts changes of the desired state.
+    counts_annotations: and those of the annotations (Deployment alone).
     guise_of: the kind whose objects these are, in other words: they are stored, defaulted, admitted and validated as
         that one, and `validate` is what this one asks beyond it. fields and columns read the stored object.
     shown, stored: of a guise, from the stored object to its own words and back; neither changes its argument.
@@ -96,12 +103,15 @@ class Kind:
     prepare: Callable[[Object, Object | None], object] = _prepared
     admit: Callable[[Object], object] = _nothing
     validate: Callable[[Object, Object | None], Iterable[Cause]] = _valid
+    warn: Callable[[Object, Object | None], Iterable[str]] = _silent
     columns: tuple[Column, ...] = ()
     fields: Mapping[str, str | Callable[[Object], str]] | None = None
     heartbeat: Callable[[Object, Object], bool] = _durable
     grace: Callable[[Object], int] | None = None
     orphans: bool = False
+    orphans_warning: str = ""
     generation: bool = False
+    counts_annotations: bool = False
     guise_of: Kind | None = None
     shown: Callable[[Object], Object] = _same
     stored: Callable[[Object], Object] = _same

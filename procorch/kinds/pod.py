@@ -11,6 +11,8 @@ from procorch.kinds.podspec.defaults import default_pod
 from procorch.kinds.podspec.resources import qos_class
 from procorch.kinds.podspec.update import validate_pod_update
 from procorch.kinds.podspec.validation import validate_spec
+from procorch.kinds.podspec.warnings import pod_warnings
+from procorch.kinds.workload import name_warnings
 from procorch.objects import Cause, Object
 
 _PATIENCE = 300
@@ -98,6 +100,13 @@ def validate(pod: Object, old: Object | None) -> Iterator[Cause]:
         yield Cause.forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared")
 
 
+def warn(pod: Object, old: Object | None) -> Iterator[str]:
+    if old is None:
+        yield from name_warnings(pod, "the Pod's hostname")
+    if old is None or pod.get("spec") != old.get("spec"):
+        yield from pod_warnings(pod)
+
+
 def grace(pod: Object) -> int:
     """Seconds that a deletion leaves the pod: none if no node has it, or if it has ended."""
     if not text(part(pod, "spec").get("nodeName")) or part(pod, "status").get("phase") in ("Succeeded", "Failed"):
@@ -117,7 +126,7 @@ def _addresses(pod: Object) -> str:
 KIND = Kind(
     "Pod", "pods",
     short_names=("po",), categories=("all",), subresources=("status", "log", "binding", "eviction"),
-    default=default, prepare=prepare, admit=admit, validate=validate,
+    default=default, prepare=prepare, admit=admit, validate=validate, warn=warn,
     columns=COLUMNS,
     fields={
         "spec.nodeName": ".spec.nodeName",

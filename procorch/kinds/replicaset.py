@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from procorch.kinds.cells import replica_columns, selector_text
+from procorch.kinds.cells import replica_columns
 from procorch.kinds.fields import fill, made, number, part, same
-from procorch.kinds.kind import Column, Kind
+from procorch.kinds.kind import Kind
 from procorch.kinds.podspec.defaults import default_template
-from procorch.kinds.podspec.scheduling import selects, validate_selector
-from procorch.kinds.podspec.validation import validate_template
-from procorch.kinds.replicationcontroller import prepare_replicas, validate_counts
+from procorch.kinds.podspec.validation import validate_lasting, validate_match, validate_template
+from procorch.kinds.replicationcontroller import validate_counts
+from procorch.kinds.workload import chosen_by, keeps_status, selector_column, validate_choice, workload_warnings
 from procorch.objects import Cause, Object
-from procorch.selectors import LabelSelector
 
 
 def default(replica_set: Object) -> None:
-    fill(made(replica_set, "spec"), "replicas", 1)
-    default_template(replica_set)
+    spec = made(replica_set, "spec")
+    fill(spec, "replicas", 1)
+    default_template(spec)
 
 
 def validate(replica_set: Object, old: Object | None) -> Iterator[Cause]:
@@ -25,19 +25,11 @@ def validate(replica_set: Object, old: Object | None) -> Iterator[Cause]:
     spec = part(replica_set, "spec")
     if old is not None and spec == old.get("spec"):
         return
-    selector = spec.get("selector")
-    parsed: LabelSelector | None = None
-    if not isinstance(selector, dict):
-        yield Cause.required("spec.selector")
-    else:
-        yield from validate_selector(selector, "spec.selector")
-        if not selects(selector):
-            yield Cause.invalid("spec.selector", selector, "empty selector is invalid for deployment")
-        try:
-            parsed = LabelSelector.of(selector)
-        except (ValueError, TypeError, AttributeError):
-            yield Cause.invalid("spec.selector", selector, "invalid label selector")
-    yield from validate_template(part(spec, "template"), "spec.template", parsed, "ReplicaSet")
+    selector, template = spec.get("selector"), part(spec, "template")
+    yield from validate_choice(selector, "spec.selector", "deployment")
+    yield from validate_match(template, "spec.template", chosen_by(selector))
+    yield from validate_template(template, "spec.template")
+    yield from validate_lasting(template, "spec.template", "ReplicaSet")
     if old is not None and not same(selector, part(old, "spec").get("selector")):
         yield Cause.invalid("spec.selector", selector, "field is immutable")
 
@@ -45,10 +37,8 @@ def validate(replica_set: Object, old: Object | None) -> Iterator[Cause]:
 KIND = Kind(
     "ReplicaSet", "replicasets", group="apps",
     short_names=("rs",), categories=("all",), subresources=("status", "scale"),
-    default=default, prepare=prepare_replicas, validate=validate,
-    columns=replica_columns(
-        Column("Selector", lambda obj, now: selector_text(part(obj, "spec").get("selector")), priority=1)
-    ),
+    default=default, prepare=keeps_status(replicas=0), validate=validate, warn=workload_warnings,
+    columns=replica_columns(selector_column("spec")),
     fields={"status.replicas": lambda obj: str(number(part(obj, "status").get("replicas")) or 0)},
     generation=True,
 )  # fmt: skip

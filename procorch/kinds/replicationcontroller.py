@@ -8,11 +8,12 @@ from procorch.kinds.cells import label_text, replica_columns
 from procorch.kinds.fields import fill, labels, made, number, part
 from procorch.kinds.kind import Column, Kind
 from procorch.kinds.podspec.defaults import default_template
-from procorch.kinds.podspec.validation import validate_template
+from procorch.kinds.podspec.validation import validate_lasting, validate_match, validate_template
+from procorch.kinds.workload import at_most, keeps_status, not_negative, workload_warnings
 from procorch.objects import Cause, Object
 from procorch.selectors import LabelSelector
 
-_NOT_NEGATIVE = "must be greater than or equal to 0"
+_COUNTS = ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas")
 
 
 def default(controller: Object) -> None:
@@ -20,7 +21,7 @@ def default(controller: Object) -> None:
     fill(spec, "replicas", 1)
     if not isinstance(spec.get("template"), dict):
         return
-    default_template(controller)
+    default_template(spec)
     given = labels(part(spec, "template", "metadata").get("labels"))
     if given and not spec.get("selector"):
         spec["selector"] = dict(given)
@@ -28,32 +29,13 @@ def default(controller: Object) -> None:
         made(controller, "metadata")["labels"] = dict(given)
 
 
-def prepare_replicas(obj: Object, old: Object | None) -> None:
-    """The status is the controller's."""
-    obj["status"] = {"replicas": 0} if old is None else old.get("status", {"replicas": 0})
-
-
 def validate_counts(obj: Object) -> Iterator[Cause]:
-    """The numbers in spec and status of what keeps pods."""
-    for field in ("minReadySeconds", "replicas"):
-        value = number(part(obj, "spec").get(field))
-        if value is not None and value < 0:
-            yield Cause.invalid(f"spec.{field}", value, _NOT_NEGATIVE)
+    """The numbers in spec and status of a ReplicationController or a ReplicaSet."""
+    yield from not_negative(part(obj, "spec"), "spec", "minReadySeconds", "replicas")
     status = part(obj, "status")
-    counts = {
-        field: number(status.get(field)) or 0
-        for field in ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration")
-    }
-    for field, count in counts.items():
-        if count < 0:
-            yield Cause.invalid(f"status.{field}", count, _NOT_NEGATIVE)
-    for field in ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"):
-        if counts[field] > counts["replicas"]:
-            yield Cause.invalid(f"status.{field}", counts[field], "cannot be greater than status.replicas")
-    if counts["availableReplicas"] > counts["readyReplicas"]:
-        yield Cause.invalid(
-            "status.availableReplicas", counts["availableReplicas"], "cannot be greater than readyReplicas"
-        )
+    yield from not_negative(status, "status", *_COUNTS, "observedGeneration")
+    yield from at_most(status, "replicas", *_COUNTS[1:], words="status.replicas")
+    yield from at_most(status, "readyReplicas", "availableReplicas", words="readyReplicas")
 
 
 def validate(controller: Object, old: Object | None) -> Iterator[Cause]:
@@ -64,18 +46,19 @@ def validate(controller: Object, old: Object | None) -> Iterator[Cause]:
     selector = labels(spec.get("selector"))
     if not selector:
         yield Cause.required("spec.selector")
-    if not isinstance(spec.get("template"), dict):
+    template = spec.get("template")
+    if not isinstance(template, dict):
         yield Cause.required("spec.template")
         return
-    yield from validate_template(
-        spec["template"], "spec.template", LabelSelector.of_map(selector), "ReplicationController"
-    )
+    yield from validate_match(template, "spec.template", LabelSelector.of_map(selector) if selector else None)
+    yield from validate_template(template, "spec.template")
+    yield from validate_lasting(template, "spec.template", "ReplicationController")
 
 
 KIND = Kind(
     "ReplicationController", "replicationcontrollers",
     short_names=("rc",), categories=("all",), subresources=("status", "scale"),
-    default=default, prepare=prepare_replicas, validate=validate,
+    default=default, prepare=keeps_status(replicas=0), validate=validate, warn=workload_warnings,
     columns=replica_columns(
         Column("Selector", lambda obj, now: label_text(part(obj, "spec").get("selector")), priority=1)
     ),

@@ -42,9 +42,8 @@ def default_pod(pod: Fields) -> None:
 
 
 def default_template(owner: Fields) -> None:
-    """The defaults of spec.template in what makes pods (ReplicationController, ReplicaSet…)."""
-    template = made(owner, "spec", "template")
-    default_spec(made(template, "spec"))
+    """The defaults of the `template` in what makes pods: a ReplicaSet's spec, a PodTemplate."""
+    default_spec(made(owner, "template", "spec"))
 
 
 def default_spec(spec: Fields) -> None:

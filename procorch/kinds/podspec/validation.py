@@ -116,21 +116,27 @@ def _dns_config(spec: Fields, path: str) -> Iterator[Cause]:
             yield Cause.required(where, "must not be empty")
 
 
-def validate_template(template: Fields, path: str, selector: LabelSelector | None, owner: str) -> Iterator[Cause]:
-    """The template of what keeps pods running. selector: the owner's, None where it is itself wrong.
-
-    owner: the kind, as the messages name it.
-    """
+def validate_template(template: Fields, path: str) -> Iterator[Cause]:
+    """A template of pods, whoever makes them. Source: ValidatePodTemplateSpec."""
     metadata, spec = part(template, "metadata"), part(template, "spec")
-    given = labels(metadata.get("labels"))
-    if selector is not None and not selector.nothing and selector.requirements and not selector.matches(given):
-        # Go shows a template without labels as null.
-        yield Cause.invalid(f"{path}.metadata.labels", given or None, "`selector` does not match template `labels`")
-    yield from validate_labels(given, f"{path}.labels")
+    yield from validate_labels(metadata.get("labels"), f"{path}.labels")
     yield from validate_annotations(metadata.get("annotations"), f"{path}.annotations")
     yield from validate_spec(spec, f"{path}.spec", in_pod=False)
     if rows(spec.get("ephemeralContainers")):
         yield Cause.forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template")
+
+
+def validate_match(template: Fields, path: str, selector: LabelSelector | None) -> Iterator[Cause]:
+    """Whether who makes the pods would find them again. selector: None where it is itself wrong, or chooses all."""
+    given = labels(part(template, "metadata").get("labels"))
+    if selector is not None and not selector.matches(given):
+        # Go shows a template without labels as null.
+        yield Cause.invalid(f"{path}.metadata.labels", given or None, "`selector` does not match template `labels`")
+
+
+def validate_lasting(template: Fields, path: str, owner: str) -> Iterator[Cause]:
+    """What the template of pods that are kept running may not ask. owner: the kind, as the messages name it."""
+    spec = part(template, "spec")
     if spec.get("restartPolicy") != "Always" and spec.get("restartPolicy") in _RESTART_POLICIES:
         yield Cause.unsupported(f"{path}.spec.restartPolicy", spec["restartPolicy"], ("Always",))
     if spec.get("activeDeadlineSeconds") is not None:

@@ -57,6 +57,91 @@ RICH: dict[str, Object] = {
     "ReplicaSet": {
         "spec": {"selector": {"matchExpressions": [{"key": "a", "operator": "Exists"}]}, "template": TEMPLATE}
     },
+    "PodTemplate": {"template": TEMPLATE},
+    "Deployment": {
+        "spec": {
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": TEMPLATE,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 1}},
+            "progressDeadlineSeconds": 5,
+        },
+        "status": {"replicas": 1, "readyReplicas": 1, "collisionCount": 1},
+    },
+    "StatefulSet": {
+        "spec": {
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": TEMPLATE,
+            "serviceName": "s",
+            "ordinals": {"start": 1},
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 1, "maxUnavailable": "10%"}},
+            "volumeClaimTemplates": [
+                {"metadata": {"name": "v"}, "spec": {"resources": {"requests": {"storage": "1024Mi"}}}}
+            ],
+            "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"},
+        },
+        "status": {"replicas": 1, "availableReplicas": 1},
+    },
+    "DaemonSet": {
+        "spec": {
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": TEMPLATE,
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "1%"}},
+        },
+        "status": {"desiredNumberScheduled": 1, "collisionCount": 1},
+    },
+    "ControllerRevision": {
+        "data": {"spec": {}},
+        "revision": 1,
+    },
+    "Job": {
+        "spec": {
+            "template": TEMPLATE,
+            "completionMode": "Indexed",
+            "completions": 3,
+            "parallelism": 2,
+            "managedBy": "a.b/c",
+            "selector": {"matchLabels": {"a": "b"}},
+            "podFailurePolicy": {
+                "rules": [
+                    {"action": "Ignore", "onPodConditions": [{"type": "A"}]},
+                    {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [1, 2], "containerName": "a"}},
+                ]
+            },
+            "successPolicy": {"rules": [{"succeededIndexes": "0,1-2", "succeededCount": 1}]},
+        },
+        "status": {
+            "conditions": [{"type": "Complete", "status": "True"}],
+            "startTime": "2026-01-01T00:00:00Z",
+            "completionTime": "2026-01-01T00:00:01Z",
+            "completedIndexes": "0-1",
+            "failedIndexes": "2",
+            "uncountedTerminatedPods": {"succeeded": ["u"]},
+        },
+    },
+    "CronJob": {
+        "spec": {"schedule": "*/5 * * * *", "timeZone": "Etc/UTC", "jobTemplate": {"spec": {"template": TEMPLATE}}},
+        "status": {"active": [{"name": "j"}], "lastScheduleTime": "2026-01-01T00:00:00Z"},
+    },
+    "HorizontalPodAutoscaler": {
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "maxReplicas": 5,
+            "metrics": [
+                {"type": "Resource", "resource": {"name": "cpu", "target": {"averageUtilization": 5}}},
+                {"type": "Object", "object": {"describedObject": {"name": "o"}, "target": {"value": "1"}}},
+                {"type": "External", "external": {"metric": {"name": "m"}, "target": {"averageValue": "1"}}},
+            ],
+            "behavior": {"scaleUp": {"policies": [{"type": "Pods", "value": 1}], "tolerance": "0.1"}},
+        },
+        "status": {
+            "currentMetrics": [{"type": "Resource", "resource": {"name": "cpu", "current": {"averageValue": "1"}}}],
+            "conditions": [{"type": "AbleToScale"}],
+        },
+    },
+    "PodDisruptionBudget": {
+        "spec": {"minAvailable": "50%", "selector": {"matchLabels": {"a": "b"}}},
+        "status": {"disruptionsAllowed": 1, "conditions": [{"type": "DisruptionAllowed", "status": "True"}]},
+    },
     "Service": {
         "spec": {
             "ports": [{"port": 1, "targetPort": "a", "nodePort": 2}],
@@ -99,7 +184,7 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path] * bool(path) + [found for step, one in steps for found in _paths(one, (*path, step))]
 
 
-@pytest.mark.parametrize("kind", list(KINDS), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", list(KINDS), ids=lambda kind: f"{kind.api_version} {kind.name}")
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_odd_types_do_not_raise(kind: Kind, data: st.DataObject) -> None:
@@ -125,6 +210,8 @@ def test_odd_types_do_not_raise(kind: Kind, data: st.DataObject) -> None:
         validate_metadata(kind, obj, old)
         list(kind.validate(obj, old))
     list(kind.validate(good, obj))
+    for old in (None, good):
+        list(kind.warn(obj, old))
     kind.heartbeat(good, obj)
     if kind.grace is not None:
         kind.grace(obj)

@@ -55,7 +55,7 @@ def test_every_kind_has_a_name_column_and_every_cell_of_an_empty_object_can_be_s
     assert all(isinstance(cell, str | int | bool) or cell is None for cell in cells)
 
 
-def test_only_deleting_a_replication_controller_leaves_the_dependents() -> None:
+def test_deleting_a_replication_controller_or_a_job_leaves_the_dependents() -> None:
     assert [kind.name for kind in KINDS if kind.orphans] == ["ReplicationController"]
 
 

@@ -31,7 +31,10 @@ def test_one_replica_unless_said_otherwise(enter) -> None:  # type: ignore[no-un
 
 
 def test_a_selector_is_needed_and_must_restrict(enter) -> None:  # type: ignore[no-untyped-def]
-    assert enter(SET, selector=None)[1] == ["spec.selector: Required value"]
+    assert enter(SET, selector=None)[1] == [
+        "spec.selector: Required value",
+        'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does not match template `labels`',
+    ]
     assert enter(SET, selector={})[1] == ["spec.selector: Invalid value: {}: empty selector is invalid for deployment"]
 
 
