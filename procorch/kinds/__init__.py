@@ -5,7 +5,10 @@ from __future__ import annotations
 from procorch.kinds import (
     certificatesigningrequest,
     configmap,
+    controllerrevision,
     core,
+    daemonset,
+    deployment,
     endpoints,
     event,
     image,
@@ -16,6 +19,7 @@ from procorch.kinds import (
     replicaset,
     replicationcontroller,
     service,
+    statefulset,
 )
 from procorch.kinds.kind import Cell, Column, Kind
 from procorch.kinds.registry import Registry
@@ -35,7 +39,11 @@ KINDS = Registry(
         configmap.SECRET,
         core.SERVICE_ACCOUNT,
         event.KIND,
+        deployment.KIND,
         replicaset.KIND,
+        statefulset.KIND,
+        daemonset.KIND,
+        controllerrevision.KIND,
         endpoints.ENDPOINT_SLICE,
         lease.KIND,
         event.NEW_KIND,

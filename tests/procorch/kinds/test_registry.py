@@ -44,7 +44,10 @@ def test_short_names_and_urls_are_nobody_elses() -> None:
 def test_kubectl_get_all_shows_what_it_shows_in_kubernetes() -> None:
     shown = {kind.name for kind in KINDS if "all" in kind.categories}
 
-    assert shown == {"Pod", "ReplicationController", "ReplicaSet", "Service"}
+    assert shown == {
+        "Pod", "ReplicationController", "ReplicaSet", "Service", "Deployment", "StatefulSet",
+        "DaemonSet",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", list(KINDS), ids=lambda kind: kind.name)
