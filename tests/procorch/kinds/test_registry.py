@@ -27,6 +27,7 @@ def test_the_groups_are_those_of_kubernetes_and_ours() -> None:
     assert KINDS.groups() == {
         "": ["v1"],
         "apps": ["v1"],
+        "batch": ["v1"],
         "discovery.k8s.io": ["v1"],
         "coordination.k8s.io": ["v1"],
         "events.k8s.io": ["v1"],
@@ -45,8 +46,8 @@ def test_kubectl_get_all_shows_what_it_shows_in_kubernetes() -> None:
     shown = {kind.name for kind in KINDS if "all" in kind.categories}
 
     assert shown == {
-        "Pod", "ReplicationController", "ReplicaSet", "Service", "Deployment", "StatefulSet",
-        "DaemonSet",
+        "Pod", "ReplicationController", "ReplicaSet", "Service", "Deployment", "StatefulSet", "DaemonSet",
+        "Job", "CronJob",
     }  # fmt: skip
 
 
@@ -59,7 +60,8 @@ def test_every_kind_has_a_name_column_and_every_cell_of_an_empty_object_can_be_s
 
 
 def test_deleting_a_replication_controller_or_a_job_leaves_the_dependents() -> None:
-    assert [kind.name for kind in KINDS if kind.orphans] == ["ReplicationController"]
+    assert [kind.name for kind in KINDS if kind.orphans] == ["ReplicationController", "Job"]
+    assert [kind.name for kind in KINDS if kind.orphans_warning] == ["Job"]
 
 
 def test_a_field_that_cannot_be_selected_by_is_refused_in_kubernetes_words() -> None:
