@@ -28,6 +28,7 @@ def test_the_groups_are_those_of_kubernetes_and_ours() -> None:
         "": ["v1"],
         "apps": ["v1"],
         "batch": ["v1"],
+        "autoscaling": ["v2", "v1"],
         "discovery.k8s.io": ["v1"],
         "coordination.k8s.io": ["v1"],
         "events.k8s.io": ["v1"],
@@ -47,7 +48,7 @@ def test_kubectl_get_all_shows_what_it_shows_in_kubernetes() -> None:
 
     assert shown == {
         "Pod", "ReplicationController", "ReplicaSet", "Service", "Deployment", "StatefulSet", "DaemonSet",
-        "Job", "CronJob",
+        "Job", "CronJob", "HorizontalPodAutoscaler",
     }  # fmt: skip
 
 
