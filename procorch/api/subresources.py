@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from procorch.api import deletion, intake, metadata
+from procorch.api import deletion, disruption, intake, metadata
 from procorch.api.accept import form_of
 from procorch.api.cache import Entry
 from procorch.api.encoding import encode
@@ -175,7 +175,8 @@ def _set_condition(pod: Object, condition: dict[str, Any], now: float) -> None:
 async def evict(api: Api, route: Route, request: Request) -> Response:
     """policy/v1 Eviction, what `kubectl drain` asks for: a delete that a PodDisruptionBudget may refuse.
 
-    There are no budgets yet, so that nothing refuses it. Source: pkg/registry/core/pod/storage/eviction.go.
+    The preconditions come first: what is not deleted spends nothing of the budget.
+    Source: pkg/registry/core/pod/storage/eviction.go.
     """
     assert route.kind is not None and route.name is not None
     eviction = intake.read_whole(request, EVICTION)
@@ -183,6 +184,9 @@ async def evict(api: Api, route: Route, request: Request) -> Response:
         raise BadRequest.of("name in URL does not match name in Eviction object")
     dry_run = {"dryRun": "All"} if api.is_dry_run(request) else {}
     options = deletion.options_of(eviction.get("deleteOptions") or {}, dry_run)
+    pod = api.rest.entry(route.kind, route.namespace, route.name).object
+    deletion.check_preconditions(route.kind, pod, options)
+    await disruption.allow(api, pod, dry_run=options.dry_run)
     await api.rest.delete(route.kind, route.namespace, route.name, options)
     return answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 

@@ -29,6 +29,7 @@ def test_the_groups_are_those_of_kubernetes_and_ours() -> None:
         "apps": ["v1"],
         "batch": ["v1"],
         "autoscaling": ["v2", "v1"],
+        "policy": ["v1"],
         "discovery.k8s.io": ["v1"],
         "coordination.k8s.io": ["v1"],
         "events.k8s.io": ["v1"],
@@ -47,8 +48,8 @@ def test_kubectl_get_all_shows_what_it_shows_in_kubernetes() -> None:
     shown = {kind.name for kind in KINDS if "all" in kind.categories}
 
     assert shown == {
-        "Pod", "ReplicationController", "ReplicaSet", "Service", "Deployment", "StatefulSet", "DaemonSet",
-        "Job", "CronJob", "HorizontalPodAutoscaler",
+        "Pod", "ReplicationController", "ReplicaSet", "Service", "Deployment", "StatefulSet", "DaemonSet", "Job",
+        "CronJob", "HorizontalPodAutoscaler",
     }  # fmt: skip
 
 
