@@ -173,8 +173,9 @@ async def _patch_metadata(obj: Object, change: dict[str, Any], context: Context)
 
 
 def graph_kinds() -> list[Kind]:
-    """All kinds but Events, which belong to nobody and come by the thousand."""
-    return [kind for kind in KINDS if kind.name != "Event" and {"list", "watch", "delete"} <= set(kind.verbs)]
+    """All kinds, each storage once, but Events, which belong to nobody and come by the thousand."""
+    found = [kind for kind in KINDS if kind.guise_of is None and {"list", "watch", "delete"} <= set(kind.verbs)]
+    return [kind for kind in found if kind.name != "Event"]
 
 
 def _of(kind: str) -> KeysOf:

@@ -14,5 +14,5 @@ def test_they_can_be_chosen(procorch):
     assert "pods" not in procorch("api-resources", "--namespaced", "false")
     assert [
         row.split()[0] for row in procorch("api-resources", "--api-group", "apps", "--no-headers").splitlines()
-    ] == ["replicasets"]
+    ] == ["controllerrevisions", "daemonsets", "deployments", "replicasets", "statefulsets"]
     assert "pods " in procorch("api-resources", "--verbs", "list,watch")

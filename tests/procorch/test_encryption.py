@@ -52,7 +52,12 @@ def test_the_first_provider_writes_and_all_of_them_read(tmp_path: Path) -> None:
     [
         pytest.param("*.*", ["/registry/"], id="everything"),
         pytest.param("leases.coordination.k8s.io", ["/registry/coordination.k8s.io/leases/"], id="of a group"),
-        pytest.param("*.apps", ["/registry/apps/replicasets/"], id="a whole group"),
+        pytest.param("*.batch", ["/registry/batch/jobs/", "/registry/batch/cronjobs/"], id="a whole group"),
+        pytest.param(
+            "*.autoscaling",
+            ["/registry/autoscaling/horizontalpodautoscalers/"],
+            id="a group of two versions: one store",
+        ),
     ],
 )
 def test_resources_are_named_as_in_kubernetes(tmp_path: Path, name: str, prefixes: list[str]) -> None:
@@ -147,7 +152,7 @@ def test_a_new_file_encrypts_secrets_and_is_its_owners_alone(tmp_path: Path) -> 
 
 
 def test_a_new_key_becomes_the_first_or_the_last(tmp_path: Path) -> None:
-    path = write(tmp_path, document((["secrets"], [aesgcm(key7=ONE)]), (["*.apps"], [aesgcm(old=TWO), IDENTITY])))
+    path = write(tmp_path, document((["secrets"], [aesgcm(key7=ONE)]), (["*.policy"], [aesgcm(old=TWO), IDENTITY])))
 
     assert add_key(path) == ["key8", "key9"]
     assert add_key(path, last=True) == ["key10", "key11"]

@@ -20,11 +20,47 @@ CONTAINER = {
 }  # fmt: skip
 POD = {"spec": {"containers": [CONTAINER], "volumes": [{"name": "v", "emptyDir": {}}], "tolerations": [{"key": "k"}]}}
 TEMPLATE = {"metadata": {"labels": {"a": "b"}}, **POD}
+JOB_TEMPLATE = {"spec": {**POD["spec"], "restartPolicy": "Never"}}
 ABOUT = {"kind": "Pod", "name": "x", "namespace": "default"}
 OBJECTS = {
     "Pod": {**POD, "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}},
     "ReplicationController": {"spec": {"replicas": 1, "selector": {"a": "b"}, "template": TEMPLATE}},
     "ReplicaSet": {"spec": {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}},
+    "PodTemplate": {"template": TEMPLATE},
+    "Deployment": {
+        "spec": {
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": TEMPLATE,
+            "strategy": {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 1}},
+        },
+    },
+    "StatefulSet": {
+        "spec": {
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": TEMPLATE,
+            "serviceName": "s",
+            "volumeClaimTemplates": [{"metadata": {"name": "d"}, "spec": {"resources": {"requests": {"storage": 1}}}}],
+        },
+    },
+    "DaemonSet": {"spec": {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}},
+    "ControllerRevision": {"data": {"a": 1}, "revision": 1},
+    "Job": {
+        "spec": {
+            "completionMode": "Indexed",
+            "completions": 2,
+            "template": JOB_TEMPLATE,
+            "successPolicy": {"rules": [{"succeededIndexes": "0-1", "succeededCount": 1}]},
+            "podFailurePolicy": {"rules": [{"action": "Ignore", "onExitCodes": {"operator": "In", "values": [1]}}]},
+        },
+    },
+    "CronJob": {
+        "spec": {"schedule": "* * * * *", "timeZone": "UTC", "jobTemplate": {"spec": {"template": JOB_TEMPLATE}}},
+    },
+    "HorizontalPodAutoscaler": {
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 3},
+        "status": {"desiredReplicas": 1, "currentReplicas": 1},
+    },
+    "PodDisruptionBudget": {"spec": {"minAvailable": "50%", "selector": {"matchLabels": {"a": "b"}}}},
     "Service": {"spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30001}], "clusterIP": "10.96.0.9"}},
     "Secret": {"data": {"a": "YQ=="}, "stringData": {"b": "c"}, "type": "Opaque"},
     "ConfigMap": {"data": {"a": "b"}, "binaryData": {"c": "YQ=="}},
@@ -60,7 +96,7 @@ def _places(value):
             yield from _places(item)
 
 
-@pytest.mark.parametrize("kind", list(KINDS), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", list(KINDS), ids=lambda kind: f"{kind.api_version} {kind.name}")
 async def test_junk_anywhere_in_an_object_is_the_clients_mistake(served, kind):
     draw = random.Random(kind.name)
     send = served.client.transport.send
