@@ -261,7 +261,7 @@ class Agent:
     async def _client(self, context: ssl.SSLContext) -> AsyncIterator[Client]:
         transport = Failover([HttpTransport(one, context, timeout=ANSWER_SECONDS) for one in self.config.servers])
         try:
-            yield Client(transport, user_agent="procorch-agent")
+            yield Client(transport, user_agent="kubelet")
         finally:
             await transport.close()
 

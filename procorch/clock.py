@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 Clock = Callable[[], float]
 """Seconds since the epoch. `time.time`, or a simulation's."""
@@ -16,7 +17,13 @@ system_clock: Clock = time.time
 
 def timestamp(seconds: float) -> str:
     """`2026-11-23T19:00:00Z`: metav1.Time, whole seconds, rounded down."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _timestamp(int(seconds))
+
+
+@lru_cache(maxsize=16)
+def _timestamp(seconds: int) -> str:
+    """All that is written within a second says the same."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def micro_timestamp(seconds: float) -> str:

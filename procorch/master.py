@@ -214,7 +214,9 @@ def _settle_memory() -> None:
 
 
 def _client(api: Api, name: str) -> Client:
-    return Client(LocalTransport(api, User(name, (MASTERS, "system:authenticated"))), user_agent=name)
+    """name: the user, as Kubernetes' component of that task is called; so is the manager of the fields it writes."""
+    program = "kube-" + name.removeprefix("system:").removeprefix("kube-")
+    return Client(LocalTransport(api, User(name, (MASTERS, "system:authenticated"))), user_agent=program)
 
 
 def _api_config(config: MasterConfig, authority: pki.Authority, key: bytes) -> ApiConfig:

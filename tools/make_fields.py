@@ -50,6 +50,11 @@ OWN_FORM = {
 }
 #: in the binary but never in a body that is decoded, or of Go's insides
 LEFT_OUT = {META + "InternalEvent"}
+#: defaults that the package's schemas leave out and by which elements of lists are told apart
+DEFAULTS = {
+    "io.k8s.api.core.v1.ContainerPort": {"protocol": "TCP"},
+    "io.k8s.api.core.v1.ServicePort": {"protocol": "TCP"},
+}
 EXTENSIONS = {
     "x-kubernetes-list-type": "list",
     "x-kubernetes-list-map-keys": "keys",
@@ -199,6 +204,8 @@ def described(name: str, schema: Row | None, types: GoTypes, address: int | None
             rows[field] |= row
         elif field in ("apiVersion", "kind") or schema is None:
             rows[field] = row
+    for field, value in DEFAULTS.get(name, {}).items():
+        rows[field]["default"] = value
     return rows
 
 

@@ -21,6 +21,7 @@ from procorch.api.auth import Authenticator, ServiceAccountTokens, impersonated
 from procorch.api.authorize import Authorizer
 from procorch.api.cache import Cache, Entry, LostEntry
 from procorch.api.expiry import Expiry
+from procorch.api.fieldmanager import Apply, Update, applier_of, config_of, is_apply, manager_of
 from procorch.api.intake import Fields
 from procorch.api.links import Links
 from procorch.api.listing import Listing
@@ -179,6 +180,11 @@ class Api:
         """The value is All by now, or none."""
         return bool(request.query.get("dryRun"))
 
+    def update_by(self, route: Route, request: Request) -> Update:
+        """How the request's writer becomes the manager of what it changes. Raises Invalid."""
+        assert route.kind is not None
+        return Update(manager_of(request, route.verb), route.kind, route.subresource, self.clock())
+
     def main_route(self, route: Route) -> Route:
         """The route of the object to which a subresource belongs."""
         return replace(route, subresource="")
@@ -247,30 +253,49 @@ class Api:
         assert route.kind is not None
         if route.name is not None or (route.kind.namespaced and not route.namespace):
             raise MethodNotAllowed.of()
-        fields = Fields.asked(request.query)
+        fields, track = Fields.asked(request.query), self.update_by(route, request).track
         dry_run = self.is_dry_run(request)
         obj = intake.read(request, route.kind, fields)
         self.authorizer.check_body(user, route, obj)
         admission.sign(route.kind, obj, user)
-        entry = await self.rest.create(route, obj, fields, dry_run=dry_run)
+        entry = await self.rest.create(route, obj, fields, track, dry_run=dry_run)
         if route.kind.name == "Event":
             await self._expiry.remove_some()
         return self._render(route.kind, entry, request, 201, fields)
 
     async def _update(self, route: Route, request: Request, user: User) -> Response:
         assert route.kind is not None
-        fields = Fields.asked(request.query)
+        fields, track = Fields.asked(request.query), self.update_by(route, request).track
         dry_run = self.is_dry_run(request)
         obj = intake.read(request, route.kind, fields)
-        entry = await self.rest.update(route, obj, fields, dry_run=dry_run)
+        entry = await self.rest.update(route, obj, fields, track, dry_run=dry_run)
         return self._render(route.kind, entry, request, 200, fields)
 
     async def _patch(self, route: Route, request: Request, user: User) -> Response:
         assert route.kind is not None
-        fields = Fields.asked(request.query)
+        if is_apply(request):
+            return await self._apply(route, request, user)
+        fields, track = Fields.asked(request.query), self.update_by(route, request).track
         dry_run = self.is_dry_run(request)
-        entry = await self.rest.patch(route, request, fields, dry_run=dry_run)
+        entry = await self.rest.patch(route, request, fields, track, dry_run=dry_run)
         return self._render(route.kind, entry, request, 200, fields)
+
+    async def _apply(self, route: Route, request: Request, user: User) -> Response:
+        kind = route.kind
+        assert kind is not None
+        fields, dry_run = Fields.asked(request.query), self.is_dry_run(request)
+        apply = Apply(*applier_of(request), kind, route.subresource, self.clock())
+        config = apply.check(config_of(request, fields))
+
+        def admit(obj: Object) -> Object:
+            creation = replace(route, verb="create")
+            self.authorizer.check(user, creation, request.query)
+            self.authorizer.check_body(user, creation, obj)
+            admission.sign(kind, obj, user)
+            return obj
+
+        entry, made = await self.rest.apply(route, config, fields, apply, admit, dry_run=dry_run)
+        return self._render(kind, entry, request, 201 if made else 200, fields)
 
     async def _delete(self, route: Route, request: Request, user: User) -> Response:
         kind = route.kind

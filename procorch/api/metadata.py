@@ -17,7 +17,8 @@ from procorch.objects import BadRequest, Conflict, Object
 
 _KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
 
-_PARTS = {"status": "status", "approval": "status", "finalize": "spec"}  # subresource → the field it is about
+#: subresource → the field it is about
+PARTS = {"status": "status", "approval": "status", "finalize": "spec"}
 
 
 def begin(kind: Kind, obj: Object, namespace: str | None, now: float, random: Random) -> None:
@@ -69,8 +70,22 @@ def succeed(kind: Kind, obj: Object, old: Object, subresource: str) -> None:
         else:
             metadata.pop(name, None)
     metadata["resourceVersion"] = before["resourceVersion"]
-    if subresource in _PARTS:
+    if subresource in PARTS:
         _keep_all_but(obj, old, subresource)
+
+
+def check_unborn(kind: Kind, config: Object, name: str) -> None:
+    """What is applied to nothing must not speak of an object that was there. Raises Conflict, BadRequest."""
+    metadata = config.get("metadata") or {}
+    if uid := metadata.get("uid"):
+        why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+        raise Conflict.of(kind.plural, name, kind.group, why)
+    if metadata.get("resourceVersion"):
+        why = "the provided object specified a resourceVersion, and no existing object was found"
+        raise Conflict.of(kind.plural, name, kind.group, why)
+    if not metadata.get("name"):
+        why = f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        raise BadRequest.of(why)
 
 
 def check_version(kind: Kind, said: str | None, old: Object) -> None:
@@ -98,7 +113,7 @@ def desired(obj: Object) -> Object:
 
 def _keep_all_but(obj: Object, old: Object, subresource: str) -> None:
     """A write to a subresource changes that part alone; of the metadata what an agent may say of itself."""
-    part = _PARTS[subresource]
+    part = PARTS[subresource]
     new = obj.get(part)
     for name in [name for name in obj if name not in ("apiVersion", "kind", "metadata")]:
         del obj[name]

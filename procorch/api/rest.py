@@ -19,6 +19,7 @@ from procorch.api import admission, deletion, intake, metadata
 from procorch.api.allocation import Allocations, Taken, release
 from procorch.api.cache import Cache, Entry, LostEntry
 from procorch.api.encoding import decode, encode
+from procorch.api.fieldmanager import Apply, keep_times
 from procorch.api.intake import Fields
 from procorch.api.patch import Patch, apply_patch, check_media
 from procorch.api.request import Request
@@ -32,6 +33,8 @@ TRIES = 16  # of a write that names no version: everybody else is as entitled, s
 _AT_ONCE = 64  # deletions of one deletecollection in flight
 
 Change = Callable[[Object], Object]
+Track = Callable[[Object, Object | None], None]
+"""(the new object, the old one): says in metadata.managedFields of the new one who manages what."""
 
 
 class Rest:
@@ -60,7 +63,9 @@ class Rest:
             raise NotFound.of(kind.plural, name, kind.group)
         return entry
 
-    async def create(self, route: Route, obj: Object, fields: Fields, *, dry_run: bool) -> Entry:
+    async def create(
+        self, route: Route, obj: Object, fields: Fields, track: Track | None = None, *, dry_run: bool
+    ) -> Entry:
         """Raises AlreadyExists, Invalid, NotFound (no such namespace), Forbidden (it is being deleted)."""
         asked = _kind(route)
         fields.settle(asked, obj)
@@ -68,6 +73,8 @@ class Rest:
         metadata.begin(kind, obj, route.namespace, self._clock(), self._draw)
         admission.check_namespace(self._cache, kind, obj)
         kind.default(obj)
+        if track is not None:  # before what the server adds: that is nobody's
+            track(obj, None)
         kind.admit(obj)
         kind.prepare(obj, None)
         _validate(asked, obj, None)
@@ -88,7 +95,9 @@ class Rest:
                 _clash(self._allocations, obj, conflict.key)
         raise self._busy(kind, obj["metadata"]["name"])
 
-    async def update(self, route: Route, obj: Object, fields: Fields, *, dry_run: bool) -> Entry:
+    async def update(
+        self, route: Route, obj: Object, fields: Fields, track: Track | None = None, *, dry_run: bool
+    ) -> Entry:
         """PUT. Raises NotFound, Conflict, Invalid."""
         kind = _kind(route)
         assert route.name is not None
@@ -96,16 +105,16 @@ class Rest:
         metadata.place(kind, obj, route.namespace)
         fields.settle(kind, obj)
         encoded = orjson.dumps(kind.stored(obj))
-        return await self.change(route, lambda old: decode(encoded), fields, dry_run=dry_run)
+        return await self.change(route, lambda old: decode(encoded), fields, track, dry_run=dry_run)
 
-    async def patch(self, route: Route, request: Request, fields: Fields, *, dry_run: bool) -> Entry:
+    async def patch(
+        self, route: Route, request: Request, fields: Fields, track: Track | None = None, *, dry_run: bool
+    ) -> Entry:
         """PATCH. Raises NotFound, Conflict, Invalid, BadRequest, UnsupportedMediaType."""
         kind = _kind(route)
         assert route.name is not None
         name, content_type = route.name, request.headers.get("content-type", "")
-        patch = Patch(
-            check_media(content_type), request.body
-        )  # first: an apply that is not served is not answered with NotFound
+        patch = Patch(check_media(content_type), request.body)
 
         def patched(old: Object) -> Object:
             fields.warnings.clear()
@@ -118,10 +127,51 @@ class Rest:
             fields.settle(kind, obj, patch)
             return kind.stored(obj)
 
-        return await self.change(route, patched, fields, dry_run=dry_run)
+        return await self.change(route, patched, fields, track, dry_run=dry_run)
+
+    async def apply(
+        self, route: Route, config: Object, fields: Fields, apply: Apply, admit: Change, *, dry_run: bool
+    ) -> tuple[Entry, bool]:
+        """Server-side apply; whether it made the object. admit: whether it may be made, and what the server adds.
+
+        Raises Conflict, Invalid, BadRequest; NotFound for a subresource of an object that is not there.
+        """
+        kind, name = _kind(route), route.name
+        assert name is not None
+        encoded = orjson.dumps(config)
+
+        def settled(live: Object | None) -> Object:
+            fields.warnings.clear()
+            obj = apply.to(live, decode(encoded))
+            metadata.check_name(obj, name)
+            metadata.place(kind, obj, route.namespace)
+            if live is not None:  # a new one is settled when it is created
+                fields.settle(kind, obj)
+            return obj
+
+        for _ in range(TRIES):
+            try:
+                changed = await self.change(
+                    route, lambda old: kind.stored(settled(kind.shown(old))), fields, dry_run=dry_run
+                )  # fmt: skip
+            except NotFound:
+                if route.subresource:
+                    raise
+            else:
+                return changed, False
+            metadata.check_unborn(kind, config, name)
+            with contextlib.suppress(AlreadyExists):
+                return await self.create(route, admit(settled(None)), fields, dry_run=dry_run), True
+        raise self._busy(kind, name)
 
     async def change(
-        self, route: Route, change: Change, fields: Fields | None = None, *, dry_run: bool = False
+        self,
+        route: Route,
+        change: Change,
+        fields: Fields | None = None,
+        track: Track | None = None,
+        *,
+        dry_run: bool = False,
     ) -> Entry:
         """Reads, changes a private copy, checks and appends; again where another writer was quicker.
 
@@ -134,7 +184,7 @@ class Rest:
         for _ in range(TRIES):
             entry = self.entry(kind, route.namespace, route.name)
             asked = change(entry.copy())
-            obj = self._successor(_kind(route), asked, entry.object, route.subresource)
+            obj = self._successor(_kind(route), asked, entry.object, route.subresource, track)
             if fields is not None and not route.subresource:
                 fields.warn(kind.warn(obj, entry.object))
             wanted = copy.deepcopy(obj) if kind.name == "Service" else obj
@@ -203,10 +253,12 @@ class Rest:
             tasks = [group.create_task(one(entry)) for entry in found]
         return [entry for task in tasks if (entry := task.result()) is not None]
 
-    def _successor(self, asked: Kind, obj: Object, old: Object, subresource: str) -> Object:
+    def _successor(self, asked: Kind, obj: Object, old: Object, subresource: str, track: Track | None) -> Object:
         kind = asked.storage
         metadata.succeed(kind, obj, old, subresource)
         kind.default(obj)
+        if track is not None:
+            track(obj, old)
         if not subresource:
             kind.prepare(obj, old)
             metadata.count_generation(kind, obj, old, metadata.desired)
@@ -214,6 +266,7 @@ class Rest:
             _validate(asked, obj, old)
         if is_deleting(old):
             _check_finalizers(kind, obj, old)
+        keep_times(obj, old)
         return obj
 
     async def _append(

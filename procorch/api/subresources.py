@@ -11,6 +11,7 @@ from procorch.api import deletion, disruption, intake, metadata
 from procorch.api.accept import form_of
 from procorch.api.cache import Entry
 from procorch.api.encoding import encode
+from procorch.api.fieldmanager import Apply, applier_of, apply_scale, config_of, is_apply, update_scale
 from procorch.api.patch import apply_patch
 from procorch.api.request import JSON, Request, Response, answer, is_true
 from procorch.api.routes import Route, not_found
@@ -69,10 +70,15 @@ async def scale(api: Api, route: Route, request: Request) -> Response:
     kind, dry_run = route.kind, api.is_dry_run(request)
     if route.verb == "get":
         return _shown(api, scale_of(api.rest.entry(kind, route.namespace, route.name).object), request)
-    plain = api.main_route(route)
-    sent = None
-    if route.verb == "update":
-        sent = intake.read_whole(request, SCALE)
+    change = _applied_scale(api, route, request) if is_apply(request) else _written_scale(api, route, request)
+    entry = await api.rest.change(api.main_route(route), change, dry_run=dry_run)
+    return _shown(api, scale_of(entry.object), request)
+
+
+def _written_scale(api: Api, route: Route, request: Request) -> Callable[[Object], Object]:
+    assert route.kind is not None
+    kind, update = route.kind, api.update_by(route, request)
+    sent = intake.read_whole(request, SCALE) if route.verb == "update" else None
 
     def change(obj: Object) -> Object:
         now = scale_of(obj)
@@ -81,19 +87,39 @@ async def scale(api: Api, route: Route, request: Request) -> Response:
         else:
             wanted = apply_patch(request.headers.get("content-type", ""), now, request.body, SCALE)
             intake.Fields("Ignore").settle(SCALE, wanted)
-        said = wanted.get("metadata") or {}
-        metadata.check_version(kind, said.get("resourceVersion"), obj)
-        if said.get("uid", now["metadata"]["uid"]) != now["metadata"]["uid"]:
-            raise Conflict.of(kind.plural, obj["metadata"]["name"], kind.group)
-        replicas = get(wanted, ".spec.replicas", 0)
-        if replicas < 0:
-            cause = Cause.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
-            raise Invalid.of("Scale", obj["metadata"]["name"], [cause], "autoscaling")
-        obj["spec"]["replicas"] = replicas
+        update_scale(obj, _replicas(kind, obj, wanted), update)
         return obj
 
-    entry = await api.rest.change(plain, change, dry_run=dry_run)
-    return _shown(api, scale_of(entry.object), request)
+    return change
+
+
+def _applied_scale(api: Api, route: Route, request: Request) -> Callable[[Object], Object]:
+    assert route.kind is not None
+    kind, (manager, force) = route.kind, applier_of(request)
+    fields = intake.Fields.asked(request.query)
+    config = Apply(manager, force, SCALE, "", api.clock()).check(config_of(request, fields))
+    fields.settle(SCALE, config)
+    apply = Apply(manager, force, kind, route.subresource, api.clock())
+
+    def change(obj: Object) -> Object:
+        replicas = _replicas(kind, obj, config)
+        apply_scale(obj, replicas if get(config, ".spec.replicas") is not None else None, apply)
+        return obj
+
+    return change
+
+
+def _replicas(kind: Kind, obj: Object, wanted: Object) -> int:
+    """How many the Scale asks for. Raises Conflict where it is about another object or version, Invalid."""
+    about, said = obj["metadata"], wanted.get("metadata") or {}
+    metadata.check_version(kind, said.get("resourceVersion"), obj)
+    if said.get("uid", about["uid"]) != about["uid"]:
+        raise Conflict.of(kind.plural, about["name"], kind.group)
+    replicas: int = get(wanted, ".spec.replicas", 0)
+    if replicas < 0:
+        cause = Cause.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+        raise Invalid.of("Scale", about["name"], [cause], "autoscaling")
+    return replicas
 
 
 def _shown(api: Api, made: Object, request: Request) -> Response:

@@ -96,7 +96,7 @@ async def join(server: str, name: str, token_text: str, credentials: Credentials
     context = ssl.create_default_context(cadata=ca.decode())
     transport = HttpTransport(server, context, token.bearer)
     try:
-        key, certificate = await request_certificate(Client(transport, user_agent="procorch-agent"), name)
+        key, certificate = await request_certificate(Client(transport, user_agent="kubelet"), name)
     finally:
         await transport.close()
     credentials.save(ca, key, certificate)

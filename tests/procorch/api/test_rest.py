@@ -125,9 +125,11 @@ async def test_a_patch_with_an_old_resource_version_or_another_uid_is_a_conflict
         await client.patch("ConfigMap", "default/a", {"metadata": {"uid": "another"}, "data": {"x": "2"}})
 
 
-async def test_an_apply_of_an_object_that_is_not_there_says_that_applying_is_not_served(client):
-    with pytest.raises(UnsupportedMediaType):
-        await client.patch("ConfigMap", "default/new", {"data": {}}, type="apply")
+async def test_a_patch_of_an_unknown_type_says_which_there_are(client):
+    with pytest.raises(UnsupportedMediaType, match="application/apply-patch"):
+        await client.raw(
+            "PATCH", "/api/v1/namespaces/default/configmaps/a", headers={"Content-Type": "text/plain"}, body=b"{}"
+        )
 
 
 async def test_a_dry_run_leaves_nothing(client):
