@@ -15,7 +15,7 @@ import orjson
 from procorch.api.fieldmanager import entries
 from procorch.api.fieldmanager.changes import Changes, in_words_of, kind_at
 from procorch.api.fieldmanager.entries import APPLY, UPDATE, Entry, Identity, Managed
-from procorch.api.fieldmanager.fieldset import FieldSet, difference, members
+from procorch.api.fieldmanager.fieldset import FieldSet, difference, intersection, members
 from procorch.api.fieldmanager.schema import shape_of, written_shape
 from procorch.clock import timestamp
 from procorch.kinds.kind import Kind
@@ -107,8 +107,22 @@ class Apply:
         if not difference(last.fields, owned):
             return obj
         gone = difference(shape.named(last.fields), shape.named(owned))
-        left = shape.without(in_words_of(obj, self.kind, kind), gone) or {}
-        return in_words_of(left, kind, self.kind)
+        left = in_words_of(shape.without(in_words_of(obj, self.kind, kind), gone) or {}, kind, self.kind)
+        for version in {entry.api_version for entry in wanted.values()} - {last.api_version}:
+            if (other := kind_at(self.kind, version)) is not None:
+                left = self._given_back(obj, left, other, wanted)
+        return left
+
+    def _given_back(self, obj: Object, left: Object, kind: Kind, wanted: Managed) -> Object:
+        """`left` with what was pruned of `obj`, but is managed by somebody in the words of another apiVersion."""
+        shape = shape_of(kind)
+        whole, part = (in_words_of(one, self.kind, kind) for one in (obj, left))
+        owned = entries.owned(entry for entry in wanted.values() if entry.api_version == kind.api_version)
+        missed = intersection(owned, shape.compared(whole, part)[1] or {})
+        if not missed:
+            return left
+        others = difference(shape.named(shape.applied(whole) or {}), shape.named(missed))
+        return in_words_of(shape.merged(part, shape.without(whole, others) or {}), kind, self.kind)
 
     def _not_taken_over(self, found: _Found, live: Object) -> _Found:
         """The conflicts that are not about what kubectl's client-side apply has set, and nobody changed since."""
