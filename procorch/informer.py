@@ -6,6 +6,9 @@
 
 The three ways race, so each change is compared by resourceVersion with what is there: a late event that is older than
 a write of our own is dropped. (A controller that sees the world a tenth of a second late makes twelve pods of three.)
+
+Objects are kept without their managedFields: no loop decides by them, they take as much room as all the rest, and a
+write that leaves them out changes nothing about them.
 """
 
 from __future__ import annotations
@@ -181,7 +184,7 @@ class Informer:
             self._written_off(obj)
         elif self._is_ours(obj) and version_of(obj) > int(self._version or 0):
             # Up to _version the watch has told all: an older object that is not here has been deleted since.
-            self._upsert(obj)
+            self._upsert({**obj, "metadata": dict(obj["metadata"])})
 
     async def _list(self) -> None:
         found = await self._client.items(
@@ -221,6 +224,7 @@ class Informer:
         metadata = obj["metadata"]
         if metadata.get("uid") in self._gone:
             return
+        metadata.pop("managedFields", None)
         old = self.lister.get(key)
         if old is not None:
             if version_of(obj) <= version_of(old):

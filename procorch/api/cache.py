@@ -8,8 +8,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import orjson
+
 import store
-from procorch.api.encoding import decode, encode, pieces, with_revision
+from procorch.api.encoding import decode, encode, pieces, split, with_revision
 from procorch.kinds.kind import Kind
 from procorch.objects import ApiError, Expired, Object, Timeout
 
@@ -35,10 +37,21 @@ class Entry:
 
     @property
     def object(self) -> Object:
-        """Decoded once, for selectors, tables and decisions: not to be changed. `copy()` may be."""
+        """Decoded once, for selectors, tables and decisions: not to be changed. `copy()` may be.
+
+        Without its managedFields, which would take as much time and room as all the rest: `whole` has them.
+        """
         if self._object is None:
-            self._object = decode(self.data)
+            self._object = decode(with_revision(split(self._value)[0], self.revision))
         return self._object
+
+    @property
+    def whole(self) -> Object:
+        """`object` with its managedFields, decoded each time. Not to be changed either."""
+        managed = split(self._value)[1]
+        if not managed:
+            return self.object
+        return {**self.object, "metadata": {**self.object["metadata"], "managedFields": orjson.loads(managed)}}
 
     def forget_object(self) -> None:
         """Frees what `object` keeps: a decoded object takes five times the room of its bytes."""

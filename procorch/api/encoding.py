@@ -8,15 +8,23 @@ from procorch.kinds.kind import Kind
 from procorch.objects import Object
 
 _METADATA = b'"metadata":{'
+_MANAGED, _NAME = b'"managedFields":', b'],"name":"'
 
 
 def encode(kind: Kind, obj: Object) -> bytes:
     """Compact JSON that begins `{"apiVersion":…,"kind":…,"metadata":{` and has no resourceVersion.
 
+    The managedFields come first in the metadata and then the name, so that a reader can leave them out undecoded.
+
     A copy of what orjson gives: that holds on to the room it was written in, 8 kB for an Event of 700 bytes, and
     these bytes stay in memory for as long as the object exists.
     """
-    metadata = {name: value for name, value in obj["metadata"].items() if name != "resourceVersion"}
+    about = obj["metadata"]
+    metadata: Object = {"managedFields": about["managedFields"]} if about.get("managedFields") else {}
+    metadata["name"] = about["name"]
+    for name, value in about.items():
+        if name not in ("resourceVersion", "managedFields"):
+            metadata[name] = value
     ordered: Object = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata}
     for name, value in obj.items():
         if name not in ordered:
@@ -40,6 +48,19 @@ def pieces(value: bytes, revision: int) -> tuple[bytes, memoryview]:
     at = value.index(_METADATA) + len(_METADATA)
     said = b'"resourceVersion":"%d",' % revision if revision else b""
     return b'{"metadata":{%b' % said, memoryview(value)[at:]
+
+
+def split(value: bytes) -> tuple[bytes, bytes]:
+    """Stored bytes without their managedFields, and those alone as JSON; empty where the object has none.
+
+    What ends the list is found without reading it: inside of a string a quote never stands bare before a letter, and
+    there is no other list in it.
+    """
+    begin = value.index(_METADATA) + len(_METADATA)
+    if not value.startswith(_MANAGED, begin):
+        return value, b""
+    end = value.index(_NAME, begin) + 1
+    return value[:begin] + value[end + 1 :], value[begin + len(_MANAGED) : end]
 
 
 def decode(data: bytes) -> Object:

@@ -183,15 +183,15 @@ class Rest:
         assert route.name is not None
         for _ in range(TRIES):
             entry = self.entry(kind, route.namespace, route.name)
-            asked = change(entry.copy())
-            obj = self._successor(_kind(route), asked, entry.object, route.subresource, track)
+            old = entry.whole
+            obj = self._successor(_kind(route), change(entry.copy()), old, route.subresource, track)
             if fields is not None and not route.subresource:
-                fields.warn(kind.warn(obj, entry.object))
+                fields.warn(kind.warn(obj, old))
             wanted = copy.deepcopy(obj) if kind.name == "Service" else obj
             claims: list[store.Write] = []
             if kind.name == "Service" and not route.subresource:
-                claims = self._allocations.claim(wanted, entry.object)
-            if wanted == entry.object and not deletion.is_finished(wanted):
+                claims = self._allocations.claim(wanted, old)
+            if wanted == old and not deletion.is_finished(wanted):
                 if await self._is_newest(kind, entry):
                     return entry
                 continue
@@ -226,7 +226,7 @@ class Rest:
                 if staying is None:
                     obj["metadata"].pop("finalizers", None)
                     return await self._remove(kind, obj, entry), True
-                if staying == entry.object:
+                if staying == entry.whole:
                     if await self._is_newest(kind, entry):
                         return entry, False
                     continue

@@ -254,3 +254,21 @@ async def test_the_waits_double_to_a_limit_with_jitter(failures: int) -> None:
     assert waits == [1.5, 3, 6, 6, 6][:failures]
     backoff.reset()
     assert backoff.next() == 1.5
+
+
+async def test_objects_are_kept_without_their_managed_fields():
+    rows = [{"manager": "m", "fieldsV1": {}}]
+    client = Client(Scripted([(1, [pod("a", managedFields=rows)])], [[("ADDED", pod("b", 2, managedFields=rows))]]))
+    informer = Informer(client, "Pod")
+    written = pod("c", 3, managedFields=rows)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(informer.run())
+        async with asyncio.timeout(10):
+            while "d/b" not in informer.lister:
+                await asyncio.sleep(0.001)
+        informer.written(POD, written, False)
+        task.cancel()
+
+    assert set(informer.lister) == {"d/a", "d/b", "d/c"}
+    assert not any("managedFields" in obj["metadata"] for obj in informer.lister.values())
+    assert written["metadata"]["managedFields"] == rows, "what a write returned is its caller's"

@@ -152,9 +152,13 @@ class ListMap(_Associative):
         super().__init__(of)
         self._keys = tuple(sorted(keys))
         self._defaults = {name: defaults.get(name) for name in self._keys}
+        self._prefix = f'k:{{"{self._keys[0]}":' if len(self._keys) == 1 else ""
 
     def step(self, item: Any) -> str:
         found = dict_of(item).get
+        if self._prefix:
+            (only,) = self._keys
+            return f"{self._prefix}{orjson.dumps(found(only, self._defaults[only])).decode()}}}"
         keys = {name: found(name, default) for name, default in self._defaults.items()}
         return "k:" + orjson.dumps(keys).decode()
 

@@ -23,6 +23,7 @@ from procorch.api.fieldmanager.fieldset import MEMBER, SELF, FieldSet, below, is
 
 Compared = tuple[FieldSet | None, FieldSet | None]
 _LONGEST = 100  # of a value in a message
+_MOST_FLAT = 256  # sets that a struct remembers
 
 #: what a configuration's scalar must be: (words, types); bool is no number here
 Scalar = tuple[str, tuple[type, ...]]
@@ -116,6 +117,7 @@ class Struct(Shape):
         super().__init__(zero={})
         self.fields: dict[str, Field] = {}
         self._always: tuple[Field, ...] | None = None
+        self._flat: dict[tuple[str, ...], FieldSet] = {}  # names of fields → what `added` gives for them
 
     def _constant(self) -> tuple[Field, ...]:
         if self._always is None:
@@ -125,16 +127,28 @@ class Struct(Shape):
     def added(self, value: Any) -> FieldSet:
         if value.__class__ is not dict:
             return MEMBER
+        names = tuple(value)
+        found = self._flat.get(names)
+        return self._added(value, names) if found is None else found
+
+    def _added(self, value: dict[str, Any], names: tuple[str, ...]) -> FieldSet:
+        """Of a struct whose fields are all leaves the names say it all: those of a pod's variables are one set."""
         result: FieldSet = {SELF: MEMBER}
-        known = self.fields
+        is_flat = True
         for name, item in value.items():
-            field = known.get(name)
-            if field is not None:
-                result[field.step] = MEMBER if field.is_leaf else field.shape.added(item)
+            field = self.fields.get(name)
+            if field is None:
+                continue
+            is_flat = is_flat and field.is_leaf
+            result[field.step] = MEMBER if field.is_leaf else field.shape.added(item)
         for field in self._constant():
             if field.step not in result:
                 result[field.step] = field.shape.added(field.zero)
-        return result if len(result) > 1 else MEMBER
+        if len(result) == 1:
+            result = MEMBER
+        if is_flat and len(self._flat) < _MOST_FLAT:
+            self._flat[names] = result
+        return result
 
     def compared(self, old: Any, new: Any) -> Compared:
         old, new = dict_of(old), dict_of(new)

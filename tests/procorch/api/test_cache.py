@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 import store
-from procorch.api.cache import Cache
+from procorch.api.cache import Cache, Entry
+from procorch.api.encoding import encode
 from procorch.kinds import KINDS
 from procorch.objects import Timeout
 
@@ -39,6 +40,22 @@ async def test_a_write_is_in_the_cache_when_its_append_returns(log, cache):
     entry = cache.shelf(CONFIG_MAP).entries["default/a"]
     assert entry.revision == revision == cache.revision
     assert entry.object["metadata"]["resourceVersion"] == str(revision)
+
+
+def test_an_entry_is_decoded_without_its_managed_fields_unless_they_are_asked_for():
+    rows = [{"manager": "m", "fieldsV1": {"f:data": {}}}]
+    obj = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"managedFields": rows, "name": "a"},
+        "data": {"k": "v"},
+    }
+    entry = Entry("d/a", encode(KINDS["ConfigMap"], obj), 7)
+
+    assert entry.object["metadata"] == {"resourceVersion": "7", "name": "a"} and entry.object is entry.object
+    assert entry.whole["metadata"] == {"resourceVersion": "7", "name": "a", "managedFields": rows}
+    assert entry.whole == entry.copy() and entry.whole["data"] is entry.object["data"]
+    assert Entry("d/b", encode(KINDS["ConfigMap"], {"metadata": {"name": "b"}}), 7).whole["metadata"]["name"] == "b"
 
 
 async def test_a_cache_that_starts_late_has_everything(log):

@@ -244,6 +244,13 @@ def test_a_struct_goes_when_its_last_field_goes():
     assert "securityContext" not in apply(live, pod(MAIN), kind=POD)["spec"]
 
 
+def test_a_struct_goes_with_all_that_was_filled_in():
+    live = apply(None, pod(MAIN | {"livenessProbe": {"tcpSocket": {"port": 1}}}), kind=POD)
+    live["spec"]["containers"][0]["livenessProbe"] |= {"periodSeconds": 10, "failureThreshold": 3}
+
+    assert apply(live, pod(MAIN), kind=POD)["spec"]["containers"] == [MAIN]
+
+
 def test_a_struct_stays_with_the_fields_of_others():
     live = apply(None, pod(MAIN, securityContext={"runAsUser": 1}), "a", kind=POD)
     live = apply(live, pod(securityContext={"runAsGroup": 1}), "b", kind=POD)
