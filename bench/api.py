@@ -1,4 +1,4 @@
-"""The API over TLS and a durable store: creates, a large list, and how soon a watcher hears: `python -m bench.api`.
+"""The API over TLS and a durable store: creates, applies, a large list, when a watcher hears: `python -m bench.api`.
 
 The server is a process of its own, as in a cluster; the client's own work (aiohttp, TLS) is in the figures.
 """
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,12 +27,13 @@ from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
 from procorch.api.http import serve, server_context
 from procorch.client import Client, lines_of
 from procorch.objects import Object
-from procorch.transport import HttpTransport
+from procorch.transport import Answer, HttpTransport
 
 PODS = 5_000
 SECONDS = 3.0
 PODS_PATH = "/api/v1/namespaces/default/pods"
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
+_APPLY = {"Content-Type": "application/apply-patch+yaml", "Accept": "application/json"}
 _TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
 
 
@@ -74,27 +75,60 @@ Make = Callable[[str], Object]
 
 
 async def creates(transport: HttpTransport, server: psutil.Process, path: str, make: Make, clients: int) -> str:
-    """Creates a second with so many requests under way at a time, how long one takes, and the server's CPU for it."""
+    async def create(client: int, number: int) -> Answer:
+        body = orjson.dumps(make(f"c{clients}-{client}-{number}"))
+        return await transport.send("POST", path, headers=_JSON, body=body)
+
+    return await rate(create, server, clients)
+
+
+def replica_set(name: str, number: int) -> Object:
+    """Whose template has 24 variables, and a label of its own that changes with the number."""
+    made = pod(name)
+    about = {"name": name, "namespace": "default", "labels": {"number": f"n{number}"}}
+    template = {"metadata": {"labels": {"app": name}}, "spec": made["spec"]}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": about, "spec": spec}
+
+
+async def applies(transport: HttpTransport, server: psutil.Process, clients: int, *, changing: bool) -> str:
+    """Each client applies an object of its own again and again."""
+    query = {"fieldManager": "bench", "force": "true"}
+
+    async def apply(client: int, number: int) -> Answer:
+        name = f"a{clients}-{client}"
+        body = orjson.dumps(replica_set(name, number if changing else 0))
+        path = f"/apis/apps/v1/namespaces/default/replicasets/{name}"
+        return await transport.send("PATCH", path, query=query, headers=_APPLY, body=body)
+
+    return await rate(apply, server, clients)
+
+
+async def rate(send: Callable[[int, int], Awaitable[Answer]], server: psutil.Process, clients: int) -> str:
+    """Requests a second with so many under way at a time, how long one takes, and the server's CPU for it.
+
+    send: of one client, and how many it has sent before.
+    """
     used = sum(server.cpu_times()[:2])
     waits: list[float] = []
-    numbers = itertools.count()
     end = time.perf_counter() + SECONDS
 
-    async def one() -> None:
-        while (begun := time.perf_counter()) < end:
-            body = orjson.dumps(make(f"c{clients}-{next(numbers)}"))
-            answer = await transport.send("POST", path, headers=_JSON, body=body)
-            if answer.status != 201:
+    async def one(client: int) -> None:
+        for number in itertools.count():
+            if (begun := time.perf_counter()) >= end:
+                return
+            answer = await send(client, number)
+            if answer.status not in (200, 201):
                 raise RuntimeError(answer.body.decode())
             waits.append(time.perf_counter() - begun)
 
     begun = time.perf_counter()
     async with asyncio.TaskGroup() as group:
-        for _ in range(clients):
-            group.create_task(one())
-    rate = len(waits) / (time.perf_counter() - begun)
+        for client in range(clients):
+            group.create_task(one(client))
+    each_second = len(waits) / (time.perf_counter() - begun)
     each = (sum(server.cpu_times()[:2]) - used) / len(waits) * 1e6
-    return f"{rate:,.0f}/s  {percentiles(waits)}  {each:.0f} µs of the server's CPU each"
+    return f"{each_second:,.0f}/s  {percentiles(waits)}  {each:.0f} µs of the server's CPU each"
 
 
 async def reads(transport: HttpTransport, path: str, headers: dict[str, str], times: int) -> str:
@@ -167,7 +201,12 @@ async def measure(port: int, server: psutil.Process, directory: Path) -> list[tu
         plural = "s" if clients > 1 else ""
         found.append((f"Pod create (3.8 kB), {clients} client{plural}",
                       await creates(transport, server, PODS_PATH, pod, clients)))  # fmt: skip
-    found.append(("get of a ConfigMap", await reads(transport, f"{config_maps}/c1-0", _JSON, 300)))
+    for clients in (1, 32):
+        plural = "s" if clients > 1 else ""
+        for changing, what in ((True, "changes"), (False, "changes nothing")):
+            found.append((f"server-side apply that {what}, {clients} client{plural}",
+                          await applies(transport, server, clients, changing=changing)))  # fmt: skip
+    found.append(("get of a ConfigMap", await reads(transport, f"{config_maps}/c1-0-0", _JSON, 300)))
     found.append(("POST sent → watch event", await watch_latency(transport)))
     await transport.send("DELETE", PODS_PATH)
     wanted = iter([orjson.dumps(pod(f"p{number}", 9)) for number in range(PODS)])

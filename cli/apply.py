@@ -1,7 +1,8 @@
 """`procorch apply -f`: objects as the files say, whatever they were before.
 
 As kubectl's client-side apply: what was applied last is kept in the same annotation, so that a field which left the
-file leaves the object, and what others set is not touched. The two programs may be mixed.
+file leaves the object, and what others set is not touched. The two programs may be mixed. With --server-side the
+server merges, keeps who manages which field, and refuses to change what others do.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from procorch.objects import ApiError, Conflict, NotFound, Object, annotations_o
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 TRIES = 5
+_CONFLICT_ADVICE = """\
+These fields have other managers. To take them over, apply with --force-conflicts; to leave them to their managers,
+remove them from the file; to manage them together, give them the values that they have."""
 # Go escapes these in JSON: kubectl finds its own text unchanged, and says so
 _AS_GO_WRITES = {ord(one): f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
 
@@ -30,24 +34,53 @@ _AS_GO_WRITES = {ord(one): f"\\u{ord(one):04x}" for one in "<>&\u2028\u2029"}
     "--dry-run", type=click.Choice(["none", "server"]), default="none", is_flag=False, flag_value="server",
     help="server: let it check everything and keep nothing.",
 )  # fmt: skip
+@click.option("--server-side", is_flag=True, help="Let the server merge; a field that others manage is a conflict.")
+@click.option("--force-conflicts", is_flag=True, help="With --server-side: take over the fields that others manage.")
+@click.option(
+    "--field-manager", default="procorch-apply", show_default=True, metavar="NAME", help="Who manages what is applied."
+)
 @cluster_command
-async def command(cluster: Cluster, files: tuple[str, ...], recursive: bool, dry_run: str) -> int:
+async def command(
+    cluster: Cluster,
+    files: tuple[str, ...],
+    recursive: bool,
+    dry_run: str,
+    server_side: bool,
+    force_conflicts: bool,
+    field_manager: str,
+) -> int:
     """Create or change objects so that they are as the files say."""
+    if force_conflicts and not server_side:
+        raise click.UsageError("--force-conflicts only works with --server-side")
     failed = 0
+    query = {"fieldManager": field_manager, "fieldValidation": "Strict"}
+    query |= {"dryRun": "All"} if dry_run == "server" else {}
+    query |= {"force": "true"} if force_conflicts else {}
     for manifest in read(files, recursive):
         try:
-            name, what = await _apply(cluster, manifest, {"dryRun": "All"} if dry_run == "server" else {})
+            if server_side:
+                name, what = await _apply_on_server(cluster, manifest, query)
+            else:
+                name, what = await _apply(cluster, manifest, query)
         except ApiError as error:
             failed += 1
             click.echo(refusal(error, manifest.source), err=True)
+            if any(cause.get("reason") == "FieldManagerConflict" for cause in error.details.get("causes", ())):
+                click.echo(_CONFLICT_ADVICE, err=True)
             continue
         click.echo(f"{shown(manifest.kind, name)} {what}{' (server dry run)' if dry_run == 'server' else ''}")
     return 1 if failed else 0
 
 
+async def _apply_on_server(cluster: Cluster, manifest: Manifest, query: dict[str, str]) -> tuple[str, str]:
+    key = manifest.key(cluster.namespace)
+    wanted = manifest.placed(cluster.namespace)
+    made = await cluster.client.patch(manifest.kind, key, wanted, type="apply", query=query)
+    return str(made["metadata"]["name"]), "serverside-applied"
+
+
 async def _apply(cluster: Cluster, manifest: Manifest, query: dict[str, str]) -> tuple[str, str]:
     """The object's name and what was done with it."""
-    query = {"fieldManager": "procorch-apply", "fieldValidation": "Strict", **query}
     wanted = _recorded(manifest.placed(cluster.namespace))
     for attempt in range(TRIES):
         try:

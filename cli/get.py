@@ -27,6 +27,7 @@ from procorch.objects import NotFound, Object
 @click.option("--show-labels", is_flag=True, help="A last column with the labels.")
 @click.option("--label-columns", "-L", multiple=True, help="A column with this label: app,tier.")
 @click.option("--sort-by", default="", metavar="PATH", help="In the order of this field: .metadata.name.")
+@click.option("--show-managed-fields", is_flag=True, help="YAML and JSON with who manages which field.")
 @click.option("--ignore-not-found", is_flag=True, help="Exit with 0 when a named object is not there.")
 @cluster_command
 async def command(
@@ -40,6 +41,7 @@ async def command(
     show_labels: bool,
     label_columns: tuple[str, ...],
     sort_by: str,
+    show_managed_fields: bool,
     ignore_not_found: bool,
 ) -> int:
     """Show objects: `get pods`, `get rc,svc`, `get pod web`, `get node/n1 -o yaml`, `get all -A`."""
@@ -53,19 +55,25 @@ async def command(
     if watch:
         if len(wanted) != 1:
             raise click.UsageError("--watch follows one resource type")
-        await (view.follow(query, wanted[0]) if output in ("", "wide") else _follow(query, wanted[0], output))
+        if output in ("", "wide"):
+            await view.follow(query, wanted[0])
+        else:
+            await _follow(query, wanted[0], output, managed_fields=show_managed_fields)
         return 0
     if output in ("", "wide"):
         missing = await view.show(query, wanted, quiet=ignore_not_found)
     else:
-        missing = await _print(query, wanted, output, sort_by, no_headers=no_headers, quiet=ignore_not_found)
+        objects, missing = await _objects(query, wanted, sort_by, quiet=ignore_not_found)
+        if objects or any(target.name is None for target in wanted):
+            as_list = len(wanted) != 1 or wanted[0].name is None
+            print_objects(
+                output, objects, as_list=as_list, no_headers=no_headers, managed_fields=show_managed_fields
+            )  # fmt: skip
     return 1 if missing and not ignore_not_found else 0
 
 
-async def _print(
-    query: Query, wanted: list[Target], output: str, sort_by: str, *, no_headers: bool, quiet: bool
-) -> int:
-    """In any format but a table. The number of named objects that are not there."""
+async def _objects(query: Query, wanted: list[Target], sort_by: str, *, quiet: bool) -> tuple[list[Object], int]:
+    """What is to be shown in full, and the number of named objects that are not there."""
     missing = 0
     objects: list[Object] = []
     for target in wanted:
@@ -77,9 +85,7 @@ async def _print(
                 click.echo(refusal(error), err=True)
     if sort_by:
         objects.sort(key=lambda obj: sort_key(sort_by, obj))
-    if objects or any(target.name is None for target in wanted):
-        print_objects(output, objects, as_list=len(wanted) != 1 or wanted[0].name is None, no_headers=no_headers)
-    return missing
+    return objects, missing
 
 
 def sort_key(path: str, obj: Object) -> tuple[int, float, str]:
@@ -224,7 +230,7 @@ async def _events(query: Query, target: Target, version: str, *, as_table: bool)
                 yield event, obj
 
 
-async def _follow(query: Query, target: Target, output: str) -> None:
+async def _follow(query: Query, target: Target, output: str, *, managed_fields: bool) -> None:
     """What there is, then each change of it; YAML as documents of one stream."""
     fields = query.fields if target.name is None else f"metadata.name={target.name}"
     if target.name is not None:
@@ -237,7 +243,7 @@ async def _follow(query: Query, target: Target, output: str) -> None:
         nonlocal first
         if output == "yaml" and not first:
             click.echo("---")
-        print_objects(output, [obj], as_list=False, no_headers=not first)
+        print_objects(output, [obj], as_list=False, no_headers=not first, managed_fields=managed_fields)
         if output.startswith("jsonpath"):
             click.echo()
         first = False

@@ -44,8 +44,19 @@ def check_format(output: str, *, tables: bool = True) -> None:
         _columns(output)
 
 
-def print_objects(output: str, objects: Sequence[Object], *, as_list: bool, no_headers: bool = False) -> None:
-    """In any format but a server's table. as_list: what was asked for is a list, even if it has one row."""
+def _unmanaged(obj: Object) -> Object:
+    if "managedFields" not in obj.get("metadata", {}):
+        return obj
+    return {**obj, "metadata": {name: value for name, value in obj["metadata"].items() if name != "managedFields"}}
+
+
+def print_objects(
+    output: str, objects: Sequence[Object], *, as_list: bool, no_headers: bool = False, managed_fields: bool = False
+) -> None:
+    """In any format but a server's table. as_list: what was asked for is a list, even if it has one row.
+
+    managed_fields: YAML and JSON show who manages which field, too.
+    """
     if output.startswith("custom-columns="):
         print_columns(output, objects, no_headers=no_headers)
         return
@@ -53,6 +64,8 @@ def print_objects(output: str, objects: Sequence[Object], *, as_list: bool, no_h
         for obj in objects:
             click.echo(shown(KINDS.of(obj), obj["metadata"]["name"]))
         return
+    if output in ("json", "yaml") and not managed_fields:
+        objects = [_unmanaged(obj) for obj in objects]
     data: Object = {"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": list(objects)}
     data = data if as_list else objects[0]
     if output == "json":

@@ -48,10 +48,18 @@ class Entry:
     @property
     def whole(self) -> Object:
         """`object` with its managedFields, decoded each time. Not to be changed either."""
+        return self._with(orjson.loads)
+
+    @property
+    def for_json(self) -> Object:
+        """`whole` for orjson.dumps alone: its managedFields are a Fragment, not decoded."""
+        return self._with(orjson.Fragment)
+
+    def _with(self, read: Callable[[bytes], Any]) -> Object:
         managed = split(self._value)[1]
         if not managed:
             return self.object
-        return {**self.object, "metadata": {**self.object["metadata"], "managedFields": orjson.loads(managed)}}
+        return {**self.object, "metadata": {**self.object["metadata"], "managedFields": read(managed)}}
 
     def forget_object(self) -> None:
         """Frees what `object` keeps: a decoded object takes five times the room of its bytes."""

@@ -49,7 +49,7 @@ class View:
         if self.view == "Table":
             made = self._table([entry], {"resourceVersion": str(entry.revision)})
             return orjson.dumps(made if headers else made | {"columnDefinitions": None})
-        return orjson.dumps(partial(entry.whole, self.meta))
+        return orjson.dumps(partial(entry.for_json, self.meta))
 
     def _row_of_list(self, entry: Entry) -> tuple[bytes, bytes | memoryview]:
         if self.kind.guise_of is None:
@@ -62,7 +62,7 @@ class View:
         if self.view == "Table":
             return orjson.dumps(self._table(entries, metadata), option=orjson.OPT_APPEND_NEWLINE)
         if self.view:
-            rows = [orjson.dumps(partial(entry.whole, self.meta)) for entry in entries]
+            rows = [orjson.dumps(partial(entry.for_json, self.meta)) for entry in entries]
             begun = _list_head("PartialObjectMetadataList", self.meta, metadata)
             return b"%b%b]}\n" % (begun, b",".join(rows))
         parts: list[bytes | memoryview] = [_list_head(f"{self.kind.name}List", self.kind.api_version, metadata)]
@@ -96,9 +96,9 @@ class View:
     def _row(self, entry: Entry, now: float) -> Object:
         row: dict[str, Any] = {"cells": [column.cell(entry.object, now) for column in self.kind.columns]}
         if self.include == "Metadata":
-            row["object"] = partial(entry.whole, self.meta)
+            row["object"] = partial(entry.for_json, self.meta)
         elif self.include == "Object":
-            row["object"] = self.kind.shown(entry.whole)
+            row["object"] = self.kind.shown(entry.for_json)
         return row
 
 

@@ -82,3 +82,22 @@ def test_one_bad_document_does_not_stop_the_others(procorch: Any) -> None:
     assert result.exit_code == 1
     assert result.stdout == "configmap/a created\nconfigmap/b created\n"
     assert "standard input, document 2" in result.stderr and 'unknown field "date"' in result.stderr
+
+
+def test_on_the_server_others_fields_are_a_conflict_and_can_be_taken_over(procorch: Any) -> None:
+    flags = ("apply", "--server-side", "-f", "-")
+    assert procorch(*flags, "--field-manager=first", stdin=CONFIG_MAP % "1") == "configmap/a serverside-applied\n"
+    refused = procorch.run(*flags, stdin=CONFIG_MAP % "2")
+    forced = procorch(*flags, "--force-conflicts", stdin=CONFIG_MAP % "2")
+
+    assert refused.exit_code == 1 and 'Apply failed with 1 conflict: conflict with "first": .data.k' in refused.stderr
+    assert "apply with --force-conflicts" in refused.stderr
+    assert forced == "configmap/a serverside-applied\n"
+    assert "managedFields" not in procorch("get", "cm", "a", "-o", "yaml")
+    assert "manager: procorch-apply" in procorch("get", "cm", "a", "-o", "yaml", "--show-managed-fields")
+
+
+def test_force_without_the_server_is_refused(procorch: Any) -> None:
+    refused = procorch.run("apply", "--force-conflicts", "-f", "-", stdin=CONFIG_MAP % "1")
+
+    assert refused.exit_code == 2 and "only works with --server-side" in refused.stderr
