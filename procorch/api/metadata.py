@@ -48,6 +48,14 @@ def place(kind: Kind, obj: Object, namespace: str | None) -> None:
     metadata["namespace"] = namespace
 
 
+def drop_empty(obj: Object) -> None:
+    """Of labels and the like an empty one is none, as Go writes them: `kubectl diff` would show it."""
+    metadata = obj["metadata"]
+    for name in ("labels", "annotations", "finalizers", "ownerReferences"):
+        if name in metadata and not metadata[name]:
+            del metadata[name]
+
+
 def check_name(obj: Object, name: str) -> None:
     """Raises BadRequest for an object that does not have the URL's name."""
     said = obj.setdefault("metadata", {}).setdefault("name", name)

@@ -72,6 +72,7 @@ class Rest:
         kind, obj = asked.storage, asked.stored(obj)
         metadata.begin(kind, obj, route.namespace, self._clock(), self._draw)
         admission.check_namespace(self._cache, kind, obj)
+        metadata.drop_empty(obj)
         kind.default(obj)
         if track is not None:  # before what the server adds: that is nobody's
             track(obj, None)
@@ -256,6 +257,7 @@ class Rest:
     def _successor(self, asked: Kind, obj: Object, old: Object, subresource: str, track: Track | None) -> Object:
         kind = asked.storage
         metadata.succeed(kind, obj, old, subresource)
+        metadata.drop_empty(obj)
         kind.default(obj)
         if track is not None:
             track(obj, old)

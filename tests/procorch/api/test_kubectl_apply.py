@@ -76,6 +76,8 @@ async def test_diff_shows_what_either_apply_would_do(kubectl):
     client_side = await kubectl.run("diff", "-f", "-", stdin=CONFIG_MAP % "a: two")
 
     assert (same.code, same.out) == (0, "")
+    unchanged = await kubectl.run("diff", "-f", "-", stdin=CONFIG_MAP % "a: one, b: one")
+    assert (unchanged.code, unchanged.out) == (0, ""), "an annotation that would be added is not shown by kubectl"
     changes = [line for line in other.out.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
     assert other.code == 1 and changes == ["-  a: one", "-  b: one", "+  a: two"]
     assert client_side.code == 1 and "+  a: two" in client_side.out

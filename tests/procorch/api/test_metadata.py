@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from procorch.api.metadata import begin, check_name, place, succeed
+from procorch.api.metadata import begin, check_name, check_unborn, drop_empty, place, succeed
 from procorch.kinds import KINDS
 from procorch.objects import BadRequest, Conflict
 
@@ -20,6 +20,14 @@ OLD = {
     "spec": {"nodeName": "n"},
     "status": {"phase": "Running"},
 }  # fmt: skip
+
+
+def test_what_is_empty_is_not_there():
+    obj = {"metadata": {"labels": {}, "annotations": {"a": ""}, "finalizers": [], "ownerReferences": []}}
+
+    drop_empty(obj)
+
+    assert obj == {"metadata": {"annotations": {"a": ""}}}
 
 
 def test_a_new_object_has_only_the_identity_that_the_server_gives_it():
@@ -66,3 +74,14 @@ def test_the_url_and_the_object_must_agree():
         check_name({"metadata": {"name": "a"}}, "b")
     with pytest.raises(BadRequest):
         place(POD, {"metadata": {"namespace": "a"}}, "b")
+
+
+@pytest.mark.parametrize(
+    ("about", "error"),
+    [({"name": "p", "uid": "u"}, Conflict), ({"name": "p", "resourceVersion": "1"}, Conflict), ({}, BadRequest)],
+)
+def test_what_is_applied_to_nothing_speaks_of_nothing_that_was(about, error):
+    check_unborn(POD, {"metadata": {"name": "p"}}, "p")
+
+    with pytest.raises(error):
+        check_unborn(POD, {"metadata": about}, "p")
