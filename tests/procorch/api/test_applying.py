@@ -7,7 +7,7 @@ import asyncio
 import orjson
 import pytest
 
-from procorch.api import LocalTransport, User
+from procorch.api import LocalTransport, User, protobuf
 from procorch.client import Client
 from procorch.kinds import KINDS
 from procorch.objects import BadRequest, Conflict, Forbidden, Invalid, NotFound, UnsupportedMediaType
@@ -353,6 +353,18 @@ async def test_managers_are_seen_in_lists_watches_and_in_metadata_alone(served):
 
     assert partial["metadata"]["managedFields"] == made["metadata"]["managedFields"]
     assert listed == [made] and seen == made
+
+
+async def test_a_program_that_speaks_protobuf_reads_them_and_writes_them_back(served):
+    await apply(served.client, pod(), "a")
+    made = await served.client.patch("Pod", "default/a", {"status": {"phase": "Running"}}, subresource="status")
+    path, media = "/api/v1/namespaces/default/pods/a", "application/vnd.kubernetes.protobuf"
+
+    read = await served.client.raw("GET", path, headers={"Accept": media})
+    written = await served.client.raw("PUT", path, headers={"Content-Type": media}, body=read.body)
+
+    assert protobuf.decode(read.body)["metadata"]["managedFields"] == made["metadata"]["managedFields"]
+    assert orjson.loads(written.body) == made
 
 
 async def test_a_heartbeat_moves_the_time_of_its_manager_and_is_no_row(served):
