@@ -71,7 +71,9 @@ class Apply:
         wanted = {**managed, mine.identity: mine}
         obj = shape_of(self.kind).merged(before, config)
         if last is not None:
-            obj = self._pruned(obj, last, wanted)
+            left = self._pruned(obj, last, wanted)
+            if left is not obj:  # what is emptied goes, but not where the configuration has it empty
+                obj = shape_of(self.kind).merged(left, config)
         changes = Changes(self.kind, self.subresource, before, obj)
         if not self.force and (found := changes.conflicts(managed, mine.identity)):
             if self.manager == KUBECTL and live is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from urllib.parse import parse_qsl
 
 import orjson
 import pytest
@@ -116,9 +117,12 @@ async def test_junk_anywhere_in_an_object_is_the_clients_mistake(served, kind):
             ("PUT", f"{one}/{draw.choice(kind.subresources or ('status',))}", "application/json", body),
             ("PATCH", one, "application/merge-patch+json", part),
             ("PATCH", one, "application/strategic-merge-patch+json", part),
+            ("PATCH", f"{one}?fieldManager=m&force=true", "application/apply-patch+yaml", body),
             ("DELETE", one, "application/json", part),
         ):
-            answer = await send(method, path, headers={"Content-Type": content_type}, body=sent)
+            path, _, query = path.partition("?")
+            asked = dict(parse_qsl(query))
+            answer = await send(method, path, query=asked, headers={"Content-Type": content_type}, body=sent)
             assert answer.status < 500, (method, path, sent, answer.body)
     for accept in ("application/json;as=Table;v=v1;g=meta.k8s.io", "application/yaml"):
         assert (await send("GET", kind.path(), headers={"Accept": accept})).status == 200

@@ -244,6 +244,13 @@ def test_a_struct_goes_when_its_last_field_goes():
     assert "securityContext" not in apply(live, pod(MAIN), kind=POD)["spec"]
 
 
+def test_a_map_that_is_emptied_goes_unless_it_is_applied_empty():
+    live = apply(None, config_map(x="1"))
+
+    assert "data" not in apply(live, config_map())
+    assert apply(live, config_map() | {"data": {}})["data"] == {}
+
+
 def test_a_struct_goes_with_all_that_was_filled_in():
     live = apply(None, pod(MAIN | {"livenessProbe": {"tcpSocket": {"port": 1}}}), kind=POD)
     live["spec"]["containers"][0]["livenessProbe"] |= {"periodSeconds": 10, "failureThreshold": 3}

@@ -13,7 +13,7 @@ from procorch.api.fieldmanager import Apply, Update
 from procorch.api.fieldmanager.fieldset import difference
 from procorch.api.fieldmanager.schema import shape_of, written_shape
 from procorch.kinds import KINDS, schema
-from procorch.objects import Conflict
+from procorch.objects import BadRequest, Conflict
 
 SCALARS = {
     "string": ("a", "b"), "bool": (True, False), "int32": (1, 2), "int64": (1, 2), "uint32": (1, 2), "double": (1.5,),
@@ -115,3 +115,50 @@ def test_a_writer_manages_what_it_changed_and_an_applier_hears_of_it(kind: objec
     if difference(applied, difference(applied, touched or {})):
         with pytest.raises(Conflict):
             apply.to(kind.shown(new), config)
+
+
+JUNK = (
+    None,
+    0,
+    -1,
+    1.5,
+    True,
+    "",
+    "x",
+    [],
+    {},
+    [None],
+    [{}],
+    [[]],
+    ["x", "x"],
+    {"x": None},
+    {"": {}},
+    [{"name": None}],
+)
+
+
+def spoiled(draw, value):
+    """The value with one part of it, or all, replaced by something odd."""
+    if not value or not isinstance(value, dict | list) or draw.random() < 0.15:
+        return draw.choice(JUNK)
+    if isinstance(value, dict):
+        key = draw.choice(sorted(value))
+        return {**value, key: spoiled(draw, value[key])}
+    index = draw.randrange(len(value))
+    return [*value[:index], spoiled(draw, value[index]), *value[index + 1 :]]
+
+
+@every_kind
+@settings(max_examples=40, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_odd_values_are_refused_or_applied_and_never_a_traceback(kind: object, draw: random.Random):
+    apply = Apply("m", True, kind, "", 0)
+    live = apply.to(None, object_of(draw, kind))
+    odd = spoiled(draw, object_of(draw, kind))
+    try:
+        config = apply.check(odd)
+    except BadRequest:
+        pass
+    else:
+        made = apply.to(live, config)
+        assert apply.to(copy.deepcopy(made), copy.deepcopy(config))["metadata"] == made["metadata"]
