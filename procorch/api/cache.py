@@ -77,6 +77,14 @@ class Entry:
         """A private copy (a decode of the bytes is a tenth of a deepcopy)."""
         return decode(self.data)
 
+    def copy_for_json(self) -> Object:
+        """A private copy for who only encodes it again: its managedFields are a Fragment, not decoded."""
+        plain, managed = split(self._value)
+        obj = decode(with_revision(plain, self.revision))
+        if managed:
+            obj["metadata"]["managedFields"] = orjson.Fragment(managed)
+        return obj
+
 
 class LostEntry(Entry):
     """One whose value does not open: it is there, can be deleted and replaced, and is never shown.

@@ -219,7 +219,8 @@ class Rest:
             entry = self._entry(kind, namespace, name)
             deletion.check_preconditions(kind, entry.object, options)
             admission.check_delete(kind, entry.object)
-            obj = entry.copy()
+            obj = entry.copy_for_json()  # nobody decides about the end by who managed what
+            managed = obj["metadata"].get("managedFields")
             staying = deletion.decide(kind, obj, options, self._clock())
             if options.dry_run:
                 return entry, staying is None
@@ -227,7 +228,7 @@ class Rest:
                 if staying is None:
                     obj["metadata"].pop("finalizers", None)
                     return await self._remove(kind, obj, entry), True
-                if staying == entry.whole:
+                if _is_same(staying, entry.object, managed):
                     if await self._is_newest(kind, entry):
                         return entry, False
                     continue
@@ -325,6 +326,13 @@ def _check_finalizers(kind: Kind, obj: Object, old: Object) -> None:
         rule = "no new finalizers can be added if the object is being deleted"
         cause = Cause.forbidden("metadata.finalizers", f"{rule}, found new finalizers {sorted(added)}")
         raise Invalid.of(kind.name, old["metadata"]["name"], [cause], kind.group)
+
+
+def _is_same(obj: Object, old: Object, managed: object) -> bool:
+    """managed: what `obj` has as managedFields, and `old` has not."""
+    if managed is None:
+        return obj == old
+    return obj == {**old, "metadata": {**old["metadata"], "managedFields": managed}}
 
 
 def _clash(allocations: Allocations, asked: Object, key: str) -> None:
