@@ -85,7 +85,8 @@ class Apply:
             del after[mine.identity]
         elif obj == before and _facts(after) == _facts(managed) and last is not None:
             after[mine.identity] = replace(mine, time=last.time)
-        obj = {**obj, "metadata": {**(obj.get("metadata") or {}), "managedFields": entries.written(after)}}
+        obj = {**obj, "metadata": dict(obj.get("metadata") or {})}
+        entries.write(obj, after)
         return _with_last_applied(obj, config) if self.manager == KUBECTL else obj
 
     def standing(self, live: Object | None) -> Managed:

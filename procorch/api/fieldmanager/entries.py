@@ -80,6 +80,14 @@ def written(managed: Managed) -> list[Object]:
     return [_row(entry) for entry in ordered]
 
 
+def write(obj: Object, managed: Managed) -> None:
+    """Sets the object's managedFields; where nobody manages anything there are none."""
+    if managed:
+        obj["metadata"]["managedFields"] = written(managed)
+    else:
+        obj["metadata"].pop("managedFields", None)
+
+
 def _row(entry: Entry) -> Object:
     row: Object = {"manager": entry.manager, "operation": entry.operation, "apiVersion": entry.api_version}
     if entry.time:

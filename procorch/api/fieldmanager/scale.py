@@ -32,7 +32,7 @@ def update_scale(obj: Object, replicas: int, update: Update) -> None:
     mine = Entry(update.manager, UPDATE, update.kind.api_version, REPLICAS, _SUBRESOURCE, timestamp(update.now))
     managed = _released(managed)
     managed[mine.identity] = mine
-    obj["metadata"]["managedFields"] = entries.written(entries.capped(managed))
+    entries.write(obj, entries.capped(managed))
 
 
 def apply_scale(obj: Object, replicas: int | None, apply: Apply) -> None:
@@ -50,7 +50,7 @@ def apply_scale(obj: Object, replicas: int | None, apply: Apply) -> None:
         obj["spec"]["replicas"] = replicas
     if replicas is not None:
         managed[mine.identity] = last if last is not None and replicas == before else mine
-    obj["metadata"]["managedFields"] = entries.written(managed)
+    entries.write(obj, managed)
 
 
 def _released(managed: Managed) -> Managed:

@@ -46,8 +46,8 @@ class Update:
         after = self._after(managed, changes)
         if after is managed and managed and said in (None, stood):
             metadata["managedFields"] = stood
-        elif after:
-            metadata["managedFields"] = entries.written(after)
+        else:
+            entries.write(obj, after)
 
     def _managed(self, said: object, stood: object) -> Managed:
         """The managers so far: as the client says, who may correct them, or else as they were."""

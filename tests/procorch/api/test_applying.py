@@ -332,6 +332,27 @@ async def test_a_write_that_changes_nothing_writes_nothing_whoever_it_is(served)
     assert await served.client.patch("ConfigMap", "default/a", {"data": {"x": "1"}}) == made
 
 
+async def test_applying_nothing_twice_writes_nothing(served):
+    made = await apply(served.client, config_map())
+
+    assert "managedFields" not in made["metadata"]
+    first = await apply(served.client, config_map(x="1"), "other")
+    assert rows_of(await apply(served.client, config_map())) == rows_of(first)
+    assert await apply(served.client, config_map()) == first
+
+
+@pytest.mark.parametrize("type_", ["merge", "strategic", "json"])
+async def test_each_patch_can_reset_the_managers(served, type_):
+    await apply(served.client, config_map(x="1"))
+    patch = {"metadata": {"managedFields": [{}], "labels": {"a": "b"}}}
+    if type_ == "json":
+        patch = [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]},
+                 {"op": "add", "path": "/metadata/labels", "value": {"a": "b"}}]  # fmt: skip
+    made = await served.client.patch("ConfigMap", "default/a", patch, type=type_)
+
+    assert made["metadata"]["labels"] == {"a": "b"} and "managedFields" not in made["metadata"]
+
+
 async def test_managers_can_be_reset_and_come_back_with_the_next_apply(served):
     await served.client.create(config_map(x="1"))
     reset = await served.client.patch("ConfigMap", "default/a", {"metadata": {"managedFields": [{}]}})
