@@ -78,6 +78,31 @@ async def there(client: Client, kind: str, key: str) -> Object:
             await asyncio.sleep(0.01)
 
 
+async def test_the_loops_write_under_the_names_of_kubernetes_components(tmp_path: Path) -> None:
+    async with master(tmp_path) as client, asyncio.timeout(10):
+        service = await there(client, "Service", "default/kubernetes")
+        controller: Object = {
+            "apiVersion": "v1", "kind": "ReplicationController",
+            "metadata": {"name": "web", "namespace": "default"},
+            "spec": {"selector": {"a": "b"}, "template": {
+                "metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "host"}]}}},
+        }  # fmt: skip
+        await client.create(controller, query={"fieldManager": "me"})
+        while not (pods := (await client.items("Pod", "default")).objects) or "conditions" not in pods[0]["status"]:
+            await asyncio.sleep(0.01)
+        while len(owner := managers(await client.get("ReplicationController", "default/web"))) < 2:
+            await asyncio.sleep(0.01)
+
+    assert managers(service) == {("kube-apiserver", "")}
+    assert owner == {("me", ""), ("kube-controller-manager", "status")}
+    assert managers(pods[0]) == {("kube-controller-manager", ""), ("kube-scheduler", "status")}
+
+
+def managers(obj: Object) -> set[tuple[str, str]]:
+    """(manager, subresource) of each entry."""
+    return {(row["manager"], row.get("subresource", "")) for row in obj["metadata"].get("managedFields", ())}
+
+
 async def test_a_machine_without_a_network_has_a_cluster_too(tmp_path: Path) -> None:
     async with master(tmp_path) as client:
         assert (await client.items("EndpointSlice")).objects == []
