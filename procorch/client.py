@@ -16,6 +16,7 @@ import orjson
 
 from procorch.kinds import KINDS
 from procorch.kinds.kind import Kind
+from procorch.managed_fields import split
 from procorch.objects import ApiError, Object, get, split_key
 from procorch.transport import Answer, HttpTransport, StreamAnswer, Transport, Unreachable
 
@@ -130,10 +131,12 @@ class Client:
         bookmarks: bool = False,
         timeout: int | None = None,
         as_table: bool = False,
+        managed_fields: bool = True,
         query: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[tuple[str, Object], None]:
         """(ADDED | MODIFIED | DELETED | BOOKMARK, object) after resource_version, until the server ends it.
 
+        managed_fields: False where they need not be decoded; they may be there all the same.
         timeout: seconds after which the server is asked to. Raises Expired when the version is compacted.
         """
         asked = _chosen(label_selector, field_selector, query) | {"watch": "true"}
@@ -149,7 +152,7 @@ class Client:
             await _refused(answer)
             async for line in lines_of(answer.chunks):
                 try:
-                    event = orjson.loads(line)
+                    event = orjson.loads(line if managed_fields else split(line)[0])
                 except orjson.JSONDecodeError as error:
                     raise Unreachable(f"the watch was cut off within an event: {error}") from error
                 if event["type"] == "ERROR":

@@ -204,6 +204,7 @@ class Informer:
             label_selector=self._label_selector,
             field_selector=self._field_selector,
             bookmarks=True,
+            managed_fields=False,
             timeout=self._watch_seconds,
         )
         began = asyncio.get_running_loop().time()

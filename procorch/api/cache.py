@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 
 import store
-from procorch.api.encoding import decode, encode, pieces, split, with_revision
+from procorch.api.encoding import decode, encode, pieces, with_revision
 from procorch.kinds.kind import Kind
+from procorch.managed_fields import split
 from procorch.objects import ApiError, Expired, Object, Timeout
 
 WINDOW = 1_000  # changes of one kind kept in memory; older ones are read from the log

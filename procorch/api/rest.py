@@ -172,27 +172,31 @@ class Rest:
         fields: Fields | None = None,
         track: Track | None = None,
         *,
+        opaque: bool = False,
         dry_run: bool = False,
     ) -> Entry:
         """Reads, changes a private copy, checks and appends; again where another writer was quicker.
 
         A change that names a resourceVersion meets the newer object then, and is a Conflict. One that changes nothing
         writes nothing, and the object keeps its resourceVersion. `change` is about the stored object.
-        fields: takes the warnings.
+
+        fields: takes the warnings. opaque: nobody becomes a manager by it, so that managedFields are not even decoded.
         """
         kind = _kind(route).storage
         assert route.name is not None
         for _ in range(TRIES):
             entry = self.entry(kind, route.namespace, route.name)
-            old = entry.whole
-            obj = self._successor(_kind(route), change(entry.copy()), old, route.subresource, track)
+            old = entry.object if opaque else entry.whole
+            copied = entry.copy_for_json() if opaque else entry.copy()
+            managed = copied["metadata"].get("managedFields") if opaque else None
+            obj = self._successor(_kind(route), change(copied), old, route.subresource, track)
             if fields is not None and not route.subresource:
                 fields.warn(kind.warn(obj, old))
             wanted = copy.deepcopy(obj) if kind.name == "Service" else obj
             claims: list[store.Write] = []
             if kind.name == "Service" and not route.subresource:
                 claims = self._allocations.claim(wanted, old)
-            if wanted == old and not deletion.is_finished(wanted):
+            if _is_same(wanted, old, managed) and not deletion.is_finished(wanted):
                 if await self._is_newest(kind, entry):
                     return entry
                 continue

@@ -184,7 +184,7 @@ async def bind(api: Api, route: Route, request: Request) -> Response:
         _set_condition(pod, {"type": "PodScheduled", "status": "True"}, api.clock())
         return pod
 
-    await api.rest.change(route, change, dry_run=api.is_dry_run(request))
+    await api.rest.change(route, change, opaque=True, dry_run=api.is_dry_run(request))
     return answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
 
 

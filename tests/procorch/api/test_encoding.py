@@ -5,10 +5,8 @@ from __future__ import annotations
 import tracemalloc
 
 import orjson
-from hypothesis import given
-from hypothesis import strategies as st
 
-from procorch.api.encoding import decode, encode, pieces, split, with_revision
+from procorch.api.encoding import decode, encode, pieces, with_revision
 from procorch.kinds import KINDS
 
 
@@ -44,21 +42,3 @@ def test_pieces_are_a_row_of_a_list_in_two():
         row = b"".join(pieces(stored, revision))
         assert {"apiVersion": "v1", "kind": "ConfigMap", **decode(row)} == decode(with_revision(stored, revision))
         assert b"kind" not in row
-
-
-TEXT = st.text() | st.sampled_from(('],"name":"', '"],"name":"x', "]", '\\"],', "}]"))
-FIELDS = st.recursive(
-    st.just({}), lambda inner: st.dictionaries(TEXT.map("f:".__add__), inner, max_size=3), max_leaves=6
-)
-
-
-@given(st.lists(st.fixed_dictionaries({"manager": TEXT, "fieldsV1": FIELDS}), max_size=3), TEXT)
-def test_the_managed_fields_are_told_from_the_rest_whatever_stands_in_them(rows, label):
-    metadata = {"labels": {"x": label}, "name": "a", "managedFields": rows, "resourceVersion": "3"}
-    stored = encode(KINDS["ConfigMap"], {"metadata": metadata, "data": {"name": label}})
-
-    plain, managed = split(stored)
-
-    assert orjson.loads(stored)["metadata"].get("managedFields", []) == rows
-    assert orjson.loads(plain)["metadata"] == {"name": "a", "labels": {"x": label}}
-    assert orjson.loads(managed or b"[]") == rows
