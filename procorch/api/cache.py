@@ -74,16 +74,16 @@ class Entry:
         """The same object under another revision."""
         return Entry(self.key, self._value, revision)
 
-    def copy(self) -> Object:
-        """A private copy (a decode of the bytes is a tenth of a deepcopy)."""
-        return decode(self.data)
+    def copy(self, managed: Any = None) -> Object:
+        """A private copy (a decode of the bytes is a tenth of a deepcopy).
 
-    def copy_for_json(self) -> Object:
-        """A private copy for who only encodes it again: its managedFields are a Fragment, not decoded."""
-        plain, managed = split(self._value)
-        obj = decode(with_revision(plain, self.revision))
-        if managed:
-            obj["metadata"]["managedFields"] = orjson.Fragment(managed)
+        managed: what stands for its managedFields, which then are not decoded: those of `whole`, which must not be
+        changed, or of `for_json`.
+        """
+        if managed is None:
+            return decode(self.data)
+        obj = decode(with_revision(split(self._value)[0], self.revision))
+        obj["metadata"]["managedFields"] = managed
         return obj
 
 

@@ -186,9 +186,8 @@ class Rest:
         assert route.name is not None
         for _ in range(TRIES):
             entry = self.entry(kind, route.namespace, route.name)
-            old = entry.object if opaque else entry.whole
-            copied = entry.copy_for_json() if opaque else entry.copy()
-            managed = copied["metadata"].get("managedFields") if opaque else None
+            old = entry.for_json if opaque else entry.whole
+            copied = entry.copy(old["metadata"].get("managedFields"))
             obj = self._successor(_kind(route), change(copied), old, route.subresource, track)
             if fields is not None and not route.subresource:
                 fields.warn(kind.warn(obj, old))
@@ -196,7 +195,7 @@ class Rest:
             claims: list[store.Write] = []
             if kind.name == "Service" and not route.subresource:
                 claims = self._allocations.claim(wanted, old)
-            if _is_same(wanted, old, managed) and not deletion.is_finished(wanted):
+            if wanted == old and not deletion.is_finished(wanted):
                 if await self._is_newest(kind, entry):
                     return entry
                 continue
@@ -223,8 +222,8 @@ class Rest:
             entry = self._entry(kind, namespace, name)
             deletion.check_preconditions(kind, entry.object, options)
             admission.check_delete(kind, entry.object)
-            obj = entry.copy_for_json()  # nobody decides about the end by who managed what
-            managed = obj["metadata"].get("managedFields")
+            old = entry.for_json  # nobody decides about the end by who managed what
+            obj = entry.copy(old["metadata"].get("managedFields"))
             staying = deletion.decide(kind, obj, options, self._clock())
             if options.dry_run:
                 return entry, staying is None
@@ -232,7 +231,7 @@ class Rest:
                 if staying is None:
                     obj["metadata"].pop("finalizers", None)
                     return await self._remove(kind, obj, entry), True
-                if _is_same(staying, entry.object, managed):
+                if staying == old:
                     if await self._is_newest(kind, entry):
                         return entry, False
                     continue
@@ -330,13 +329,6 @@ def _check_finalizers(kind: Kind, obj: Object, old: Object) -> None:
         rule = "no new finalizers can be added if the object is being deleted"
         cause = Cause.forbidden("metadata.finalizers", f"{rule}, found new finalizers {sorted(added)}")
         raise Invalid.of(kind.name, old["metadata"]["name"], [cause], kind.group)
-
-
-def _is_same(obj: Object, old: Object, managed: object) -> bool:
-    """managed: what `obj` has as managedFields, and `old` has not."""
-    if managed is None:
-        return obj == old
-    return obj == {**old, "metadata": {**old["metadata"], "managedFields": managed}}
 
 
 def _clash(allocations: Allocations, asked: Object, key: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 import store
@@ -55,6 +56,10 @@ def test_an_entry_is_decoded_without_its_managed_fields_unless_they_are_asked_fo
     assert entry.object["metadata"] == {"resourceVersion": "7", "name": "a"} and entry.object is entry.object
     assert entry.whole["metadata"] == {"resourceVersion": "7", "name": "a", "managedFields": rows}
     assert entry.whole == entry.copy() and entry.whole["data"] is entry.object["data"]
+    assert entry.copy(entry.whole["metadata"]["managedFields"]) == entry.copy(), "not decoded a second time"
+    assert orjson.dumps(entry.for_json, option=orjson.OPT_SORT_KEYS) == orjson.dumps(
+        entry.whole, option=orjson.OPT_SORT_KEYS
+    )
     assert Entry("d/b", encode(KINDS["ConfigMap"], {"metadata": {"name": "b"}}), 7).whole["metadata"]["name"] == "b"
 
 
