@@ -57,9 +57,7 @@ def test_an_entry_is_decoded_without_its_managed_fields_unless_they_are_asked_fo
     assert entry.whole["metadata"] == {"resourceVersion": "7", "name": "a", "managedFields": rows}
     assert entry.whole == entry.copy() and entry.whole["data"] is entry.object["data"]
     assert entry.copy(entry.whole["metadata"]["managedFields"]) == entry.copy(), "not decoded a second time"
-    assert orjson.dumps(entry.for_json, option=orjson.OPT_SORT_KEYS) == orjson.dumps(
-        entry.whole, option=orjson.OPT_SORT_KEYS
-    )
+    assert orjson.loads(orjson.dumps(entry.for_json)) == entry.whole
     assert Entry("d/b", encode(KINDS["ConfigMap"], {"metadata": {"name": "b"}}), 7).whole["metadata"]["name"] == "b"
 
 
