@@ -21,14 +21,14 @@ from procorch.api.auth import Authenticator, ServiceAccountTokens, impersonated
 from procorch.api.authorize import Authorizer
 from procorch.api.cache import Cache, Entry, LostEntry
 from procorch.api.expiry import Expiry
-from procorch.api.fieldmanager import Apply, Update, applier_of, config_of, is_apply, manager_of
+from procorch.api.fieldmanager import Apply, Update, config_of, is_apply, manager_of
 from procorch.api.intake import Fields
 from procorch.api.links import Links
 from procorch.api.listing import Listing
 from procorch.api.metrics import Metrics, Series
 from procorch.api.openapi import OpenAPI
 from procorch.api.options import check_write, version_of
-from procorch.api.request import JSON, Request, Response, User, answer, refusal
+from procorch.api.request import JSON, Request, Response, User, answer, is_true, refusal
 from procorch.api.rest import Rest
 from procorch.api.routes import Route, not_found, parse
 from procorch.api.scope import scope_of
@@ -181,9 +181,15 @@ class Api:
         return bool(request.query.get("dryRun"))
 
     def update_by(self, route: Route, request: Request) -> Update:
-        """How the request's writer becomes the manager of what it changes. Raises Invalid."""
+        """How the request's writer becomes the manager of what it changes."""
         assert route.kind is not None
-        return Update(manager_of(request, route.verb), route.kind, route.subresource, self.clock())
+        return Update(manager_of(request), route.kind, route.subresource, self.clock())
+
+    def apply_by(self, route: Route, request: Request, kind: Kind) -> Apply:
+        """The request as an apply to objects of this kind."""
+        return Apply(
+            manager_of(request), is_true(request.query, "force"), kind, route.subresource, self.clock()
+        )  # fmt: skip
 
     def main_route(self, route: Route) -> Route:
         """The route of the object to which a subresource belongs."""
@@ -218,7 +224,7 @@ class Api:
         if route.kind is None or (route.kind.namespaced and not route.namespace and not route.is_collection):
             raise not_found()
         if route.verb in ("create", "update", "patch"):
-            check_write(route.verb, request.query)
+            check_write(route.verb, request.query, applies=route.verb == "patch" and is_apply(request))
         if route.subresource:
             return await self._below(route, request, user)
         if route.verb not in route.kind.verbs:
@@ -284,7 +290,7 @@ class Api:
         kind = route.kind
         assert kind is not None
         fields, dry_run = Fields.asked(request.query), self.is_dry_run(request)
-        apply = Apply(*applier_of(request), kind, route.subresource, self.clock())
+        apply = self.apply_by(route, request, kind)
         config = apply.check(config_of(request, fields))
 
         def admit(obj: Object) -> Object:

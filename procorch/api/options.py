@@ -15,6 +15,7 @@ from procorch.kinds.kind import Kind
 from procorch.objects import BadRequest, Cause, Invalid
 
 _VALIDATIONS = ("", "Ignore", "Strict", "Warn")
+LONGEST_MANAGER = 128  # bytes of a field manager's name
 EXACT, NOT_OLDER = "Exact", "NotOlderThan"
 _NUMBER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
@@ -90,9 +91,18 @@ def watch_options(query: Mapping[str, str], kind: Kind) -> ListOptions:
     return ListOptions(0, "", int(version) if version else None, False, initial, bookmarks, timeout)
 
 
-def check_write(verb: str, query: Mapping[str, str]) -> None:
-    """What every create, update and patch may say. Raises Invalid."""
+def check_write(verb: str, query: Mapping[str, str], *, applies: bool = False) -> None:
+    """What every create, update and patch may say. applies: it is a server-side apply. Raises Invalid."""
     causes = []
+    if verb == "patch" and not applies and "force" in query:
+        causes.append(Cause.forbidden("force", "may not be specified for non-apply patch"))
+    manager = query.get("fieldManager", "")
+    if applies and not manager:
+        causes.append(Cause.required("fieldManager", "is required for apply patch"))
+    if len(manager.encode("utf-8", "surrogatepass")) > LONGEST_MANAGER:
+        causes.append(Cause.too_long("fieldManager", LONGEST_MANAGER))
+    if not manager.isprintable():
+        causes.append(Cause.invalid("fieldManager", manager, "should only contain printable characters"))
     dry_runs = values_of(query, "dryRun")
     if any(value not in ("", "All") for value in dry_runs):
         causes.append(Cause.unsupported("dryRun", dry_runs, ("All",)))

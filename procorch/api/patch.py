@@ -18,7 +18,7 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
-APPLY_PATCH = "application/apply-patch+yaml"  # fieldmanager/
+APPLY_PATCH, APPLY_CBOR = "application/apply-patch+yaml", "application/apply-patch+cbor"  # fieldmanager/
 
 #: Source: Kubernetes' maxJSONPatchOperations and JSONPatchMaxCopyBytes
 MAX_OPERATIONS = 10_000
@@ -75,7 +75,7 @@ def check_media(content_type: str) -> str:
     """Which of TYPES it is. Raises UnsupportedMediaType."""
     media = content_type.partition(";")[0].strip().lower()
     if media not in TYPES:
-        raise UnsupportedMediaType.of((*TYPES, APPLY_PATCH))
+        raise UnsupportedMediaType.of((*TYPES, APPLY_PATCH, APPLY_CBOR))
     return media
 
 

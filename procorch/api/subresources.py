@@ -11,7 +11,7 @@ from procorch.api import deletion, disruption, intake, metadata
 from procorch.api.accept import form_of
 from procorch.api.cache import Entry
 from procorch.api.encoding import encode
-from procorch.api.fieldmanager import Apply, applier_of, apply_scale, config_of, is_apply, update_scale
+from procorch.api.fieldmanager import apply_scale, config_of, is_apply, update_scale
 from procorch.api.patch import apply_patch
 from procorch.api.request import JSON, Request, Response, answer, is_true
 from procorch.api.routes import Route, not_found
@@ -95,11 +95,10 @@ def _written_scale(api: Api, route: Route, request: Request) -> Callable[[Object
 
 def _applied_scale(api: Api, route: Route, request: Request) -> Callable[[Object], Object]:
     assert route.kind is not None
-    kind, (manager, force) = route.kind, applier_of(request)
-    fields = intake.Fields.asked(request.query)
-    config = Apply(manager, force, SCALE, "", api.clock()).check(config_of(request, fields))
+    kind, fields = route.kind, intake.Fields.asked(request.query)
+    config = api.apply_by(route, request, SCALE).check(config_of(request, fields))
     fields.settle(SCALE, config)
-    apply = Apply(manager, force, kind, route.subresource, api.clock())
+    apply = api.apply_by(route, request, kind)
 
     def change(obj: Object) -> Object:
         replicas = _replicas(kind, obj, config)

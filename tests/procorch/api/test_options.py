@@ -113,3 +113,26 @@ def test_what_a_write_may_say():
 
 def test_a_version_is_absent_zero_or_a_number():
     assert (version_of(""), version_of("0"), version_of("12")) == (None, 0, 12)
+
+
+@pytest.mark.parametrize(
+    ("verb", "applies", "query", "why"),
+    [
+        (
+            "create",
+            False,
+            {"fieldManager": "m" * 129},
+            "CreateOptions.*fieldManager: Too long: may not be more than 128",
+        ),
+        ("update", False, {"fieldManager": "a\nb"}, "UpdateOptions.*fieldManager: Invalid value.*contain printable"),
+        ("patch", False, {"force": "true"}, "PatchOptions.*force: Forbidden: may not be specified for non-apply patch"),
+        ("patch", True, {}, "PatchOptions.*fieldManager: Required value: is required for apply patch"),
+    ],
+)
+def test_what_may_not_be_said_of_a_field_manager(verb, applies, query, why):
+    with pytest.raises(Invalid, match=why):
+        check_write(verb, query, applies=applies)
+
+
+def test_who_applies_says_so_and_may_force():
+    check_write("patch", {"fieldManager": "ä" * 64, "force": "true"}, applies=True)
