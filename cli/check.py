@@ -47,6 +47,8 @@ def command(data_dir: Path, database: str, repair: bool) -> None:
 
 def _line(found: Found, *, online: bool, repaired: bool) -> str:
     name = found.key.removeprefix("/registry/").encode("unicode_escape").decode()
+    if not found.is_named:
+        return _line_of_unnamed(name, found, online=online, repaired=repaired)
     if not found.is_newest:
         return f"{name}: damaged at revision {found.revision}, which is past: reads of then fail until it is compacted"
     if repaired:
@@ -54,6 +56,20 @@ def _line(found: Found, *, online: bool, repaired: bool) -> str:
     if online:
         return f"{name}: damaged on disk at revision {found.revision}, whole in memory: write it once more (`label` it)"
     return f"{name}: damaged at revision {found.revision}: restore a backup, or go back with --repair"
+
+
+def _line_of_unnamed(name: str, found: Found, *, online: bool, repaired: bool) -> str:
+    """Of a change that may be of another object than its name says; a master does not start with it."""
+    if repaired:
+        back = "; the object is back at its last whole value" if found.is_newest else ""
+        return f"{name}: was damaged at revision {found.revision}, perhaps its name, too, and was taken out{back}"
+    if online:
+        cure = "write it once more (`label` it), then `procorch compact`" if found.is_newest else "`procorch compact`"
+        return f"{name}: damaged on disk at revision {found.revision}, name and all; before the next restart {cure}"
+    return (
+        f"{name}: damaged at revision {found.revision}, perhaps its name, too: restore a backup, or take it out with "
+        "--repair"
+    )
 
 
 async def _ask(kubeconfig: Path) -> tuple[int, list[Found]] | None:
@@ -67,7 +83,7 @@ async def _ask(kubeconfig: Path) -> tuple[int, list[Found]] | None:
         return None
     finally:
         await client.transport.close()
-    return told["changes"], [Found(row["key"], row["revision"], row["newest"]) for row in told["damaged"]]
+    return told["changes"], [Found(row["key"], row["revision"], row["newest"], row["named"]) for row in told["damaged"]]
 
 
 def _look(url: str, *, repair: bool) -> tuple[int, list[Found]]:
@@ -82,7 +98,7 @@ def _look(url: str, *, repair: bool) -> tuple[int, list[Found]]:
         with dialect.transaction() as connection:
             changes, damaged = whole(connection)
             for found in damaged if repair else ():
-                if found.is_newest:
+                if found.is_newest or not found.is_named:
                     go_back(connection, found, int(time.time() * 1000))
     finally:
         dialect.close()

@@ -37,7 +37,7 @@ class Draft:
     """What the writer is to put into the database: the revisions from `base` + 1 to `last`.
 
     rows, notes: tuples in the order of schema.COLUMNS; notes never go to a disk, and of each key there is the last.
-    overtaken: keys of durable rows that have had a note. forget: keys whose older values are erased.
+    overtaken: keys of durable rows that have had a note. forget: revisions of values that are erased.
     reserved: the revision up to which numbers are set aside for notes from now on, 0 for as it was.
     spare: on a full disk it may take the room that is kept for deletions.
     """
@@ -47,7 +47,7 @@ class Draft:
     rows: Sequence[tuple[Any, ...]]
     notes: Sequence[tuple[Any, ...]] = ()
     overtaken: Sequence[str] = ()
-    forget: Sequence[str] = ()
+    forget: Sequence[int] = ()
     reserved: int = 0
     spare: bool = False
 
@@ -71,6 +71,7 @@ class Batch:
     rows: list[tuple[Any, ...]] = field(default_factory=list)  # in the order of schema.COLUMNS
     notes: list[tuple[Any, ...]] = field(default_factory=list)  # likewise
     events: list[Event] = field(default_factory=list)
+    held: list[Row | None] = field(default_factory=list)  # what the key holds after each event
     staged: dict[str, Row | None] = field(default_factory=dict)  # what its keys will hold
     noted: set[str] = field(default_factory=set)  # keys whose last change here is a note
     forget: list[str] = field(default_factory=list)  # keys whose older values go
@@ -88,10 +89,11 @@ class Batch:
     def is_full(self) -> bool:
         return len(self.events) >= WRITES or self.size >= BYTES
 
-    def draft(self, reserved: int, overtaken: Sequence[str] = ()) -> Draft:
+    def draft(self, reserved: int, overtaken: Sequence[str] = (), forget: Sequence[int] = ()) -> Draft:
+        """reserved, overtaken, forget: as in Draft."""
         last_notes = {row[1]: row for row in self.notes if row[1] in self.noted}
         notes, spare = tuple(last_notes.values()), all(pending.spare for pending, _ in self.accepted)
-        return Draft(self.base, self.last, self.rows, notes, overtaken, self.forget, reserved, spare)
+        return Draft(self.base, self.last, self.rows, notes, overtaken, forget, reserved, spare)
 
     def take_spare(self) -> list[Pending]:
         """Those that may take the room that is kept, if others in the batch may not; they are out of it then."""
@@ -129,6 +131,7 @@ class Batch:
         own: dict[str, Row | None] = {}
         rows: list[tuple[Any, ...]] = []
         events: list[Event] = []
+        held: list[Row | None] = []
         revision, size = self.last, 0
         for key, value, expected, _ in pending.writes:
             now = own[key] if key in own else self._holds(key)
@@ -137,7 +140,8 @@ class Batch:
                 return
             revision += 1
             created = revision if now is None else now.created
-            own[key] = None if value is None else Row(key, value, revision, created)
+            own[key] = row = None if value is None else Row(key, value, revision, created)
+            held.append(row)
             rows.append((revision, key, value, created, self.moment))
             events.append(Event(revision, key, value, now))
             size += 0 if value is None else len(value)
@@ -150,6 +154,7 @@ class Batch:
             self.rows += rows
             self.noted -= own.keys()
         self.events += events
+        self.held += held
         self.staged |= own
         self.pending.append(pending)
         self.accepted.append((pending, [row[0] for row in rows]))

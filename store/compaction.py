@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from functools import partial
 from operator import methodcaller
 
 from sqlalchemy import Connection
@@ -12,13 +11,14 @@ from sqlalchemy import Connection
 from store import history
 from store.errors import LogError
 from store.history import History
+from store.index import Index
 from store.retention import Retention
 from store.writer import Writer
 
 logger = logging.getLogger(__name__)
 
 CHANGES = 200
-"""Changes looked at in one transaction: some milliseconds for which commits wait."""
+"""Changes of which one transaction deletes what they superseded: some milliseconds for which commits wait."""
 
 NUDGE = 8 << 20
 """Bytes of values after which there is a look before its time: a minute of large ones would fill the disk."""
@@ -30,13 +30,16 @@ class Compaction:
     """What has been compacted and what is still to be swept.
 
     First `oldest` moves, durably: from then on the past before it cannot be read, whatever is still on disk.
-    Then the sweep deletes, and remembers how far it came, so that a restart goes on where it was.
+    Then the sweep deletes, and remembers how far it came, so that a restart goes on where it was. Memory forgets what
+    is deleted after it is: a deletion's own row, without which its key would come back, never goes before all that is
+    older of it.
     """
 
     def __init__(
         self,
         writer: Writer,
         past: History,
+        index: Index,
         limit: Callable[[], int | None],
         retention: Retention,
         clock: Callable[[], float],
@@ -49,6 +52,7 @@ class Compaction:
         self._swept = swept
         self._writer = writer
         self._past = past
+        self._index = index
         self._limit = limit
         self._retention = retention
         self._clock = clock
@@ -63,11 +67,26 @@ class Compaction:
                 moment = await self._past.read(lambda connection: history.moment_of(connection, revision))
                 await self._writer.perform(lambda session: session.remember(oldest=revision, oldest_moment=moment))
                 self.oldest = revision
+            await self._prune()  # what others have deleted meanwhile
             while self._swept < self.oldest:
-                reached = await self._writer.perform(methodcaller("sweep", self._swept, self.oldest, CHANGES))
-                if reached == self._swept:  # the rest is too young: others may not have heard of it
+                sweep = self._index.sweep(self.oldest, CHANGES)
+                reached = await self._writer.perform(methodcaller("sweep", sweep))
+                self._swept = max(self._swept, reached)
+                await self._prune()
+                if reached < sweep.reached:  # the rest is too young: others may not have heard of it
                     break
-                self._swept = reached
+
+    async def _prune(self) -> None:
+        """Memory forgets what has been deleted, a little at a time."""
+        is_more = True
+        while is_more:
+            is_more = self._index.prune(self._swept, CHANGES)
+            await asyncio.sleep(0)
+
+    def hear(self, oldest: int, swept: int) -> None:
+        """How far others have come, who share the database."""
+        self.oldest = max(self.oldest, oldest)
+        self._swept = max(self._swept, swept)
 
     async def run(self) -> None:
         """Keeps to the retention until cancelled. Writes nothing when nothing is to be deleted."""
@@ -99,7 +118,7 @@ class Compaction:
         if age is not None:
             await self._by_age(int((self._clock() - age) * 1000), int(age * 1000 / 24))
         while size is not None and await self._writer.perform(lambda session: session.used()) > size:
-            cut = await self._past.read(partial(history.quarter, oldest=self.oldest))
+            cut = self._index.quarter(self.oldest)
             if cut <= self.oldest:
                 logger.warning("store: live data alone is larger than the history's limit", extra={"limit": size})
                 break

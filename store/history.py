@@ -2,22 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from store.checksum import is_whole, refuse_damaged, rows_of
+from store.checksum import is_named, is_whole, refuse_damaged
 from store.dialects import Dialect
 from store.errors import Compacted, Damaged, Unavailable
+from store.index import Index
 from store.rows import Event, Row, following
-from store.schema import changes, counter, newest, newest_at, noted, state
+from store.schema import changes, counter, noted, state
 
 FETCHED = 2_000
 """Rows in the driver's hands at a time when all are read: what it has once taken from the system it keeps."""
+ASKED = 500
+"""Rows that one statement asks for by their revisions."""
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +43,7 @@ class History:
 
     async def read(self, question: Callable[[Connection], T]) -> T:
         """Asks in a thread. Raises the dialect's LogError for the database's errors."""
-        if self._closed:
-            raise Unavailable("the log is closed")
+        self.refuse_closed()
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, question)
 
     def _ask(self, question: Callable[[Connection], T]) -> T:
@@ -60,6 +63,11 @@ class History:
                 self.damaged[revision] = key
                 logger.error("store: a value is damaged", extra={"key": key, "revision": revision})
 
+    def refuse_closed(self) -> None:
+        """Raises Unavailable after `close`."""
+        if self._closed:
+            raise Unavailable("the log is closed")
+
     async def close(self) -> None:
         """Waits for reads under way; later ones are refused."""
         self._closed = True
@@ -67,9 +75,18 @@ class History:
         self._engine.dispose()
 
 
+class Missing(Exception):
+    """Rows that were asked for by their revisions are not there; their keys, by revision."""
+
+    def __init__(self, rows: Mapping[int, str]) -> None:
+        super().__init__(f"{len(rows)} rows are not there")
+        self.rows = rows
+
+
 @dataclass(frozen=True, slots=True)
 class Everything:
-    """What a log begins with. issued: the highest number spent. rows: the newest of every key, notes among them."""
+    """What a log begins with. issued: the highest number spent. rows: the newest of every key, notes among them.
+    index: of all that is on disk besides."""
 
     issued: int
     moment: int
@@ -78,25 +95,64 @@ class Everything:
     swept: int
     rows: list[Row]
     notes: list[Row]
+    index: Index = field(default_factory=Index)
 
 
 def everything(connection: Connection, shared: bool) -> Everything:
-    """In one snapshot. shared: the database keeps its notes and the highest number for all who have it open."""
+    """In one snapshot. shared: the database keeps its notes and the highest number for all who have it open.
+
+    Raises Damaged, which names all that is damaged of the newest rows, and every row of which it cannot be told whose
+    it is: it may be the newest of any key.
+    """
     known = numbers(connection)
-    oldest, reserved = known.get("oldest", 0), known.get("reserved", 0)
-    live = rows_of(connection.execute(newest(), execution_options={"yield_per": FETCHED}))  # names all that is damaged
+    oldest, reserved, swept = (known.get(name, 0) for name in ("oldest", "reserved", "swept"))
+    index, rows = _everything(connection)
     last, moment = last_change(connection)
     if not shared:
-        return Everything(max(last, reserved), moment, reserved, oldest, known.get("swept", 0), live, [])
+        return Everything(max(last, reserved), moment, reserved, oldest, swept, list(rows.values()), [], index)
     issued = connection.execute(select(counter.c.issued)).scalar_one()
     columns = (noted.c.key, noted.c.value, noted.c.revision, noted.c.created)
-    rows = {row.key: row for row in live}
     notes = []
     for note in map(Row._make, connection.execute(select(*columns))):
-        if note.key not in rows or note.revision > rows[note.key].revision:
+        durable = rows.get(note.key)
+        if durable is None or note.revision > durable.revision:
+            if durable is not None:
+                index.cover(note.key, durable.revision)
             rows[note.key] = note
             notes.append(note)
-    return Everything(issued, moment, reserved, oldest, known.get("swept", 0), list(rows.values()), notes)
+    return Everything(issued, moment, reserved, oldest, swept, list(rows.values()), notes, index)
+
+
+def _everything(connection: Connection) -> tuple[Index, dict[str, Row]]:
+    """The names alone are read of all rows; then those that are the newest of a key, and of the others those whose
+    name is not proved by a checksum of its own."""
+    damaged: list[tuple[str, int]] = []
+    unproved: dict[int, str] = {}
+
+    def names() -> Iterator[tuple[int, str]]:
+        columns = (changes.c.revision, changes.c.key, changes.c.checksum)
+        chosen = select(*columns).order_by(changes.c.revision)
+        for revision, key, found in connection.execute(chosen, execution_options={"yield_per": FETCHED}):
+            if not is_named(revision, key, found):
+                if not (isinstance(key, str) and isinstance(found, int)):
+                    damaged.append((str(key), revision))
+                    continue
+                unproved[revision] = key
+            yield (revision if found >= 0 else -revision), key
+
+    index, newest = Index.of(names())
+    live = {revision: key for key, revision in newest.items() if revision > 0}
+    rows: dict[str, Row] = {}
+    for wanted in (live, {revision: key for revision, key in unproved.items() if revision not in live}):
+        for change in _asked(connection, wanted):
+            if not is_whole(change):
+                damaged.append((str(change[1]), change[0]))
+            elif wanted is live:
+                revision, _, value, created, *_ = change
+                rows[live[revision]] = Row(live[revision], value, revision, created)
+    if damaged:
+        raise Damaged(sorted(damaged))
+    return index, rows
 
 
 def numbers(connection: Connection) -> dict[str, int]:
@@ -111,37 +167,54 @@ def last_change(connection: Connection) -> tuple[int, int]:
     return (row.revision, row.moment) if row else (0, 0)
 
 
-def items(connection: Connection, prefix: str, revision: int, after: str = "", limit: int | None = None) -> list[Row]:
-    """Live rows under a prefix as of a revision. Raises Compacted."""
-    _readable(connection, revision)
-    statement = newest_at(revision, *_within(prefix, after)).order_by(changes.c.key).limit(limit)
-    return rows_of(connection.execute(statement))
+def fetch(connection: Connection, asked: int, wanted: Mapping[int, str]) -> dict[int, Row]:
+    """The rows with these revisions, by revision. wanted: these, and their keys. asked: as of when they are wanted.
 
-
-def at(connection: Connection, key: str, revision: int) -> Row | None:
-    """What a key held as of a revision. Raises Compacted."""
-    _readable(connection, revision)
-    return next(iter(rows_of(connection.execute(newest_at(revision, changes.c.key == key)))), None)
-
-
-def events(connection: Connection, after: int, until: int, prefix: str, notes: Sequence[Row]) -> list[Event]:
-    """Changes in (after, until] and the notes, in order of revision. Raises Compacted."""
-    _readable(connection, after)
-    chosen = (changes.c.revision > after, changes.c.revision <= until, *_within(prefix))
-    touched = changes.c.key.in_(select(changes.c.key).where(*chosen))
-    held = {row.key: row for row in rows_of(connection.execute(newest_at(after, touched)))}
-    for note in notes:
-        if note.key not in held:
-            held |= {row.key: row for row in rows_of(connection.execute(newest_at(after, changes.c.key == note.key)))}
-    found = [tuple(row) for row in connection.execute(select(*changes.columns).where(*chosen))]
+    Raises Compacted, Damaged, Missing.
+    """
+    _readable(connection, asked)
+    found = list(_asked(connection, wanted))
     refuse_damaged(found)
-    later = [change[:4] for change in found] + [(row.revision, row.key, row.value, row.created) for row in notes]
-    told = []
-    for revision, key, value, created in sorted(later, key=lambda change: int(change[0])):
-        told.append(Event(revision, key, value, held.pop(key, None)))
+    if strange := [(wanted[change[0]], change[0]) for change in found if change[1] != wanted[change[0]]]:
+        raise Damaged(strange)
+    rows = {change[0]: Row(wanted[change[0]], change[2], change[0], change[3]) for change in found}
+    if len(rows) < len(wanted):
+        raise Missing({revision: key for revision, key in wanted.items() if revision not in rows})
+    return rows
+
+
+def _asked(connection: Connection, revisions: Iterable[int]) -> Iterator[tuple[Any, ...]]:
+    """The changes with these numbers, those that are there, in order."""
+    ordered = sorted(revisions)
+    for start in range(0, len(ordered), ASKED):
+        chosen = changes.c.revision.in_(ordered[start : start + ASKED])
+        yield from map(tuple, connection.execute(select(*changes.columns).where(chosen).order_by(changes.c.revision)))
+
+
+def later(connection: Connection, after: int, until: int, prefix: str) -> tuple[list[tuple[Any, ...]], set[str]]:
+    """The changes in (after, until] under a prefix, in order, and their keys. Raises Compacted, Damaged."""
+    _readable(connection, after)
+    chosen = [changes.c.revision > after, changes.c.revision <= until]
+    if prefix:
+        chosen.append(changes.c.key >= prefix)
+    if (end := following(prefix)) is not None:
+        chosen.append(changes.c.key < end)
+    statement = select(*changes.columns).where(*chosen).order_by(changes.c.revision)
+    found = [tuple(row) for row in connection.execute(statement)]
+    refuse_damaged(found)
+    return found, {change[1] for change in found}
+
+
+def told(found: Iterable[Sequence[Any]], notes: Iterable[Row], held: Iterable[Row]) -> list[Event]:
+    """Changes and notes as they happened. held: what their keys held before."""
+    there = {row.key: row for row in held}
+    events = []
+    all_of = [change[:4] for change in found] + [(row.revision, row.key, row.value, row.created) for row in notes]
+    for revision, key, value, created in sorted(all_of, key=itemgetter(0)):
+        events.append(Event(revision, key, value, there.pop(key, None)))
         if value is not None:
-            held[key] = Row(key, value, revision, created)
-    return told
+            there[key] = Row(key, value, revision, created)
+    return events
 
 
 def revision_at(connection: Connection, moment: int) -> int:
@@ -168,14 +241,6 @@ def moment_of(connection: Connection, revision: int) -> int:
     return row.moment if row else 0
 
 
-def quarter(connection: Connection, oldest: int) -> int:
-    """The revision at a quarter of the changes after `oldest`: where to compact when there is too much."""
-    later = changes.c.revision > oldest
-    count = connection.execute(select(func.count()).select_from(changes).where(later)).scalar() or 0
-    revisions = select(changes.c.revision).where(later).order_by(changes.c.revision)
-    return connection.execute(revisions.offset(max(count // 4, 1) - 1).limit(1)).scalar() or oldest
-
-
 def _one(connection: Connection, condition: ColumnElement[bool], order: ColumnElement[int]) -> Any:
     """The first change, in an order, for which a condition holds; None for none. One that is damaged is passed over:
     its neighbour is as good for finding a time, and compaction must not end at it. Raises Damaged for NEAR in a row.
@@ -192,9 +257,3 @@ def _readable(connection: Connection, revision: int) -> None:
     oldest = numbers(connection).get("oldest", 0)
     if revision < oldest:
         raise Compacted(oldest)
-
-
-def _within(prefix: str, after: str = "") -> list[ColumnElement[bool]]:
-    conditions = [changes.c.key >= prefix, changes.c.key > after]
-    end = following(prefix)
-    return conditions if end is None else [*conditions, changes.c.key < end]

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import methodcaller
 from typing import Self
 
 from store import check, history
@@ -23,6 +24,7 @@ from store.following import Following
 from store.head import Head
 from store.history import Everything, History
 from store.news import News
+from store.past import Past
 from store.publication import Callback, Publication
 from store.resealing import Resealing
 from store.retention import Retention
@@ -64,17 +66,17 @@ class Log:
         StorageFull, Unavailable.
         """
         dialect = await asyncio.to_thread(dialect_of, os.fspath(url), patience=patience)
-        past = History(dialect)
+        disk = History(dialect)
         sealing = Sealing(rules, () if dialect.is_shared else traceless)  # a server's files are none of ours
         try:
-            there = await past.read(lambda at: sealing.everything(history.everything(at, dialect.is_shared)))
+            there = await disk.read(lambda at: sealing.everything(history.everything(at, dialect.is_shared)))
         except BaseException as error:
-            await past.close()
+            await disk.close()
             await asyncio.to_thread(dialect.close)
             if isinstance(error, Damaged):  # without these objects the others would be taken for all there are
                 raise dialect.failure(error) from error
             raise
-        log = cls(dialect, past, sealing, clock, there, retention or Retention(), reserved)
+        log = cls(dialect, disk, sealing, clock, there, retention or Retention(), reserved)
         if not dialect.is_shared:
             with contextlib.suppress(LogError):  # a full disk can still be read; notes ask again
                 await log._upkeep.reserve(log.revision)
@@ -83,7 +85,7 @@ class Log:
     def __init__(
         self,
         dialect: Dialect,
-        past: History,
+        disk: History,
         sealing: Sealing,
         clock: Callable[[], float],
         there: Everything,
@@ -95,14 +97,14 @@ class Log:
         self.failed: asyncio.Future[LogError] = self._loop.create_future()
         """Done when this log can never be right again; the process that has it should end, with that line."""
         self._dialect = dialect
-        self._past = past
+        self._disk = disk
         self._sealing = sealing
         self._clock = clock
         self._head = Head(there)
         self._publication = Publication(self._loop)
         self._writer = Writer(dialect, self._loop)
         self._upkeep = Upkeep(self._writer, self._loop, there.reserved, block)
-        self.resealing = Resealing(sealing, self._writer, past, self._upkeep, shared=dialect.is_shared)
+        self.resealing = Resealing(sealing, self._writer, disk, self._upkeep, shared=dialect.is_shared)
         """How values are encrypted on disk, and how that is changed."""
         self._waiting: deque[Pending] = deque()
         self._noting: deque[Pending] = deque()
@@ -115,7 +117,8 @@ class Log:
         self._emptied: asyncio.Future[None] | None = None
         self._compaction = Compaction(
             self._writer,
-            past,
+            disk,
+            self._head.index,
             lambda: retention.limit(self._head.present.size, is_shared=dialect.is_shared),
             retention,
             clock,
@@ -124,6 +127,7 @@ class Log:
         )
         self._retainer = self._loop.create_task(self._compaction.run(), name="store-retention")
         self._retainer.add_done_callback(_report)
+        self._past = Past(self._head, disk, sealing, lambda: self.oldest, self._landed, shared=dialect.is_shared)
         self._following: Following | None = None
         if dialect.is_shared:
             self._following = Following(dialect, sealing, self._loop, lambda: self._head.issued, self._take, self._fail)
@@ -146,12 +150,15 @@ class Log:
         crash.
 
         A commit under way goes first. A crash brings back the last durable value. The past (`items` and `at` as of a
-        revision) does not have it; `events` has the last note of each key. Raises Conflict; ValueError for a
-        deletion, which must be durable; Unavailable when the disk has refused to set revisions aside for a long time.
+        revision) does not have it; `events` has the last note of each key. Raises Conflict; ValueError for what
+        must be durable, a deletion or `forget`; Unavailable when the disk has refused to set revisions aside for a long
+        time.
         """
         write.check()
         if write.value is None:
             raise ValueError(f"{write.key}: a deletion cannot be a note")
+        if write.forget:
+            raise ValueError(f"{write.key}: a note cannot forget what is on disk")
         return (await self._wait(self._noting, (write,), durable=False))[0]
 
     async def forget(self, key: str) -> None:
@@ -159,7 +166,11 @@ class Log:
 
         `Write(..., forget=True)` does the same together with a change. A deleted key keeps a row without a value.
         """
-        await self._writer.perform(lambda session: session.erase(key))
+        await self.current()
+        await self._landed()
+        old = [abs(revision) for revision in self._head.durable(key)[:-1]]
+        await self._writer.perform(methodcaller("erase", old))
+        self._head.index.erase(key, old)
         await self._upkeep.scrubbed()
 
     # --- reading
@@ -196,36 +207,25 @@ class Log:
     ) -> list[Row]:
         """Rows whose key begins with `prefix` and is greater than `after`, in order of the keys, at most `limit`.
 
-        The present comes from memory, a past revision from disk. Raises Compacted, ValueError for the future.
+        The present comes from memory, of a past revision what has changed since from disk. Raises Compacted, ValueError
+        for the future.
         """
         if revision is None or self._is_now(revision):
             return self._head.present.items(prefix, after, limit)
-        return await self._past.read(
-            lambda connection: self._sealing.rows(history.items(connection, prefix, revision, after, limit))
-        )
+        return await self._past.items(prefix, revision, after, limit)
 
     async def at(self, key: str, revision: int) -> Row | None:
         """What a key held as of a revision. Raises Compacted, ValueError for the future."""
-        if self._is_now(revision):
-            return self._head.present.get(key)
-        row = await self._past.read(lambda connection: history.at(connection, key, revision))
-        return None if row is None else self._sealing.row(row)
+        return self._head.present.get(key) if self._is_now(revision) else await self._past.at(key, revision)
 
     async def events(self, after: int, prefix: str = "") -> list[Event]:
         """What happened after a revision, up to now, in order. Raises Compacted, ValueError for the future."""
-        if self._is_now(after):
-            return []
-        until = self.revision
-        notes = [row for row in self._head.notes.values() if row.revision > after and row.key.startswith(prefix)]
-        plain = {note.revision for note in notes}
-        return await self._past.read(
-            lambda at: self._sealing.events(history.events(at, after, until, prefix, notes), plain)
-        )
+        return [] if self._is_now(after) else await self._past.events(after, prefix)
 
     async def revision_at(self, moment: float) -> int:
         """The newest durable revision at a time (seconds since 1970). Raises Compacted."""
         limit = int(moment * 1000)
-        return await self._past.read(lambda connection: history.revision_at(connection, limit))
+        return await self._disk.read(lambda connection: history.revision_at(connection, limit))
 
     def subscribe(self, callback: Callback) -> Callable[[], None]:
         """Calls back on the loop with every change after `revision` as it is now: in order, no gap, no duplicate,
@@ -236,7 +236,7 @@ class Log:
         """Everything as it stands at one moment, notes too, of which nothing is written or read any more: what is
         appended meanwhile is not in it. Values are encrypted as in the database. Raises LogError."""
         await self.current()
-        known = await self._past.read(history.numbers)
+        known = await self._disk.read(history.numbers)
         header = Header(known["identity"], self.revision, self.oldest, self._clock())
         present = self._head.present.items("", "", None)
         return Snapshot(header, await asyncio.to_thread(self._sealing.stored, present))
@@ -245,12 +245,14 @@ class Log:
         """Holds every change on disk against its checksum; their number, and the damaged ones. Raises LogError."""
         count, after, damaged = 0, 0, list[Found]()
         while True:
-            read = await self._past.read(partial(check.part, after=after))
+            read = await self._disk.read(partial(check.part, after=after))
             count, damaged = count + read.changes, damaged + read.damaged
-            self._past.report((found.key, found.revision) for found in read.damaged)
             if read.last is None:
-                return count, damaged
+                break
             after = read.last
+        told = self._head.recognised(damaged)
+        self._disk.report((found.key, found.revision) for found in told)
+        return count, told
 
     # --- keeping house
 
@@ -262,7 +264,7 @@ class Log:
     @property
     def damaged(self) -> dict[int, str]:
         """What has been found not to be as it was written: its key, by its revision."""
-        return self._past.damaged
+        return self._disk.damaged
 
     async def compact(self, revision: int) -> None:
         """Deletes the history before a revision; the state as of it stays. Raises LogError, ValueError."""
@@ -287,8 +289,13 @@ class Log:
         else:
             await self._following.close()
         await self._writer.stop()
-        await self._past.close()
+        await self._disk.close()
         await asyncio.to_thread(self._dialect.close)
+
+    async def _landed(self) -> None:
+        """Waits until memory knows of every transaction that was under way."""
+        with contextlib.suppress(LogError):  # it comes after them, whatever becomes of it
+            await self._writer.perform(lambda session: None)
 
     # --- the way of an append: _waiting → _begin → the writer's thread (→ _redo) → _finish
 
@@ -362,7 +369,7 @@ class Log:
 
     def _draft(self, batch: Batch) -> Draft:
         self._reserve = self._upkeep.bound(batch.last)
-        return batch.draft(self._reserve, self._head.overtaken(batch))
+        return batch.draft(self._reserve, self._head.overtaken(batch), self._head.forgotten(batch))
 
     def _redo(self, news: News) -> Draft | None:
         """From the writer's thread, while it holds the database: what to write, now that others were quicker."""
@@ -408,7 +415,7 @@ class Log:
 
     def _take(self, news: News) -> None:
         self._upkeep.note_bound(news.reserved)
-        self._compaction.oldest = max(self._compaction.oldest, news.oldest)
+        self._compaction.hear(news.oldest, news.swept)
         flight, events = self._flight, []
         if flight is not None and flight.is_in(news):  # before the writer's word of it; notes are only whole here
             events = self._head.land(flight)

@@ -69,5 +69,11 @@ def _seal(connection: Connection) -> None:
     connection.execute(update(state).where(state.c.name == "schema").values(value=2))
 
 
-STEPS: dict[int, Callable[[Connection], None]] = {1: _seal}
+def _without_index(connection: Connection) -> None:
+    """2 → 3: the index by key is in memory from now on; no row is written over."""
+    connection.exec_driver_sql("DROP INDEX IF EXISTS changes_by_key")
+    connection.execute(update(state).where(state.c.name == "schema").values(value=3))
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {1: _seal, 2: _without_index}
 """The step away from each version. One that is done in parts is called again until the version is another."""

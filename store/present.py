@@ -4,10 +4,10 @@ It costs about 400 bytes a key beside the value; the value itself is the very ob
 so a subscriber that keeps it (a watch cache) pays nothing twice.
 """
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from collections.abc import Iterable
 
-from store.rows import Row, following
+from store.rows import Row, within
 
 
 class Present:
@@ -40,13 +40,9 @@ class Present:
 
     def items(self, prefix: str, after: str, limit: int | None) -> list[Row]:
         """Rows whose key begins with `prefix` and is greater than `after`, in order of the keys."""
-        keys = self._keys
-        end = following(prefix)
-        low = bisect_left(keys, prefix)
-        if after:
-            low = max(low, bisect_right(keys, after))
-        high = len(keys) if end is None else bisect_left(keys, end)
-        if limit is not None:
-            high = min(high, low + limit)
         rows = self._rows
-        return [rows[key] for key in keys[low:high]]
+        return [rows[key] for key in self.keys(prefix, after, limit)]
+
+    def keys(self, prefix: str, after: str, limit: int | None) -> list[str]:
+        """The keys of these."""
+        return within(self._keys, prefix, after, limit)

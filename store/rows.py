@@ -1,5 +1,6 @@
 """What goes into the log and what comes out of it."""
 
+from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
 VALUE_LIMIT = 64 << 20
@@ -60,3 +61,13 @@ def following(prefix: str) -> str | None:
         if code < 0x10FFFF:
             return prefix[:end] + chr(0xE000 if code == 0xD7FF else code + 1)
     return None
+
+
+def within(keys: list[str], prefix: str, after: str, limit: int | None) -> list[str]:
+    """Of keys in order those that begin with `prefix` and are greater than `after`, at most `limit`."""
+    end = following(prefix)
+    low = bisect_left(keys, prefix)
+    if after:
+        low = max(low, bisect_right(keys, after))
+    high = len(keys) if end is None else bisect_left(keys, end)
+    return keys[low : high if limit is None else min(high, low + limit)]

@@ -1,7 +1,7 @@
 """The tables and the statements on them, described once with SQLAlchemy and compiled for a dialect.
 
 changes   one row a change: revision, key, value (NULL = deleted), created, moment, checksum; never updated, but for the
-          form in which the value is stored
+          form in which the value is stored. In order of the revisions alone: of the keys there is index.py
 state     a few numbers: schema version, the store's identity, reserved revisions, oldest readable revision,
           the sweep's position
 
@@ -21,7 +21,6 @@ from sqlalchemy import (
     ColumnElement,
     Delete,
     Dialect,
-    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -44,7 +43,7 @@ from sqlalchemy import Text as Words
 
 from store.rows import following
 
-VERSION = 2
+VERSION = 3
 """Of the schema. A store with a greater one is refused, one with a smaller one is changed: migrations.py."""
 
 metadata = MetaData()
@@ -68,7 +67,6 @@ changes = Table(
     Column("moment", _number, nullable=False),  # milliseconds since 1970, never decreasing: the time index
     Column("checksum", _number),  # of all the others: checksum.py; NULL only while version 1 becomes version 2
 )
-Index("changes_by_key", changes.c.key, changes.c.revision)
 
 state = Table("state", metadata, Column("name", Words, primary_key=True), Column("value", _number, nullable=False))
 
@@ -100,10 +98,9 @@ def insertion(rows: int) -> Any:
     return insert(changes).values([{name: bindparam(f"{name}_{row}") for name in COLUMNS} for row in range(rows)])
 
 
-def erasure() -> Delete:
-    """Every value of `key_` but the newest."""
-    newest = select(func.max(changes.c.revision)).where(changes.c.key == bindparam("key_")).scalar_subquery()
-    return delete(changes).where(changes.c.key == bindparam("key_"), changes.c.revision < newest)
+def deletion(rows: int) -> Delete:
+    """DELETE of that many changes."""
+    return delete(changes).where(changes.c.revision.in_([bindparam(f"revision_{row}") for row in range(rows)]))
 
 
 def replacement(table: Table) -> Update:
@@ -113,63 +110,6 @@ def replacement(table: Table) -> Update:
     if "checksum" in table.c:
         new["checksum"] = bindparam("checksum_")
     return update(table).where(*is_same).values(new)
-
-
-def superseded() -> Delete:
-    """Rows that a change in (from_, to_] has replaced."""
-    new, old = changes.alias("new"), changes.alias("old")
-    found = (
-        select(old.c.revision)
-        .select_from(new.join(old, (old.c.key == new.c.key) & (old.c.revision < new.c.revision)))
-        .where(new.c.revision > bindparam("from_"), new.c.revision <= bindparam("to_"))
-    )
-    return delete(changes).where(changes.c.revision.in_(found))
-
-
-def _is_deletion() -> ColumnElement[bool]:
-    """Said twice, so that a value which damage has turned into NULL is found to be damaged, not gone."""
-    return changes.c.value.is_(None) & (changes.c.checksum < 0)
-
-
-def tombstones() -> Delete:
-    """Deletions in (from_, to_]; what they deleted must be gone before them."""
-    between = (changes.c.revision > bindparam("from_"), changes.c.revision <= bindparam("to_"))
-    return delete(changes).where(*between, _is_deletion())
-
-
-def sweep_end() -> Select[Any]:
-    """Where a sweep of at most `count_` changes after `from_` ends, at the latest at `to_`; NULL when none is left."""
-    part = (
-        select(changes.c.revision)
-        .where(changes.c.revision > bindparam("from_"), changes.c.revision <= bindparam("to_"))
-        .order_by(changes.c.revision)
-        .limit(bindparam("count_"))
-        .subquery()
-    )
-    return select(func.max(part.c.revision))
-
-
-def newest() -> Select[Any]:
-    """The live row of every key, in no order. Where the past has `newest_at` this reads the index once from end to
-    end, not once a row."""
-    last = select(func.max(changes.c.revision).label("revision")).group_by(changes.c.key).subquery()
-    found = changes.join(last, changes.c.revision == last.c.revision)
-    return select(*changes.columns).select_from(found).where(not_(_is_deletion()))
-
-
-def newest_at(revision: int, *keys: ColumnElement[bool]) -> Select[Any]:
-    """The live row, as of a revision, of every key for which the conditions on `changes` hold.
-
-    Written so that the index gives the rows in order of the keys and a LIMIT ends the scan.
-    """
-    later = changes.alias("later")
-    last = (
-        select(func.max(later.c.revision))
-        .where(later.c.key == changes.c.key, later.c.revision <= revision)
-        .correlate(changes)
-        .scalar_subquery()
-    )
-    return select(*changes.columns).where(*keys, changes.c.revision == last, not_(_is_deletion()))
 
 
 def stale(table: Table, heads: Sequence[tuple[str, bytes | None]], special: Sequence[bytes]) -> Select[Any]:

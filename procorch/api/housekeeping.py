@@ -40,7 +40,9 @@ async def _backup(api: Api, request: Request) -> Response:
 
 async def _check(api: Api, request: Request) -> Response:
     changes, damaged = await api.log.check()
-    rows = [{"key": key, "revision": revision, "newest": is_newest} for key, revision, is_newest in damaged]
+    rows = [
+        {"key": one.key, "revision": one.revision, "newest": one.is_newest, "named": one.is_named} for one in damaged
+    ]
     return answer({"changes": changes, "revision": api.log.revision, "damaged": rows})
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from store.batch import Draft, Replacement
 from store.dialects.sqlite import Sqlite
 from store.errors import LogError, Unusable
+from store.index import Sweep
 from store.news import News
 
 Redo = Callable[[News], Draft | None]
@@ -24,19 +25,18 @@ class Session(Protocol):
         """Whether it may be used again; asked before each job."""
 
     def commit(self, draft: Draft, redo: Redo) -> None:
-        """Insert changes, erase all but the newest value of the keys to forget, set numbers aside. Durable when it
-        returns. A shared database has gone on from the draft's base in the meantime: then `redo` is told the news,
-        while nobody else can write, and says what to write instead, None for nothing."""
+        """Insert changes, delete those to forget, set numbers aside. Durable when it returns. A shared database has
+        gone on from the draft's base in the meantime: then `redo` is told the news, while nobody else can write, and
+        says what to write instead, None for nothing."""
 
-    def erase(self, key: str) -> None:
-        """Erase all but the newest value of a key."""
+    def erase(self, revisions: Sequence[int]) -> None:
+        """Delete changes; one that is not there is passed over."""
 
     def remember(self, **numbers: int) -> None:
         """Set numbers of the table `state`."""
 
-    def sweep(self, start: int, end: int, count: int) -> int:
-        """Delete what `count` changes after `start` have superseded; the revision reached, `end` when done, `start`
-        when the rest must wait."""
+    def sweep(self, sweep: Sweep) -> int:
+        """Delete what was superseded; the revision reached, lower than the sweep's when the rest must wait."""
 
     def replace(self, table: str, changes: Sequence[Replacement]) -> int:
         """Write values over that are still the old ones. table: `changes` or `notes`. How many were."""

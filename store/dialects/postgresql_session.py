@@ -13,6 +13,7 @@ from store import schema
 from store.batch import Draft, Replacement
 from store.checksum import sealed
 from store.dialects.postgresql_news import read
+from store.index import Sweep
 from store.news import News
 
 SET = (
@@ -29,10 +30,14 @@ SAMPLE = 5
 ROW_BYTES = 120
 """Of a row beside its value, its index entries included, about."""
 
-_SWEEP_END = (
-    "SELECT count(*), max(revision) FILTER (WHERE moment <= extract(epoch FROM now()) * 1000 - %s) FROM (SELECT "
-    "revision, moment FROM changes WHERE revision > %s AND revision <= %s ORDER BY revision LIMIT %s) AS part"
+_SETTLED = (
+    "SELECT max(asked) FROM unnest(%s::bigint[]) AS asked WHERE coalesce("
+    "(SELECT moment FROM changes WHERE revision >= asked ORDER BY revision LIMIT 1), "
+    "(SELECT moment FROM changes ORDER BY revision DESC LIMIT 1), 0) <= extract(epoch FROM now()) * 1000 - %s"
 )
+"""Of revisions the highest up to which every change is older than so many milliseconds. Moments never decrease, so the
+next change that is there speaks for one that is not."""
+_DELETE = "DELETE FROM changes WHERE revision = ANY(%s::bigint[])"
 _HEAD = "head AS (UPDATE counter SET issued = %(last)s WHERE issued = %(base)s RETURNING issued)"
 _ROWS = (
     "SELECT t.* FROM head, unnest(%({0}_revision)b::bigint[], %({0}_key)b::text[], %({0}_value)b::bytea[], "
@@ -97,33 +102,28 @@ class PostgresqlSession:
                 return
             if not self._write(again):
                 raise RuntimeError("the count moved while its lock was held")
-            for key in again.forget:
-                self._run("erasure", key_=key)
+            if again.forget:
+                self._delete(again.forget)
             if again.reserved:
                 self._connection.execute(SET, ("reserved", again.reserved))
 
-    def erase(self, key: str) -> None:
+    def erase(self, revisions: Sequence[int]) -> None:
         with self._transaction():
-            self._run("erasure", key_=key)
+            self._delete(revisions)
 
     def remember(self, **numbers: int) -> None:
         with self._transaction():
             for item in numbers.items():
                 self._connection.execute(SET, item)
 
-    def sweep(self, start: int, end: int, count: int) -> int:
+    def sweep(self, sweep: Sweep) -> int:
         with self._transaction():
-            # one master at a time: two that delete the same rows would wait for each other crosswise
-            self._connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s), 2)", (self._channel,))
-            values = (int(self.grace * 1000), start, end, count)
-            row = self._connection.execute(_SWEEP_END, values).fetchone()
-            assert row is not None
-            reached = end if row[0] == 0 else int(row[1] or start)
-            if reached == start:
-                return start
-            self._run("superseded", from_=start, to_=reached)
-            self._run("tombstones", from_=start, to_=reached)
-            self._connection.execute(SET, ("swept", reached))
+            asked = sorted({by for by, _ in sweep.rows} | {sweep.reached})
+            row = self._connection.execute(_SETTLED, (asked, int(self.grace * 1000))).fetchone()
+            reached = int(row[0] or 0) if row else 0
+            if reached:
+                self._delete([revision for by, revision in sweep.rows if by <= reached])
+                self._connection.execute(SET, ("swept", reached))
         return reached
 
     def replace(self, table: str, changes: Sequence[Replacement]) -> int:
@@ -174,6 +174,11 @@ class PostgresqlSession:
         statement = f"WITH {', '.join(parts)} {_TELL}"
         return self._connection.execute(statement.encode(), values, binary=True, prepare=True).fetchone() is not None
 
+    def _delete(self, revisions: Sequence[int]) -> None:
+        """One master at a time: two that delete the same rows would wait for each other crosswise."""
+        self._connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s), 2)", (self._channel,))
+        self._connection.execute(_DELETE, (list(revisions),))
+
     def _one(self, question: str) -> int:
         row = self._connection.execute(question.encode()).fetchone()
         if row is None:
@@ -220,9 +225,6 @@ def _statements() -> dict[str, schema.Text]:
     """Compiled once a process."""
     dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
     made = {
-        "erasure": schema.erasure(),
-        "superseded": schema.superseded(),
-        "tombstones": schema.tombstones(),
         "changes": schema.replacement(schema.changes),
         "notes": schema.replacement(schema.noted),
     }

@@ -17,32 +17,29 @@ from store.checksum import sealed
 from store.dialects.mark import Mark
 from store.dialects.reserve import Reserve
 from store.errors import StorageFull
+from store.index import Sweep
 
 T = TypeVar("T")
 PAGE = 4096
 CHUNKS = (64, 32, 16, 8, 4, 2, 1)
-"""Rows of one INSERT. Any batch is a few of these; each step of SQLite costs a hand-over of Python's lock."""
+"""Rows of one INSERT or DELETE. Any batch is a few of these; each step costs a hand-over of Python's lock."""
 SET = "INSERT INTO state (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 
 @cache
-def _statements() -> dict[str, schema.Text]:
-    """Compiled once a process."""
-    dialect = words.dialect()
-    made = {
-        "erasure": schema.erasure(),
-        "superseded": schema.superseded(),
-        "tombstones": schema.tombstones(),
-        "sweep_end": schema.sweep_end(),
-        "changes": schema.replacement(schema.changes),
-    }
-    return {name: schema.text_of(statement, dialect) for name, statement in made.items()}
+def _replacement() -> schema.Text:
+    """Compiled once a process, as the others."""
+    return schema.text_of(schema.replacement(schema.changes), words.dialect())
 
 
 @cache
 def _insertions() -> dict[int, str]:
-    dialect = words.dialect()
-    return {rows: schema.text_of(schema.insertion(rows), dialect).sql for rows in CHUNKS}
+    return {rows: schema.text_of(schema.insertion(rows), words.dialect()).sql for rows in CHUNKS}
+
+
+@cache
+def _deletions() -> dict[int, str]:
+    return {rows: schema.text_of(schema.deletion(rows), words.dialect()).sql for rows in CHUNKS}
 
 
 def remember(execute: Callable[..., Any], **numbers: int) -> None:
@@ -68,7 +65,7 @@ class SqliteSession:
         self._mark = mark
         self._reserve = reserve
         self._written = written
-        self._insert = _insertions()
+        self._insert, self._deletion = _insertions(), _deletions()
 
     def is_usable(self) -> bool:
         return True
@@ -88,23 +85,19 @@ class SqliteSession:
     def _commit(self, draft: Draft) -> None:
         rows = draft.rows
         with self._transaction() as execute:
-            start = 0
-            for size in CHUNKS:
-                while len(rows) - start >= size:
-                    execute(self._insert[size], tuple(chain.from_iterable(map(sealed, rows[start : start + size]))))
-                    start += size
-            for key in draft.forget:
-                self._run("erasure", key_=key)
+            for part in _parts(rows):
+                execute(self._insert[len(part)], tuple(chain.from_iterable(map(sealed, part))))
+            self._delete(draft.forget)
             if draft.reserved:
                 remember(execute, reserved=draft.reserved)
         self._mark.reach(rows[-1][0] if rows else 0, draft.reserved)
 
-    def erase(self, key: str) -> None:
-        self._in_spare_room(partial(self._erase, key))
+    def erase(self, revisions: Sequence[int]) -> None:
+        self._in_spare_room(partial(self._erase, revisions))
 
-    def _erase(self, key: str) -> None:
+    def _erase(self, revisions: Sequence[int]) -> None:
         with self._transaction():
-            self._run("erasure", key_=key)
+            self._delete(revisions)
 
     def remember(self, **numbers: int) -> None:
         self._mark.lower(numbers.get("reserved", self._mark.reserved))
@@ -115,26 +108,24 @@ class SqliteSession:
         with self._transaction() as execute:
             remember(execute, **numbers)
 
-    def sweep(self, start: int, end: int, count: int) -> int:
-        reached = self._in_spare_room(partial(self._sweep, start, end, count))
+    def sweep(self, sweep: Sweep) -> int:
+        self._in_spare_room(partial(self._sweep, sweep))
         self._refill()
-        self._written(count * PAGE)
-        return reached
+        self._written(len(sweep.rows) * PAGE)
+        return sweep.reached
 
-    def _sweep(self, start: int, end: int, count: int) -> int:
+    def _sweep(self, sweep: Sweep) -> None:
         with self._transaction() as execute:
-            (reached,) = self._run("sweep_end", from_=start, to_=end, count_=count).fetchone()
-            reached = end if reached is None else reached
-            self._run("superseded", from_=start, to_=reached)
-            self._run("tombstones", from_=start, to_=reached)
-            remember(execute, swept=reached)
-        return int(reached)
+            self._delete([revision for _, revision in sweep.rows])
+            remember(execute, swept=sweep.reached)
 
     def replace(self, table: str, changes: Sequence[Replacement]) -> int:
-        done = 0
-        with self._transaction():
+        """table: always `changes`; of a file the notes are in memory alone."""
+        done, text = 0, _replacement()
+        with self._transaction() as execute:
             for revision, old, new, checksum in changes:
-                done += self._run(table, revision_=revision, old_=old, new_=new, checksum_=checksum).rowcount
+                values = {"revision_": revision, "old_": old, "new_": new, "checksum_": checksum}
+                done += execute(text.sql, text.arguments(values)).rowcount
         self._written(sum(PAGE + len(change.new) for change in changes))
         return done
 
@@ -175,9 +166,9 @@ class SqliteSession:
             self.scrub()
         self._reserve.refill()
 
-    def _run(self, name: str, **values: Any) -> sqlite3.Cursor:
-        text = _statements()[name]
-        return self._connection.execute(text.sql, text.arguments(values))
+    def _delete(self, revisions: Sequence[int]) -> None:
+        for part in _parts(revisions):
+            self._connection.execute(self._deletion[len(part)], part)
 
     @contextmanager
     def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
@@ -194,3 +185,12 @@ class SqliteSession:
             if self._connection.in_transaction:  # SQLite has rolled back by itself after some errors
                 execute("ROLLBACK")
             raise
+
+
+def _parts(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """As long as one of CHUNKS each."""
+    start = 0
+    for size in CHUNKS:
+        while len(rows) - start >= size:
+            yield rows[start : start + size]
+            start += size

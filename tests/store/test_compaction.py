@@ -51,7 +51,8 @@ async def test_a_sweep_cut_short_goes_on_after_the_restart(path: Path):
     for number in range(50):
         await log.append(Write("/a", b"%d" % number))
     await log._writer.perform(lambda session: session.remember(oldest=40, oldest_moment=0))
-    await log._writer.perform(lambda session: session.sweep(0, 40, 10))
+    part = log._head.index.sweep(40, 10)
+    await log._writer.perform(lambda session: session.sweep(part))
     await log.close()
 
     log = await Log.open(path)

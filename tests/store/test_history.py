@@ -97,7 +97,7 @@ async def test_a_page_after_page_walk_at_one_revision_is_one_snapshot(log: Log):
 
 async def test_reading_the_past_does_not_stop_the_loop(log: Log):
     await log.append(*(Write(f"/{number:05}", b"x" * 100) for number in range(20_000)))
-    await log.append(Write("/later", b""))
+    await log.append(*(Write(f"/{number:05}", b"later") for number in range(20_000)))
     turns = 0
 
     async def count() -> None:

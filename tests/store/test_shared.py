@@ -183,6 +183,7 @@ async def test_who_was_away_longer_than_history_is_kept_says_so_and_ends(shared:
     async with logs(shared) as (one, two):
         for number in range(10):
             await one.append(Write("/a", b"%d" % number))
+        await two.current()
         await one.compact(10)
         await two.current()
         assert two._following is not None
