@@ -86,7 +86,8 @@ class Missing(Exception):
 @dataclass(frozen=True, slots=True)
 class Everything:
     """What a log begins with. issued: the highest number spent. rows: the newest of every key, notes among them.
-    index: of all that is on disk besides."""
+    index: of all that is on disk besides. damaged: of that what is found not to be as it was written, key and revision.
+    """
 
     issued: int
     moment: int
@@ -96,6 +97,7 @@ class Everything:
     rows: list[Row]
     notes: list[Row]
     index: Index = field(default_factory=Index)
+    damaged: Sequence[tuple[str, int]] = ()
 
 
 def everything(connection: Connection, shared: bool) -> Everything:
@@ -106,10 +108,13 @@ def everything(connection: Connection, shared: bool) -> Everything:
     """
     known = numbers(connection)
     oldest, reserved, swept = (known.get(name, 0) for name in ("oldest", "reserved", "swept"))
-    index, rows = _everything(connection)
+    scan = _Scan()
+    index, rows = Index.of(scan.names(connection)), scan.rows
     last, moment = last_change(connection)
     if not shared:
-        return Everything(max(last, reserved), moment, reserved, oldest, swept, list(rows.values()), [], index)
+        return Everything(
+            max(last, reserved), moment, reserved, oldest, swept, list(rows.values()), [], index, scan.past
+        )
     issued = connection.execute(select(counter.c.issued)).scalar_one()
     columns = (noted.c.key, noted.c.value, noted.c.revision, noted.c.created)
     notes = []
@@ -120,39 +125,44 @@ def everything(connection: Connection, shared: bool) -> Everything:
                 index.cover(note.key, durable.revision)
             rows[note.key] = note
             notes.append(note)
-    return Everything(issued, moment, reserved, oldest, swept, list(rows.values()), notes, index)
+    return Everything(issued, moment, reserved, oldest, swept, list(rows.values()), notes, index, scan.past)
 
 
-def _everything(connection: Connection) -> tuple[Index, dict[str, Row]]:
-    """The names alone are read of all rows; then those that are the newest of a key, and of the others those whose
-    name is not proved by a checksum of its own."""
-    damaged: list[tuple[str, int]] = []
-    unproved: dict[int, str] = {}
+class _Scan:
+    """All rows are read once, in their order; of each key the last is kept."""
 
-    def names() -> Iterator[tuple[int, str]]:
-        columns = (changes.c.revision, changes.c.key, changes.c.checksum)
-        chosen = select(*columns).order_by(changes.c.revision)
-        for revision, key, found in connection.execute(chosen, execution_options={"yield_per": FETCHED}):
-            if not is_named(revision, key, found):
-                if not (isinstance(key, str) and isinstance(found, int)):
-                    damaged.append((str(key), revision))
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self.past: list[tuple[str, int]] = []  # damaged rows that a later change of their key has superseded
+        self._damaged: dict[str, int] = {}  # those that none has superseded so far
+        self._strange: list[tuple[str, int]] = []  # those of which nobody can say whose they are
+
+    def names(self, connection: Connection) -> Iterator[tuple[int, str]]:
+        """Revision, below 0 for a deletion, and key of each. Raises Damaged at the end."""
+        rows, damaged = self.rows, self._damaged
+        statement = select(*changes.columns).order_by(changes.c.revision)
+        for part in connection.execute(statement, execution_options={"yield_per": FETCHED}).partitions():
+            for change in part:
+                revision, key, value, created, _, found = change
+                is_good = is_whole(change)
+                if not is_good and not is_named(revision, key, found):
+                    self._strange.append((str(key), revision))
                     continue
-                unproved[revision] = key
-            yield (revision if found >= 0 else -revision), key
-
-    index, newest = Index.of(names())
-    live = {revision: key for key, revision in newest.items() if revision > 0}
-    rows: dict[str, Row] = {}
-    for wanted in (live, {revision: key for revision, key in unproved.items() if revision not in live}):
-        for change in _asked(connection, wanted):
-            if not is_whole(change):
-                damaged.append((str(change[1]), change[0]))
-            elif wanted is live:
-                revision, _, value, created, *_ = change
-                rows[live[revision]] = Row(live[revision], value, revision, created)
-    if damaged:
-        raise Damaged(sorted(damaged))
-    return index, rows
+                if key in damaged:
+                    self.past.append((key, damaged.pop(key)))
+                if not is_good and found < 0:  # there is nothing else to it than that it is one
+                    self.past.append((key, revision))
+                elif not is_good:
+                    damaged[key] = revision
+                if (older := rows.get(key)) is not None:
+                    key = older.key  # one text for all that have it
+                if found < 0:
+                    rows.pop(key, None)
+                else:
+                    rows[key] = Row(key, value, revision, created)
+                yield (revision if found >= 0 else -revision), key
+        if lost := [*self._strange, *damaged.items()]:
+            raise Damaged(sorted(lost))
 
 
 def numbers(connection: Connection) -> dict[str, int]:
@@ -183,12 +193,12 @@ def fetch(connection: Connection, asked: int, wanted: Mapping[int, str]) -> dict
     return rows
 
 
-def _asked(connection: Connection, revisions: Iterable[int]) -> Iterator[tuple[Any, ...]]:
+def _asked(connection: Connection, revisions: Iterable[int]) -> Iterator[Sequence[Any]]:
     """The changes with these numbers, those that are there, in order."""
     ordered = sorted(revisions)
     for start in range(0, len(ordered), ASKED):
         chosen = changes.c.revision.in_(ordered[start : start + ASKED])
-        yield from map(tuple, connection.execute(select(*changes.columns).where(chosen).order_by(changes.c.revision)))
+        yield from connection.execute(select(*changes.columns).where(chosen).order_by(changes.c.revision)).all()
 
 
 def later(connection: Connection, after: int, until: int, prefix: str) -> tuple[list[tuple[Any, ...]], set[str]]:

@@ -40,15 +40,15 @@ class Index:
         self._keys: deque[str] = deque()
 
     @classmethod
-    def of(cls, changes: Iterable[tuple[int, str]]) -> tuple[Self, dict[str, int]]:
-        """The index of all changes on disk, and the newest of each key. changes: revision, below 0 for a deletion,
-        and key, in order."""
+    def of(cls, changes: Iterable[tuple[int, str]]) -> Self:
+        """Of all that is on disk. changes: revision, below 0 for a deletion, and key, in order."""
         index, newest = cls(), dict[str, int]()
         for revision, key in changes:
-            index._append(key, revision, newest.get(key, 0))
+            if (kept := newest.get(key, 0)) or revision < 0:
+                index._append(key, revision, kept)
             newest[key] = revision
         index._deleted = sorted(key for key, revision in newest.items() if revision < 0)
-        return index, newest
+        return index
 
     # --- as things happen
 

@@ -76,6 +76,7 @@ class Log:
             if isinstance(error, Damaged):  # without these objects the others would be taken for all there are
                 raise dialect.failure(error) from error
             raise
+        disk.report(there.damaged)
         log = cls(dialect, disk, sealing, clock, there, retention or Retention(), reserved)
         if not dialect.is_shared:
             with contextlib.suppress(LogError):  # a full disk can still be read; notes ask again

@@ -80,6 +80,29 @@ def test_objects_go_back_to_their_last_whole_values_when_told_to(path: Path):
     assert rows["/registry/pods/default/a"].created == 1
 
 
+def test_what_may_have_another_name_is_taken_out_when_told_to(path: Path):
+    """As long as it is there the store does not open."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE changes SET key = '/registry/pods/default/q' WHERE revision IN (3, 11)")
+    with pytest.raises(Unusable, match=r"/registry/pods/default/q at revision 3, .*q at revision 11; restore"):
+        asyncio.run(present(path))
+    told = run("--data-dir", path.parent)
+    repaired = run("--data-dir", path.parent, "--repair")
+    rows = asyncio.run(present(path))
+
+    assert told.exit_code == 1
+    assert told.stdout.splitlines()[0] == (
+        "pods/default/q: damaged at revision 3, perhaps its name, too: restore a backup, or take it out with --repair"
+    )
+    assert repaired.stdout.splitlines()[:2] == [
+        "pods/default/q: was damaged at revision 3, perhaps its name, too, and was taken out",
+        "pods/default/q: was damaged at revision 11, perhaps its name, too, and was taken out; "
+        "the object is back at its last whole value",
+    ]
+    assert rows["/registry/pods/default/a"].value == b"a4"
+    assert "/registry/pods/default/q" not in rows
+
+
 def test_the_running_master_is_asked(procorch, pod, tmp_path: Path):
     procorch.server.create(pod("a"))
     revision = procorch.server.api.log.revision
@@ -89,6 +112,21 @@ def test_the_running_master_is_asked(procorch, pod, tmp_path: Path):
 
     assert result.exit_code == 1
     assert f"pods/default/a: damaged on disk at revision {revision}, whole in memory" in result.stdout
+
+
+def test_the_running_master_knows_what_has_lost_its_name(procorch, pod, tmp_path: Path):
+    procorch.server.create(pod("a"))
+    log = procorch.server.api.log
+    with sqlite3.connect(log._dialect.path) as connection:
+        connection.execute("UPDATE changes SET key = 'x' WHERE revision = ?", (log.revision,))
+    (tmp_path / "admin.kubeconfig").write_text(procorch.kubeconfig.read_text())
+    result = procorch.run("check", "--data-dir", str(tmp_path))
+
+    assert result.exit_code == 1
+    assert (
+        f"pods/default/a: damaged on disk at revision {log.revision}, name and all; before the next restart "
+        "write it once more (`label` it), then `procorch compact`"
+    ) in result.stdout
 
 
 def test_where_there_is_no_store_that_is_said(tmp_path: Path):

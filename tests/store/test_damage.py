@@ -174,13 +174,13 @@ async def test_a_damaged_value_of_the_past_costs_that_value_alone(bent: Bent, re
     bent.bend(bent.value(revision))
     log = await Log.open(bent.path, retention=FOREVER)
 
+    assert log.damaged == {revision: "/a"}
     assert await log.items("/") == [Row("/a", bent.values[2], 3, 1)]
     assert await log.at("/a", 3 - revision) == Row("/a", bent.values[2 - revision], 3 - revision, 1)
     for question in (log.at("/a", revision), log.items("/", revision=revision), log.events(0)):
         with pytest.raises(Damaged) as raised:
             await question
         assert raised.value.changes == (("/a", revision),)
-    assert log.damaged == {revision: "/a"}
     assert await log.check() == (5, [Found("/a", revision, is_newest=False)])
     await log.compact(3)
     assert await log.check() == (3, [])

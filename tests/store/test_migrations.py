@@ -4,13 +4,16 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
 
 from store import Log, Retention, Row, Write, schema
 from store.checksum import is_whole
+from store.dialects.sqlite_session import state_sum
 
 VERSION_1 = Path(__file__).parent / "data" / "version1.sql"
 FOREVER = Retention(age=None, size=None)
@@ -40,6 +43,9 @@ async def check(path: Path) -> None:
         state = dict(connection.execute("SELECT name, value FROM state"))
         unsealed = [row for row in connection.execute("SELECT * FROM changes") if not is_whole(row)]
 
+        indexes = connection.execute("SELECT name FROM sqlite_master WHERE name = 'changes_by_key'").fetchall()
+
+    assert indexes == []
     assert [(row.key.rpartition("/")[2], row.value, row.revision, row.created) for row in present] == [
         ("été", bytes(range(256)), 14, 14),
         ("empty", b"", 15, 15),
@@ -62,6 +68,82 @@ async def test_a_store_of_version_1_opens_as_it_was(old: Path):
     await check(old)
 
 
+def as_version_2(sql: Callable[[str], Iterable[Sequence[Any]]]) -> None:
+    """Of a store of today what version 2 would have written. sql: carries out a statement."""
+    sql("CREATE INDEX changes_by_key ON changes (key, revision)")
+    sql("UPDATE changes SET checksum = checksum & 4294967295 WHERE checksum >= 0")
+    sql("UPDATE changes SET checksum = ~(~checksum & 4294967295) WHERE checksum < 0")
+    sql("UPDATE state SET value = 2 WHERE name = 'schema'")
+    numbers = dict(sql("SELECT name, value FROM state"))
+    if "sum" in numbers:  # of a file
+        sql(f"UPDATE state SET value = {state_sum(numbers)} WHERE name = 'sum'")
+
+
+@pytest.fixture
+async def version_2(database: str) -> str:
+    """A database, of each kind once, as version 2 left it: keys with a past, one deleted, one with erased values."""
+    log = await Log.open(database, retention=FOREVER)
+    for number in range(12):
+        await log.append(Write(f"/{number % 4}", b"%d" % number))
+    await log.append(Write("/3", None), Write("/2", b"new", forget=True))
+    await log.close()
+    if "://" in database:
+        with psycopg.connect(database, autocommit=True) as server:
+            as_version_2(lambda statement: rows_of(server.execute(statement.encode())))
+    else:
+        with sqlite3.connect(database) as file:
+            as_version_2(file.execute)
+        file.close()
+    return database
+
+
+def rows_of(found: psycopg.Cursor[Any]) -> list[Any]:
+    return found.fetchall() if found.description else []
+
+
+async def test_a_store_of_version_2_opens_without_its_index_and_no_row_is_touched(version_2: str):
+    before = contents(version_2)
+    log = await Log.open(version_2, retention=FOREVER)
+    present, past = await log.items("/"), await log.items("/", revision=8)
+    found = await log.check()
+    await log.append(Write("/0", b"later"))
+    await log.compact(log.revision)
+    await log.close()
+
+    assert [(row.key, row.value) for row in present] == [("/0", b"8"), ("/1", b"9"), ("/2", b"new")]
+    assert [(row.key, row.value) for row in past] == [("/0", b"4"), ("/1", b"5"), ("/3", b"7")]
+    assert found == (11, [])
+    assert before.indexes == ["changes_by_key"]
+    assert before.schema == 2
+    after = contents(version_2)
+    assert (after.indexes, after.schema) == ([], 3)
+    assert {row for row in after.rows if row[0] <= 14} <= set(before.rows)
+
+
+class Contents(NamedTuple):
+    rows: list[Any]
+    indexes: list[str]
+    schema: int
+
+
+def contents(url: str) -> Contents:
+    def read(sql: Callable[[str], Iterable[Sequence[Any]]]) -> Contents:
+        names = (
+            "sqlite_master"
+            if "://" not in url
+            else "(SELECT indexname AS name FROM pg_indexes WHERE schemaname = current_schema()) i"
+        )
+        indexes = [name for (name,) in sql(f"SELECT name FROM {names} WHERE name = 'changes_by_key'")]
+        ((schema,),) = sql("SELECT value FROM state WHERE name = 'schema'")
+        return Contents(list(sql("SELECT * FROM changes ORDER BY revision")), indexes, schema)
+
+    if "://" in url:
+        with psycopg.connect(url) as server:
+            return read(lambda statement: rows_of(server.execute(statement.encode())))
+    with sqlite3.connect(url) as file:
+        return read(file.execute)
+
+
 async def test_on_postgresql_two_masters_that_open_at_once_change_it_once(shared: str, monkeypatch: pytest.MonkeyPatch):
     log = await Log.open(shared, retention=FOREVER)
     for number in range(30):
@@ -71,13 +153,16 @@ async def test_on_postgresql_two_masters_that_open_at_once_change_it_once(shared
         connection.execute("ALTER TABLE changes DROP COLUMN checksum")
         connection.execute("UPDATE state SET value = 1 WHERE name = 'schema'")
         connection.execute("DELETE FROM state WHERE name = 'identity'")
+        connection.execute("CREATE INDEX changes_by_key ON changes (key, revision)")
     monkeypatch.setattr("store.migrations.PART", 4)
     logs = await asyncio.gather(*(Log.open(shared, retention=FOREVER) for _ in range(3)))
     with psycopg.connect(shared) as connection:
         state = dict(connection.execute("SELECT name, value FROM state").fetchall())
         unsealed = [row for row in connection.execute("SELECT * FROM changes") if not is_whole(row)]
+        indexes = connection.execute("SELECT FROM pg_indexes WHERE indexname = 'changes_by_key' "
+                                     "AND schemaname = current_schema()").fetchall()  # fmt: skip
 
-    assert (state["schema"], unsealed) == (schema.VERSION, [])
+    assert (state["schema"], unsealed, indexes) == (schema.VERSION, [], [])
     assert [len(await one.items("/")) for one in logs] == [7, 7, 7]
     assert len(await logs[0].events(0)) == 30
     for one in logs:

@@ -64,7 +64,9 @@ async def test_a_damaged_value_is_named_counted_and_refused(served):
         query = {"resourceVersion": str(revision), "resourceVersionMatch": "Exact"}
         await served.client.raw("GET", "/api/v1/namespaces/default/configmaps", query=query)
 
-    assert told["damaged"] == [{"key": "/registry/configmaps/default/c", "revision": revision, "newest": False}]
+    assert told["damaged"] == [
+        {"key": "/registry/configmaps/default/c", "revision": revision, "newest": False, "named": True}
+    ]
     assert raised.value.code == 500
     assert "\nprocorch_store_damaged 1\n" in metrics
     assert (await served.client.get("ConfigMap", "default/c"))["data"] == {"a": "2"}
