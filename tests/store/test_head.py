@@ -2,6 +2,7 @@ import asyncio
 
 from store import Event, Row, Write
 from store.batch import Pending
+from store.check import Found
 from store.head import Head
 from store.history import Everything
 from store.news import Change, News
@@ -70,3 +71,41 @@ async def test_what_came_back_from_the_database_does_not_land_again():
 
     assert here.land(batch) == []
     assert here.revision == 6
+
+
+async def test_what_is_durable_of_a_key_is_known_also_below_a_note():
+    here = head()
+    batch = here.batch(6.0)
+    for write in (Write("/a", b"new"), Write("/b", b"1"), Write("/b", None), Write("/c", b"1")):
+        batch.admit(pending(write))
+    batch.admit(pending(Write("/a", b"beat"), durable=False))
+    batch.admit(pending(Write("/d", b"beat"), durable=False))
+    here.land(batch)
+
+    assert {key: list(here.durable(key)) for key in ("/a", "/b", "/c", "/d", "/beat")} == {
+        "/a": [3, 6], "/b": [7, -8], "/c": [9], "/d": [], "/beat": []
+    }  # fmt: skip
+    assert [here.held("/a", revision) for revision in (2, 5, 6, 11)] == [0, 3, 6, 6]
+    assert [here.held("/b", revision) for revision in (7, 8)] == [7, 0]
+    assert (here.held("/c", 9), here.held("/d", 11)) == (Row("/c", b"1", 9, 9), 0)
+    assert here.keys("/", "", 9) == ["/a", "/b", "/beat", "/c", "/d"]
+    assert here.keys("/", "/a", 2) == ["/b", "/beat"]
+
+
+async def test_a_batch_forgets_all_but_the_newest_durable_row_of_a_key():
+    here = head()
+    batch = here.batch(6.0)
+    batch.admit(pending(Write("/a", b"1")))
+    batch.admit(pending(Write("/a", b"2", forget=True)))
+    batch.admit(pending(Write("/new", b"1", forget=True)))
+
+    assert here.forgotten(batch) == [3, 6]
+    here.land(batch)
+    assert list(here.durable("/a")) == [7]
+
+
+async def test_damage_is_recognised_by_its_revision():
+    here = head()
+    found = [Found("/q", 3, False, is_named=False), Found("/q", 2, False, is_named=False), Found("/a", 1, False)]
+
+    assert here.recognised(found) == [found[0]._replace(key="/a", is_newest=True), *found[1:]]
