@@ -31,8 +31,8 @@ CHECKPOINT_BYTES = 8 << 20
 """Written, about, after which another connection copies the WAL into the database while the writer goes on."""
 CHECKPOINT_PAGES_WRITER = 6_144
 """WAL pages (24 MiB) after which the writer does it itself: under steady load only it can begin the WAL anew."""
-CACHE_KIB = 32_768
-"""Of the writing connection: the end of every branch of the index that recent keys fall on."""
+CACHE_KIB = 8_192
+"""Of the writing connection: rows that are deleted or sealed anew lie anywhere."""
 _RUINED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 

@@ -21,6 +21,8 @@ from store.index import Sweep
 
 T = TypeVar("T")
 PAGE = 4096
+ROW = 400
+"""Bytes of a row in the journal beside its value, about: rows follow each other, pages are not filled to the end."""
 CHUNKS = (64, 32, 16, 8, 4, 2, 1)
 """Rows of one INSERT or DELETE. Any batch is a few of these; each step costs a hand-over of Python's lock."""
 SET = "INSERT INTO state (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -80,7 +82,7 @@ class SqliteSession:
                 raise StorageFull("the disk is full: what is left is kept for deletions")
             self._commit(draft)
         self._refill()
-        self._written(PAGE + sum(PAGE + len(row[2] or b"") for row in draft.rows))
+        self._written(PAGE + sum(ROW + len(row[2] or b"") for row in draft.rows) + PAGE * len(draft.forget))
 
     def _commit(self, draft: Draft) -> None:
         rows = draft.rows
