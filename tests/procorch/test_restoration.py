@@ -100,7 +100,7 @@ async def test_it_goes_on_above_an_old_store_that_is_further_than_time_can_tell(
     finally:
         await log._upkeep.reserve(log.revision + 10**16)
         await log._writer.stop()
-        await log._past.close()
+        await log._disk.close()
         await asyncio.to_thread(log._dialect.close)
     done = restore_into(there, backup, force=True)
 
