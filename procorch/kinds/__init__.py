@@ -12,6 +12,7 @@ from procorch.kinds import (
     lease,
     node,
     pod,
+    rbac,
     replicaset,
     replicationcontroller,
     service,
@@ -38,6 +39,10 @@ KINDS = Registry(
         lease.KIND,
         event.NEW_KIND,
         certificatesigningrequest.KIND,
+        rbac.ROLE,
+        rbac.CLUSTER_ROLE,
+        rbac.ROLE_BINDING,
+        rbac.CLUSTER_ROLE_BINDING,
         image.KIND,
     )
 )

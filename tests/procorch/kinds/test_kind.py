@@ -86,7 +86,23 @@ RICH: dict[str, Object] = {
         "source": {},
     },
     "Lease": {"spec": {"leaseDurationSeconds": 1, "leaseTransitions": 1}},
-    "CertificateSigningRequest": {"spec": {"request": "YQ==", "usages": ["any"], "signerName": "a.b/c"}, "status": {}},
+    "CertificateSigningRequest": {
+        "spec": {"request": "YQ==", "usages": ["any"], "signerName": "a.b/c"},
+        "status": {"conditions": [{"type": "Approved", "status": "True"}], "certificate": "YQ=="},
+    },
+    "Role": {"rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"]}]},
+    "ClusterRole": {
+        "rules": [{"verbs": ["get"], "nonResourceURLs": ["/a"]}],
+        "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]},
+    },
+    "RoleBinding": {
+        "roleRef": {"kind": "Role", "name": "r"},
+        "subjects": [{"kind": "User", "name": "u"}, {"kind": "ServiceAccount", "name": "s", "namespace": "n"}],
+    },
+    "ClusterRoleBinding": {
+        "roleRef": {"kind": "ClusterRole", "name": "r"},
+        "subjects": [{"kind": "Group", "name": "g"}],
+    },
     "Image": {"spec": {"patterns": ["a"], "root": "host", "env": [{"name": "a"}], "user": "1:1"}},
 }
 ODD = st.sampled_from(
@@ -128,6 +144,13 @@ def test_odd_types_do_not_raise(kind: Kind, data: st.DataObject) -> None:
     kind.heartbeat(good, obj)
     if kind.grace is not None:
         kind.grace(obj)
+    for part in kind.parts.values():
+        changed = copy.deepcopy(obj)
+        if part.prepare is not None:
+            part.prepare(changed, good, "2026-11-25T00:00:00Z")
+        if part.validate is not None:
+            list(part.validate(good, changed))
+            list(part.validate(changed, good))
     for column in kind.columns:
         column.cell(obj, 0.0)
     for field in kind.fields or ():
