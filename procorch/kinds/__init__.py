@@ -10,11 +10,13 @@ from procorch.kinds import (
     event,
     image,
     lease,
+    limitrange,
     node,
     pod,
     rbac,
     replicaset,
     replicationcontroller,
+    resourcequota,
     service,
 )
 from procorch.kinds.kind import Cell, Column, Kind
@@ -34,6 +36,8 @@ KINDS = Registry(
         configmap.SECRET,
         core.SERVICE_ACCOUNT,
         event.KIND,
+        limitrange.KIND,
+        resourcequota.KIND,
         replicaset.KIND,
         endpoints.ENDPOINT_SLICE,
         lease.KIND,

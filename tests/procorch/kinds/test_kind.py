@@ -90,6 +90,23 @@ RICH: dict[str, Object] = {
         "spec": {"request": "YQ==", "usages": ["any"], "signerName": "a.b/c"},
         "status": {"conditions": [{"type": "Approved", "status": "True"}], "certificate": "YQ=="},
     },
+    "LimitRange": {
+        "spec": {
+            "limits": [
+                {"type": "Container", "max": {"cpu": "2"}, "min": {"cpu": 1}, "maxLimitRequestRatio": {"cpu": "2"}},
+                {"type": "Pod", "max": {"memory": "1Gi"}},
+                {"type": "PersistentVolumeClaim", "min": {"storage": "1Gi"}},
+            ]
+        }
+    },
+    "ResourceQuota": {
+        "spec": {
+            "hard": {"pods": "4", "limits.cpu": "1"},
+            "scopes": ["Terminating"],
+            "scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["a"]}]},
+        },
+        "status": {"hard": {"pods": "4"}, "used": {"pods": "1"}},
+    },
     "Role": {"rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"]}]},
     "ClusterRole": {
         "rules": [{"verbs": ["get"], "nonResourceURLs": ["/a"]}],
