@@ -9,8 +9,10 @@ from procorch.kinds import (
     endpoints,
     event,
     image,
+    ingress,
     lease,
     limitrange,
+    networkpolicy,
     node,
     pod,
     rbac,
@@ -18,6 +20,7 @@ from procorch.kinds import (
     replicationcontroller,
     resourcequota,
     service,
+    servicecidr,
 )
 from procorch.kinds.kind import Cell, Column, Kind
 from procorch.kinds.registry import Registry
@@ -47,6 +50,11 @@ KINDS = Registry(
         rbac.CLUSTER_ROLE,
         rbac.ROLE_BINDING,
         rbac.CLUSTER_ROLE_BINDING,
+        ingress.INGRESS,
+        ingress.INGRESS_CLASS,
+        networkpolicy.KIND,
+        servicecidr.SERVICE_CIDR,
+        servicecidr.IP_ADDRESS,
         image.KIND,
     )
 )

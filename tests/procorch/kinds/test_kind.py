@@ -120,6 +120,44 @@ RICH: dict[str, Object] = {
         "roleRef": {"kind": "ClusterRole", "name": "r"},
         "subjects": [{"kind": "Group", "name": "g"}],
     },
+    "Ingress": {
+        "spec": {
+            "ingressClassName": "c",
+            "defaultBackend": {"resource": {"kind": "K", "name": "n", "apiGroup": "a.b"}},
+            "rules": [
+                {
+                    "host": "a.b",
+                    "http": {
+                        "paths": [
+                            {
+                                "pathType": "Prefix",
+                                "path": "/",
+                                "backend": {"service": {"name": "s", "port": {"number": 1}}},
+                            }
+                        ]
+                    },
+                }
+            ],
+            "tls": [{"hosts": ["*.a.b"], "secretName": "s"}],
+        },
+        "status": {"loadBalancer": {"ingress": [{"ip": "1.1.1.1", "hostname": "a.b"}]}},
+    },
+    "IngressClass": {
+        "spec": {
+            "controller": "a.b/c",
+            "parameters": {"kind": "K", "name": "n", "scope": "Namespace", "namespace": "n"},
+        }
+    },
+    "NetworkPolicy": {
+        "spec": {
+            "podSelector": {"matchLabels": {"a": "b"}},
+            "ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}]}],
+            "egress": [{"ports": [{"port": 1, "endPort": 2}], "to": [{"namespaceSelector": {}}]}],
+            "policyTypes": ["Ingress", "Egress"],
+        }
+    },
+    "ServiceCIDR": {"spec": {"cidrs": ["10.0.0.0/8", "2001:db8::/64"]}, "status": {"conditions": []}},
+    "IPAddress": {"spec": {"parentRef": {"resource": "services", "name": "s", "namespace": "n", "group": "a.b"}}},
     "Image": {"spec": {"patterns": ["a"], "root": "host", "env": [{"name": "a"}], "user": "1:1"}},
 }
 ODD = st.sampled_from(

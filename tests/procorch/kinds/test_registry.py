@@ -32,6 +32,7 @@ def test_the_groups_are_those_of_kubernetes_and_ours() -> None:
         "events.k8s.io": ["v1"],
         "certificates.k8s.io": ["v1"],
         "rbac.authorization.k8s.io": ["v1"],
+        "networking.k8s.io": ["v1"],
         "procorch.dev": ["v1"],
     }
 
