@@ -6,6 +6,7 @@ from procorch.kinds import (
     certificatesigningrequest,
     configmap,
     core,
+    csi,
     endpoints,
     event,
     image,
@@ -14,6 +15,8 @@ from procorch.kinds import (
     limitrange,
     networkpolicy,
     node,
+    persistentvolume,
+    persistentvolumeclaim,
     pod,
     rbac,
     replicaset,
@@ -21,6 +24,8 @@ from procorch.kinds import (
     resourcequota,
     service,
     servicecidr,
+    storageclass,
+    volumeattachment,
 )
 from procorch.kinds.kind import Cell, Column, Kind
 from procorch.kinds.registry import Registry
@@ -41,6 +46,8 @@ KINDS = Registry(
         event.KIND,
         limitrange.KIND,
         resourcequota.KIND,
+        persistentvolume.KIND,
+        persistentvolumeclaim.KIND,
         replicaset.KIND,
         endpoints.ENDPOINT_SLICE,
         lease.KIND,
@@ -55,6 +62,12 @@ KINDS = Registry(
         networkpolicy.KIND,
         servicecidr.SERVICE_CIDR,
         servicecidr.IP_ADDRESS,
+        storageclass.KIND,
+        storageclass.ATTRIBUTES,
+        volumeattachment.KIND,
+        csi.DRIVER,
+        csi.NODE,
+        csi.STORAGE_CAPACITY,
         image.KIND,
     )
 )

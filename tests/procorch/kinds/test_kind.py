@@ -107,6 +107,34 @@ RICH: dict[str, Object] = {
         },
         "status": {"hard": {"pods": "4"}, "used": {"pods": "1"}},
     },
+    "PersistentVolume": {
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "csi": {"driver": "a.b", "volumeHandle": "c", "nodeStageSecretRef": {"name": "d", "namespace": "e"}},
+            "nodeAffinity": {
+                "required": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}]}
+            },
+            "claimRef": {"namespace": "n", "name": "c"},
+            "volumeAttributesClassName": "v",
+        },
+        "status": {"phase": "Bound"},
+    },
+    "PersistentVolumeClaim": {
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+            "selector": {"matchLabels": {"a": "b"}},
+            "dataSource": {"kind": "PersistentVolumeClaim", "name": "d"},
+            "dataSourceRef": {"kind": "PersistentVolumeClaim", "name": "d"},
+            "volumeName": "v",
+        },
+        "status": {
+            "phase": "Bound",
+            "capacity": {"storage": "1Gi"},
+            "allocatedResourceStatuses": {"storage": "NodeResizePending"},
+        },
+    },
     "Role": {"rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"]}]},
     "ClusterRole": {
         "rules": [{"verbs": ["get"], "nonResourceURLs": ["/a"]}],
@@ -158,6 +186,39 @@ RICH: dict[str, Object] = {
     },
     "ServiceCIDR": {"spec": {"cidrs": ["10.0.0.0/8", "2001:db8::/64"]}, "status": {"conditions": []}},
     "IPAddress": {"spec": {"parentRef": {"resource": "services", "name": "s", "namespace": "n", "group": "a.b"}}},
+    "StorageClass": {
+        "provisioner": "a.b/c",
+        "parameters": {"a": "b"},
+        "allowedTopologies": [{"matchLabelExpressions": [{"key": "a", "values": ["b"]}]}],
+        "allowVolumeExpansion": True,
+    },
+    "VolumeAttributesClass": {"driverName": "a.b", "parameters": {"a": "b"}},
+    "VolumeAttachment": {
+        "spec": {
+            "attacher": "a.b",
+            "nodeName": "n",
+            "source": {
+                "inlineVolumeSpec": {"accessModes": ["ReadWriteOnce"], "csi": {"driver": "a.b", "volumeHandle": "v"}}
+            },
+        },
+        "status": {"attached": True, "attachmentMetadata": {"a": "b"}, "attachError": {"message": "m", "errorCode": 1}},
+    },
+    "CSIDriver": {
+        "spec": {
+            "fsGroupPolicy": "File",
+            "tokenRequests": [{"audience": "a", "expirationSeconds": 600}],
+            "volumeLifecycleModes": ["Persistent"],
+            "nodeAllocatableUpdatePeriodSeconds": 10,
+        }
+    },
+    "CSINode": {
+        "spec": {"drivers": [{"name": "a.b", "nodeID": "n", "topologyKeys": ["a"], "allocatable": {"count": 1}}]}
+    },
+    "CSIStorageCapacity": {
+        "storageClassName": "s",
+        "capacity": "1Gi",
+        "nodeTopology": {"matchLabels": {"a": "b"}},
+    },
     "Image": {"spec": {"patterns": ["a"], "root": "host", "env": [{"name": "a"}], "user": "1:1"}},
 }
 ODD = st.sampled_from(

@@ -33,6 +33,7 @@ def test_the_groups_are_those_of_kubernetes_and_ours() -> None:
         "certificates.k8s.io": ["v1"],
         "rbac.authorization.k8s.io": ["v1"],
         "networking.k8s.io": ["v1"],
+        "storage.k8s.io": ["v1"],
         "procorch.dev": ["v1"],
     }
 
