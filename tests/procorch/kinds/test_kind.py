@@ -219,6 +219,40 @@ RICH: dict[str, Object] = {
         "capacity": "1Gi",
         "nodeTopology": {"matchLabels": {"a": "b"}},
     },
+    "RuntimeClass": {
+        "handler": "h",
+        "overhead": {"podFixed": {"cpu": "1"}},
+        "scheduling": {"nodeSelector": {"a": "b"}, "tolerations": [{"key": "a", "operator": "Exists"}]},
+    },
+    "PriorityClass": {"value": 1, "globalDefault": True, "preemptionPolicy": "Never"},
+    "FlowSchema": {
+        "spec": {
+            "priorityLevelConfiguration": {"name": "l"},
+            "matchingPrecedence": 5,
+            "distinguisherMethod": {"type": "ByUser"},
+            "rules": [
+                {
+                    "subjects": [{"kind": "ServiceAccount", "serviceAccount": {"name": "s", "namespace": "n"}}],
+                    "resourceRules": [
+                        {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "namespaces": ["n"]}
+                    ],
+                    "nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": ["/a"]}],
+                }
+            ],
+        },
+        "status": {"conditions": [{"type": "Dangling", "status": "False"}]},
+    },
+    "PriorityLevelConfiguration": {
+        "spec": {
+            "type": "Limited",
+            "limited": {
+                "nominalConcurrencyShares": 1,
+                "borrowingLimitPercent": 1,
+                "limitResponse": {"type": "Queue", "queuing": {"queues": 4, "handSize": 2, "queueLengthLimit": 1}},
+            },
+        },
+        "status": {"conditions": [{"type": "a"}]},
+    },
     "Image": {"spec": {"patterns": ["a"], "root": "host", "env": [{"name": "a"}], "user": "1:1"}},
 }
 ODD = st.sampled_from(

@@ -34,6 +34,9 @@ def test_the_groups_are_those_of_kubernetes_and_ours() -> None:
         "rbac.authorization.k8s.io": ["v1"],
         "networking.k8s.io": ["v1"],
         "storage.k8s.io": ["v1"],
+        "node.k8s.io": ["v1"],
+        "scheduling.k8s.io": ["v1"],
+        "flowcontrol.apiserver.k8s.io": ["v1"],
         "procorch.dev": ["v1"],
     }
 
