@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import store
-from procorch.api import admission, deletion, discovery, housekeeping, intake, plain, reviews, subresources
+from procorch.api import admission, components, deletion, discovery, housekeeping, intake, plain, reviews, subresources
 from procorch.api.accept import form_of, shaped
 from procorch.api.allocation import Allocations
 from procorch.api.auth import Authenticator, ServiceAccountTokens, impersonated
@@ -223,6 +223,8 @@ class Api:
 
     async def _get(self, route: Route, request: Request, user: User) -> Response:
         assert route.kind is not None and route.name is not None
+        if route.kind is components.KIND:
+            return self._render(route.kind, components.one(self, route.name), request)
         await self.cache.fresh(version_of(request.query.get("resourceVersion", "")))
         entry = self.rest.entry(route.kind, route.namespace, route.name)
         return self._render(route.kind, entry, request)
@@ -232,6 +234,12 @@ class Api:
         form = form_of(request)
         form.check_list(route.kind.name)
         view = view_of(route.kind, form, request.query.get("includeObject", ""), self.clock)
+        if route.kind is components.KIND:
+            scope = scope_of(route, request.query)
+            found = [entry for entry in components.entries(self) if scope.has(entry)]
+            return Response(
+                200, {"Content-Type": JSON}, view.all_of(found, {"resourceVersion": str(self.cache.revision)})
+            )
         return await self.listing.items(scope_of(route, request.query), view, request.query)
 
     async def _watch(self, route: Route, request: Request, user: User) -> Response:

@@ -52,6 +52,7 @@ KINDS = Registry(
         resourcequota.KIND,
         persistentvolume.KIND,
         persistentvolumeclaim.KIND,
+        core.COMPONENT_STATUS,
         replicaset.KIND,
         endpoints.ENDPOINT_SLICE,
         lease.KIND,

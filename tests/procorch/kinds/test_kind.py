@@ -135,6 +135,7 @@ RICH: dict[str, Object] = {
             "allocatedResourceStatuses": {"storage": "NodeResizePending"},
         },
     },
+    "ComponentStatus": {"conditions": [{"type": "Healthy", "status": "True", "message": "ok"}]},
     "Role": {"rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"]}]},
     "ClusterRole": {
         "rules": [{"verbs": ["get"], "nonResourceURLs": ["/a"]}],
