@@ -111,7 +111,7 @@ class Api:
         )
         self._authorizer = authorizer
         self.discovery = discovery.Discovery([*KINDS, *reviews.KINDS], self.config.advertise)
-        self.openapi = OpenAPI(KINDS)
+        self.openapi = OpenAPI([*KINDS, *reviews.KINDS])
         self._timer = timer
         self._verbs = {
             "get": self._get, "list": self._list, "watch": self._watch, "create": self._create,
@@ -206,7 +206,7 @@ class Api:
             return plain.serve(self, route, request)
         review = reviews.TABLE.get((route.group, route.resource))
         if review is not None and route.verb == "create":
-            return review(self, user, request)
+            return review(self, user, route, request)
         if (route.group, route.resource, route.verb) == _DEFINITIONS:
             return answer(_NO_DEFINITIONS)
         if route.kind is None or (route.kind.namespaced and not route.namespace and not route.is_collection):
