@@ -8,6 +8,7 @@ from procorch.kinds.fields import Fields, fill, fill_text, made, number, part, r
 from procorch.kinds.kind import Kind
 from procorch.kinds.pod_cells import COLUMNS
 from procorch.kinds.podspec.defaults import default_pod
+from procorch.kinds.podspec.parts import PARTS
 from procorch.kinds.podspec.resources import qos_class
 from procorch.kinds.podspec.update import validate_pod_update
 from procorch.kinds.podspec.validation import validate_spec
@@ -113,7 +114,8 @@ def _addresses(pod: Object) -> str:
 
 KIND = Kind(
     "Pod", "pods",
-    short_names=("po",), categories=("all",), subresources=("status", "log", "binding", "eviction"),
+    short_names=("po",), categories=("all",), 
+    subresources=("status", "log", "binding", "eviction", "ephemeralcontainers", "resize"), parts=PARTS,
     default=default, prepare=prepare, admit=admit, validate=validate,
     columns=COLUMNS,
     fields={

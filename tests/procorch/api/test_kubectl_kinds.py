@@ -163,3 +163,39 @@ async def test_a_status_is_a_subresource_of_its_own(kubectl):
     wrong = {"status": {"loadBalancer": {"ingress": [{"ip": "here"}]}}}
     bad = await kubectl.run("patch", "ingress", "one", "--subresource=status", "--type=merge", "-p", json.dumps(wrong))
     assert "status.loadBalancer.ingress[0].ip: Invalid value" in bad.err
+
+
+async def test_a_pod_is_resized_and_looked_into(kubectl):
+    await kubectl(
+        "run",
+        "p",
+        "--image=host",
+        "--overrides",
+        json.dumps(
+            {
+                "spec": {
+                    "containers": [
+                        {
+                            "name": "p",
+                            "image": "host",
+                            "command": ["true"],
+                            "resources": {"limits": {"cpu": "1", "memory": "1Gi"}},
+                        }
+                    ]
+                }
+            }
+        ),
+    )
+    wanted = {"spec": {"containers": [{"name": "p", "resources": {
+        "limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "2", "memory": "1Gi"}}}]}}  # fmt: skip
+
+    await kubectl("patch", "pod", "p", "--subresource=resize", "-p", json.dumps(wanted))
+    await kubectl("debug", "p", "--image=host", "--container=look", "--profile=general", "--attach=false",
+                  "--", "id")  # fmt: skip
+
+    found = json.loads(await kubectl("get", "pod", "p", "-o", "json"))
+    assert found["spec"]["containers"][0]["resources"]["limits"]["cpu"] == "2"
+    assert [one["name"] for one in found["spec"]["ephemeralContainers"]] == ["look"]
+    assert found["metadata"]["generation"] == 3
+    plain = await kubectl.run("patch", "pod", "p", "-p", json.dumps(wanted).replace('"2"', '"3"'))
+    assert "pod updates may not change fields other than" in plain.err
