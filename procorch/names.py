@@ -232,6 +232,24 @@ def address(text: str) -> list[str]:
     return [] if str(parsed) == text else [f'must be in canonical form ("{parsed}")']
 
 
+def special_address(text: str) -> list[str]:
+    """An address that would reach the node itself, or nobody in particular. text: one that `address` takes."""
+    parsed = ipaddress.ip_address(text)
+    return [
+        message
+        for wrong, message in (
+            (parsed.is_unspecified, f"may not be unspecified ({text})"),
+            (parsed.is_loopback, "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+            (parsed.is_link_local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+            (
+                parsed.is_multicast and str(parsed).startswith(("224.0.0.", "ff02:")),
+                "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)",
+            ),
+        )
+        if wrong
+    ]
+
+
 def cidr(text: str) -> list[str]:
     """A range such as 10.9.8.0/24, with no bits beyond the prefix."""
     base, slash, length = text.partition("/")
