@@ -1,4 +1,5 @@
-"""What every cluster has from the start: four namespaces, the Service `kubernetes`, and the masters behind it."""
+"""What every cluster has from the start: four namespaces, the Service `kubernetes` and the masters behind it, the
+range of Services' addresses, and the priority classes of what a cluster itself runs."""
 
 from __future__ import annotations
 
@@ -11,8 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from procorch.client import Client
-from procorch.clock import Clock, micro_timestamp, parse_timestamp
-from procorch.objects import AlreadyExists, ApiError, Conflict, NotFound, Object, get, key_of
+from procorch.clock import Clock, micro_timestamp, parse_timestamp, timestamp
+from procorch.kinds import priorityclass
+from procorch.objects import AlreadyExists, ApiError, Conflict, NotFound, Object, condition_of, get, key_of
 from procorch.tokens import Token, secret_of
 
 logger = logging.getLogger(__name__)
@@ -27,11 +29,15 @@ ADVERTISED = "procorch.dev/advertise"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """host, port: where nodes and pods reach this master. service: the ClusterIP of the Service `kubernetes`."""
+    """host, port: where nodes and pods reach this master. service: the ClusterIP of the Service `kubernetes`.
+
+    services: the range of all ClusterIPs.
+    """
 
     host: str
     port: int
     service: str
+    services: str = ""
 
     @property
     def is_loopback(self) -> bool:
@@ -71,12 +77,28 @@ class Basics:
     async def _ensure_own(self) -> None:
         for name in NAMESPACES:
             await _ensure(self._client, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        for priority in priorityclass.system_classes():
+            await _ensure(self._client, priority)
+        await self._ensure_range()
         await _ensure(self._client, service(self._address))
         masters = await self._masters()
         if not self._address.is_loopback:
             await _put(self._client, endpoints(masters))
             for slice_ in endpoint_slices(masters):
                 await _put(self._client, slice_)
+
+    async def _ensure_range(self) -> None:
+        """The ServiceCIDR `kubernetes`. Source: pkg/controlplane/controller/defaultservicecidr."""
+        if not self._address.services:
+            return
+        await _ensure(self._client, service_cidr(self._address))
+        there = await self._client.get("ServiceCIDR", "kubernetes")
+        if condition_of(there, "Ready") is None:
+            message = "Kubernetes default Service CIDR is ready"
+            ready = {"type": "Ready", "status": "True", "reason": "", "message": message,
+                     "lastTransitionTime": timestamp(self._clock())}  # fmt: skip
+            with contextlib.suppress(Conflict):  # another master was faster
+                await self._client.update_status({**there, "status": {"conditions": [ready]}})
 
     async def _masters(self) -> list[tuple[str, int]]:
         """Host and port of every master that lives, this one among them."""
@@ -139,6 +161,15 @@ def service(address: Address) -> Object:
             "clusterIP": address.service,
             "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": address.port}],
         },
+    }
+
+
+def service_cidr(address: Address) -> Object:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "kubernetes"},
+        "spec": {"cidrs": [address.services]},
     }
 
 

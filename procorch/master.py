@@ -153,7 +153,8 @@ async def _fail_with(log: store.Log) -> None:
 
 
 def _address(config: MasterConfig) -> Address:
-    return Address(config.advertise, config.port, str(ipaddress.IPv4Network(config.service_cidr)[1]))
+    services = ipaddress.IPv4Network(config.service_cidr)
+    return Address(config.advertise, config.port, str(services[1]), str(services))
 
 
 async def _open_store(config: MasterConfig, clock: Clock) -> store.Log:

@@ -14,6 +14,7 @@ NameFormat = Callable[[str], list[str]]
 
 _DNS_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DNS_SUBDOMAIN = _DNS_LABEL + r"(\." + _DNS_LABEL + ")*"
+_WILDCARD = r"\*\." + _DNS_SUBDOMAIN
 _DNS_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _KEY = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _VALUE = f"({_KEY})?"
@@ -22,6 +23,7 @@ _HEADER = "[-A-Za-z0-9]+"
 
 _dns_label = re.compile(_DNS_LABEL)
 _dns_subdomain = re.compile(_DNS_SUBDOMAIN)
+_wildcard = re.compile(_WILDCARD)
 _dns_1035 = re.compile(_DNS_1035)
 _key = re.compile(_KEY)
 _value = re.compile(_VALUE)
@@ -80,6 +82,21 @@ def dns_subdomain(name: str) -> list[str]:
                 "and must start and end with an alphanumeric character",
                 _DNS_SUBDOMAIN,
                 "example.com",
+            )
+        )
+    return problems
+
+
+def wildcard_subdomain(name: str) -> list[str]:
+    """`*.example.com`: a host of an Ingress that stands for many."""
+    problems = _length(name, 253)
+    if not _wildcard.fullmatch(name):
+        problems.append(
+            _regex(
+                "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must "
+                "consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
+                _WILDCARD,
+                "*.example.com",
             )
         )
     return problems
@@ -214,6 +231,24 @@ def address(text: str) -> list[str]:
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
         return ["must not be an IPv4-mapped IPv6 address"]
     return [] if str(parsed) == text else [f'must be in canonical form ("{parsed}")']
+
+
+def special_address(text: str) -> list[str]:
+    """An address that would reach the node itself, or nobody in particular. text: one that `address` takes."""
+    parsed = ipaddress.ip_address(text)
+    return [
+        message
+        for wrong, message in (
+            (parsed.is_unspecified, f"may not be unspecified ({text})"),
+            (parsed.is_loopback, "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+            (parsed.is_link_local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+            (
+                parsed.is_multicast and str(parsed).startswith(("224.0.0.", "ff02:")),
+                "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)",
+            ),
+        )
+        if wrong
+    ]
 
 
 def cidr(text: str) -> list[str]:

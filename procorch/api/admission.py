@@ -1,13 +1,14 @@
 """What stands between a valid request and the store: the life of namespaces, the service accounts of pods.
 
-What admission fills into objects (tolerations, service account, priority) is each kind's `admit`.
+What admission fills into objects (tolerations, service account) is each kind's `admit`; what their classes give them is
+in classes.py.
 """
 
 from __future__ import annotations
 
 from procorch.api.cache import Cache
 from procorch.api.request import AUTHENTICATED, User
-from procorch.kinds import KINDS
+from procorch.kinds import KINDS, priorityclass
 from procorch.kinds.kind import Kind
 from procorch.objects import Forbidden, NotFound, Object
 
@@ -55,7 +56,10 @@ def use_service_account(cache: Cache, kind: Kind, obj: Object) -> None:
 
 
 def check_delete(kind: Kind, obj: Object) -> None:
-    """Raises Forbidden for the namespaces without which nothing works."""
+    """Raises Forbidden for the namespaces and priority classes without which nothing works."""
+    if kind.name == "PriorityClass" and priorityclass.is_system(obj["metadata"]["name"]):
+        why = "this is a system priority class and cannot be deleted"
+        raise Forbidden.of("priorityclasses", obj["metadata"]["name"], why, kind.group)
     if kind.name == "Namespace" and obj["metadata"]["name"] in IMMORTAL:
         raise Forbidden.of("namespaces", obj["metadata"]["name"], "this namespace may not be deleted")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import store
-from procorch.api import admission, deletion, discovery, housekeeping, intake, plain, reviews, subresources
+from procorch.api import admission, components, deletion, discovery, housekeeping, intake, plain, reviews, subresources
 from procorch.api.accept import form_of, shaped
 from procorch.api.allocation import Allocations
 from procorch.api.auth import Authenticator, ServiceAccountTokens, impersonated
@@ -112,7 +112,7 @@ class Api:
         )
         self._authorizer = authorizer
         self.discovery = discovery.Discovery([*KINDS, *reviews.KINDS], self.config.advertise)
-        self.openapi = OpenAPI(KINDS)
+        self.openapi = OpenAPI([*KINDS, *reviews.KINDS])
         self._timer = timer
         self._verbs = {
             "get": self._get, "list": self._list, "watch": self._watch, "create": self._create,
@@ -218,7 +218,7 @@ class Api:
             return plain.serve(self, route, request)
         review = reviews.TABLE.get((route.group, route.resource))
         if review is not None and route.verb == "create":
-            return review(self, user, request)
+            return review(self, user, route, request)
         if (route.group, route.resource, route.verb) == _DEFINITIONS:
             return answer(_NO_DEFINITIONS)
         if route.kind is None or (route.kind.namespaced and not route.namespace and not route.is_collection):
@@ -235,6 +235,8 @@ class Api:
 
     async def _get(self, route: Route, request: Request, user: User) -> Response:
         assert route.kind is not None and route.name is not None
+        if route.kind is components.KIND:
+            return self._render(route.kind, components.one(self, route.name), request)
         await self.cache.fresh(version_of(request.query.get("resourceVersion", "")))
         entry = self.rest.entry(route.kind, route.namespace, route.name)
         return self._render(route.kind, entry, request)
@@ -244,6 +246,12 @@ class Api:
         form = form_of(request)
         form.check_list(route.kind.name)
         view = view_of(route.kind, form, request.query.get("includeObject", ""), self.clock)
+        if route.kind is components.KIND:
+            scope = scope_of(route, request.query)
+            found = [entry for entry in components.entries(self) if scope.has(entry)]
+            return Response(
+                200, {"Content-Type": JSON}, view.all_of(found, {"resourceVersion": str(self.cache.revision)})
+            )
         return await self.listing.items(scope_of(route, request.query), view, request.query)
 
     async def _watch(self, route: Route, request: Request, user: User) -> Response:

@@ -9,7 +9,7 @@ import base64
 import binascii
 import hmac
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -52,12 +52,21 @@ class Authenticator:
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             raise Unauthorized.of()
-        user = self._static(token)
-        if user is None:
-            user = self._of_service_account(token) if token.count(".") == 2 else self._bootstrap(token)
-        if user is None:
+        found = self.review(token)
+        if found is None:
             raise Unauthorized.of()
-        return user
+        return found[0]
+
+    def review(self, token: str, audiences: Sequence[str] = ()) -> tuple[User, list[str]] | None:
+        """Whose token it is, and for which of the audiences it is good (the API is the only one where none are
+        named); None for a token that is not good for any of them."""
+        if token.count(".") == 2 and self._static(token) is None:
+            return self._of_service_account(token, audiences)
+        user = self._static(token) or self._bootstrap(token)
+        own = self._service_accounts.issuer if self._service_accounts is not None else ""
+        if user is None or (audiences and own not in audiences):
+            return None
+        return user, [own] if own else []
 
     def _static(self, token: str) -> User | None:
         given = token.encode()
@@ -90,10 +99,11 @@ class Authenticator:
         groups = [group for group in extra if group.startswith("system:bootstrappers:")]
         return User(f"system:bootstrap:{identity}", ("system:bootstrappers", *groups))
 
-    def _of_service_account(self, token: str) -> User | None:
+    def _of_service_account(self, token: str, audiences: Sequence[str]) -> tuple[User, list[str]] | None:
         if self._service_accounts is None:
             return None
-        claims = self._service_accounts.verify(token, self._clock())
+        audiences = audiences or (self._service_accounts.issuer,)
+        claims = self._service_accounts.verify(token, self._clock(), audiences)
         if claims is None:
             return None
         said = claims.get("kubernetes.io")
@@ -105,7 +115,8 @@ class Authenticator:
             return None
         if pod is not None and _uid(self._lookup("Pod", f"{namespace}/{pod.get('name')}")) != pod.get("uid"):
             return None  # the pod that the token was made for is gone
-        return service_account_user(str(namespace), account["name"], account["uid"], pod)
+        user = service_account_user(str(namespace), account["name"], account["uid"], pod)
+        return user, [audience for audience in audiences if audience in claims["aud"]]
 
 
 def impersonated(user: User, headers: Mapping[str, str]) -> User:
@@ -167,8 +178,9 @@ class ServiceAccountTokens:
         signed = b".".join(_base64(orjson.dumps(part)) for part in ({"alg": self._algorithm, "typ": "JWT"}, claims))
         return (signed + b"." + _base64(self._sign(signed))).decode()
 
-    def verify(self, token: str, now: float) -> dict[str, Any] | None:
-        """The claims of a token of ours that is valid now, for our audience; None for any other."""
+    def verify(self, token: str, now: float, audiences: Sequence[str] = ()) -> dict[str, Any] | None:
+        """The claims of a token of ours that is valid now, for one of the audiences, else for our own; None for any
+        other."""
         signed, _, signature = token.encode().rpartition(b".")
         try:
             head, claims = (orjson.loads(_unbase64url(part)) for part in signed.split(b"."))
@@ -181,7 +193,8 @@ class ServiceAccountTokens:
             return None
         if not claims.get("nbf", 0) <= now + _SKEW or not now < claims.get("exp", 0):
             return None
-        return claims if self.issuer in claims.get("aud", ()) else None
+        said, wanted = claims.get("aud"), audiences or (self.issuer,)
+        return claims if isinstance(said, list) and any(one in said for one in wanted) else None
 
     def _sign(self, data: bytes) -> bytes:
         if isinstance(self._key, rsa.RSAPrivateKey):

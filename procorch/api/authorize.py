@@ -7,6 +7,7 @@ pkg/endpoints/handlers/responsewriters/errors.go.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from procorch.api.cache import Cache, Change
 from procorch.api.request import MASTERS, User
@@ -30,10 +31,23 @@ _REVIEWS = (
     ("authorization.k8s.io", "selfsubjectaccessreviews"),
     ("authorization.k8s.io", "selfsubjectrulesreviews"),
 )
+_REQUESTS = ("certificates.k8s.io", "certificatesigningrequests")
 _NODE_READS = frozenset({
     ("", "services"), ("", "endpoints"), ("discovery.k8s.io", "endpointslices"), ("procorch.dev", "images"),
     ("", "nodes"), ("", "namespaces"),
 })  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What somebody may do, as a SelfSubjectRulesReview shows it.
+
+    unsaid: why that is not all; empty where it is.
+    """
+
+    resources: list[Object]
+    paths: list[Object]
+    unsaid: str = ""
 
 
 class Authorizer:
@@ -59,10 +73,25 @@ class Authorizer:
         if NODES in user.groups and user.name.startswith(_NODE_PREFIX):
             return self._node_may(user.name[len(_NODE_PREFIX) :], route, query)
         if NEWCOMERS in user.groups:
-            return (route.group, route.resource) == ("certificates.k8s.io", "certificatesigningrequests") and (
+            return (route.group, route.resource) == _REQUESTS and (
                 not route.subresource and route.verb in ("create", "get", "list", "watch")
             )
         return False
+
+    def rules(self, user: User) -> Rules:
+        """What the user may do in any namespace; what depends on the objects is only mentioned."""
+        if MASTERS in user.groups or user.name in _LOOPS:
+            return Rules([_rule(("*",), "*", "*")], [{"verbs": ["*"], "nonResourceURLs": ["*"]}])
+        resources = [_rule(("create",), group, resource) for group, resource in _REVIEWS]
+        paths = [{"verbs": ["get"], "nonResourceURLs": [one for path in _PUBLIC_PATHS for one in (path, f"{path}/*")]}]
+        if NODES in user.groups and user.name.startswith(_NODE_PREFIX):
+            resources += [_rule(_READ, group, resource) for group, resource in sorted(_NODE_READS)]
+            resources += [_rule(("create",), "", "nodes"), _rule(("create", "update", "patch"), "", "events")]
+            resources += [_rule(("create", *_READ), *_REQUESTS)]
+            return Rules(resources, paths, "what else a node may do depends on the pods that are bound to it")
+        if NEWCOMERS in user.groups:
+            resources += [_rule(("create", *_READ), *_REQUESTS)]
+        return Rules(resources, paths)
 
     def _node_may(self, node: str, route: Route, query: Mapping[str, str]) -> bool:
         resource, verb, sub = (route.group, route.resource), route.verb, route.subresource
@@ -82,7 +111,7 @@ class Authorizer:
                 return self._node_may_read_reference(node, route)
             case ("", "events") | ("events.k8s.io", "events"):
                 return verb in ("create", "update", "patch") and not sub
-            case ("certificates.k8s.io", "certificatesigningrequests"):
+            case _ if resource == _REQUESTS:
                 return verb in ("create", *_READ) and not sub
             case ("procorch.dev", "nodes"):
                 return route.name == node and sub == "link"
@@ -156,6 +185,10 @@ def references(pod: Object) -> frozenset[tuple[str, str]]:
 def _containers(spec: Object) -> Iterator[Object]:
     for field in ("containers", "initContainers", "ephemeralContainers"):
         yield from rows(spec.get(field))
+
+
+def _rule(verbs: tuple[str, ...], group: str, resource: str) -> Object:
+    return {"verbs": list(verbs), "apiGroups": [group], "resources": [resource]}
 
 
 def refusal(user: User, route: Route) -> ApiError:

@@ -142,6 +142,8 @@ def paths_of(kinds: Iterable[Kind], *, third: bool) -> Object:
     result: Object = {}
     for kind in kinds:
         for path, rows in _operations(kind):
+            if not rows:  # what is only asked, never stored, has no object at a path
+                continue
             item: Object = {row[0]: _operation(kind, path, row, third=third) for row in rows}
             item["parameters"] = _path_parameters(path, third=third)
             result.setdefault(path, {}).update(item)

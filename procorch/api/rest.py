@@ -15,7 +15,7 @@ from collections.abc import Callable
 import orjson
 
 import store
-from procorch.api import admission, deletion, intake, metadata
+from procorch.api import admission, classes, deletion, intake, metadata
 from procorch.api.allocation import Allocations, Taken, release
 from procorch.api.cache import Cache, Entry, LostEntry
 from procorch.api.encoding import decode, encode
@@ -24,8 +24,8 @@ from procorch.api.intake import Fields
 from procorch.api.patch import Patch, apply_patch, check_media
 from procorch.api.request import Request
 from procorch.api.routes import Route
-from procorch.clock import Clock
-from procorch.kinds.kind import Kind
+from procorch.clock import Clock, timestamp
+from procorch.kinds.kind import Kind, Part
 from procorch.kinds.metadata import validate_metadata
 from procorch.objects import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound, Object, is_deleting
 
@@ -77,6 +77,7 @@ class Rest:
         if track is not None:  # before what the server adds: that is nobody's
             track(obj, None)
         kind.admit(obj)
+        classes.assign(self._cache, kind, obj)
         kind.prepare(obj, None)
         _validate(asked, obj, None)
         fields.warn(kind.warn(obj, None))
@@ -267,9 +268,15 @@ class Rest:
             track(obj, old)
         if not subresource:
             kind.prepare(obj, old)
+            if kind.name == "PriorityClass":
+                classes.check_default(self._cache, obj)
+        part = kind.parts.get(subresource)
+        if part is not None and part.prepare is not None:
+            part.prepare(obj, old, timestamp(self._clock()))
+        if not subresource or part is not None:
             metadata.count_generation(kind, obj, old, metadata.desired)
         if subresource != "binding":  # which sets what a client may not change
-            _validate(asked, obj, old)
+            _validate(asked, obj, old, part)
         if is_deleting(old):
             _check_finalizers(kind, obj, old)
         keep_times(obj, old)
@@ -312,9 +319,13 @@ class Rest:
         return Conflict.of(kind.plural, name, kind.group)
 
 
-def _validate(asked: Kind, obj: Object, old: Object | None) -> None:
+def _validate(asked: Kind, obj: Object, old: Object | None, part: Part | None = None) -> None:
     kind = asked.storage
-    causes = [*validate_metadata(kind, obj, old), *kind.validate(obj, old)]
+    causes = validate_metadata(kind, obj, old)
+    if part is not None and part.validate is not None and old is not None:
+        causes += part.validate(obj, old)
+    else:
+        causes += kind.validate(obj, old)
     if asked is not kind:
         causes += [cause for cause in asked.validate(obj, old) if cause not in causes]
     if causes:

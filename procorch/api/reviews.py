@@ -1,57 +1,180 @@
-"""Questions about oneself: who am I (kubectl auth whoami), may I (kubectl auth can-i). Answered, never stored."""
+"""Questions that are answered and never stored: who am I, whose token is this, may I, may they, what may I.
+
+Source: pkg/registry/authentication and pkg/registry/authorization, pkg/apis/authorization/validation.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from procorch.api import intake
 from procorch.api.request import AUTHENTICATED, Request, Response, User, answer
 from procorch.api.routes import Route
+from procorch.kinds.fields import Fields, part, text, texts
 from procorch.kinds.kind import Kind
-from procorch.objects import Object
+from procorch.objects import BadRequest, Cause, Invalid, Object
 
 if TYPE_CHECKING:
     from procorch.api.api import Api
 
 _AUTHENTICATION, _AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
-KINDS = (
-    Kind("SelfSubjectReview", "selfsubjectreviews", group=_AUTHENTICATION, namespaced=False, verbs=("create",)),
-    Kind("SelfSubjectAccessReview", "selfsubjectaccessreviews", group=_AUTHORIZATION, namespaced=False,
-         verbs=("create",)),
-)  # fmt: skip
 
 
-def who_am_i(api: Api, user: User, request: Request) -> Response:
+def _kind(name: str, group: str, *, namespaced: bool = False) -> Kind:
+    return Kind(name, f"{name.lower()}s", group=group, namespaced=namespaced, verbs=("create",))
+
+
+SELF_SUBJECT = _kind("SelfSubjectReview", _AUTHENTICATION)
+TOKEN = _kind("TokenReview", _AUTHENTICATION)
+LOCAL_ACCESS = _kind("LocalSubjectAccessReview", _AUTHORIZATION, namespaced=True)
+SELF_ACCESS = _kind("SelfSubjectAccessReview", _AUTHORIZATION)
+SELF_RULES = _kind("SelfSubjectRulesReview", _AUTHORIZATION)
+ACCESS = _kind("SubjectAccessReview", _AUTHORIZATION)
+KINDS = (SELF_SUBJECT, TOKEN, LOCAL_ACCESS, SELF_ACCESS, SELF_RULES, ACCESS)
+
+
+def who_am_i(api: Api, user: User, route: Route, request: Request) -> Response:
+    return _answered(SELF_SUBJECT, {}, {"userInfo": _info(user)})
+
+
+def whose_token(api: Api, user: User, route: Route, request: Request) -> Response:
+    """Raises BadRequest."""
+    asked = intake.read_whole(request, TOKEN)
+    spec = part(asked, "spec")
+    if not text(spec.get("token")):
+        raise BadRequest.of("token is required for TokenReview in authentication")
+    found = api.authenticator.review(text(spec["token"]), texts(spec.get("audiences")))
+    if found is None:
+        return _answered(TOKEN, asked, {"user": {}, "error": "invalid bearer token"})
+    owner, audiences = found
+    return _answered(TOKEN, asked, {"authenticated": True, "user": _info(owner), "audiences": audiences})
+
+
+def may_i(api: Api, user: User, route: Route, request: Request) -> Response:
+    """Raises BadRequest, Invalid."""
+    asked = intake.read_whole(request, SELF_ACCESS)
+    spec = part(asked, "spec")
+    _check(SELF_ACCESS, [*_one_question(spec)])
+    return _answered(SELF_ACCESS, asked, _judged(api, user, spec))
+
+
+def may_they(api: Api, user: User, route: Route, request: Request) -> Response:
+    """Raises BadRequest, Invalid."""
+    asked = intake.read_whole(request, ACCESS)
+    spec = part(asked, "spec")
+    causes = [*_one_question(spec), *_somebody(spec)]
+    if _said(asked["metadata"]):
+        causes.append(Cause.invalid("metadata", asked["metadata"], "must be empty"))
+    _check(ACCESS, causes)
+    return _answered(ACCESS, asked, _judged(api, _subject(spec), spec))
+
+
+def may_they_here(api: Api, user: User, route: Route, request: Request) -> Response:
+    """Raises BadRequest, Invalid."""
+    asked = intake.read_whole(request, LOCAL_ACCESS)
+    metadata, spec = asked["metadata"], part(asked, "spec")
+    if metadata.setdefault("namespace", route.namespace) != route.namespace:
+        raise BadRequest.of("the namespace of the provided object does not match the namespace sent on the request")
+    causes = [*_one_question(spec), *_somebody(spec)]
+    if _said({**metadata, "namespace": None}):
+        causes.append(Cause.invalid("metadata", metadata, "must be empty except for namespace"))
+    resource = spec.get("resourceAttributes")
+    if resource is not None and part(spec, "resourceAttributes").get("namespace") != route.namespace:
+        path = "spec.resourceAttributes.namespace"
+        namespace = text(part(spec, "resourceAttributes").get("namespace"))
+        causes.append(Cause.invalid(path, namespace, "must match metadata.namespace"))
+    if (plain := spec.get("nonResourceAttributes")) is not None:
+        causes.append(Cause.invalid("spec.nonResourceAttributes", plain, "disallowed on this kind of request"))
+    _check(LOCAL_ACCESS, causes)
+    return _answered(LOCAL_ACCESS, asked, _judged(api, _subject(spec), spec))
+
+
+def what_may_i(api: Api, user: User, route: Route, request: Request) -> Response:
+    """Raises BadRequest."""
+    asked = intake.read_whole(request, SELF_RULES)
+    if not text(part(asked, "spec").get("namespace")):
+        raise BadRequest.of("no namespace on request")
+    rules = api.authorizer.rules(user)
+    status: Object = {
+        "resourceRules": rules.resources,
+        "nonResourceRules": rules.paths,
+        "incomplete": bool(rules.unsaid),
+    }
+    if rules.unsaid:
+        status["evaluationError"] = rules.unsaid
+    return _answered(SELF_RULES, asked, status)
+
+
+def _answered(kind: Kind, asked: Object, status: Object) -> Response:
+    shell: Object = {"kind": kind.name, "apiVersion": kind.api_version, "metadata": {"creationTimestamp": None}}
+    about = {name: value for name, value in asked.get("metadata", {}).items() if value is not None}
+    shown = {**shell, **asked, "metadata": {**shell["metadata"], **about}, "status": status}
+    return answer(shown, 201)
+
+
+def _info(user: User) -> Object:
     info: Object = {"username": user.name, "groups": [*user.groups, AUTHENTICATED]}
     if user.uid:
         info["uid"] = user.uid
     if user.extra:
         info["extra"] = {name: list(values) for name, values in user.extra.items()}
-    shell: Object = {"kind": "SelfSubjectReview", "apiVersion": f"{_AUTHENTICATION}/v1"}
-    return answer({**shell, "metadata": {"creationTimestamp": None}, "status": {"userInfo": info}}, 201)
+    return info
 
 
-def may_i(api: Api, user: User, request: Request) -> Response:
-    """Raises BadRequest."""
-    asked = intake.read_whole(request, KINDS[1])
-    spec = asked.get("spec") or {}
-    plain, resource = spec.get("nonResourceAttributes"), spec.get("resourceAttributes") or {}
+def _said(metadata: Fields) -> bool:
+    return any(value not in (None, "", {}, []) for name, value in metadata.items() if name != "managedFields")
+
+
+def _check(kind: Kind, causes: list[Cause]) -> None:
+    if causes:
+        raise Invalid.of(kind.name, "", causes, kind.group)
+
+
+def _one_question(spec: Fields) -> Iterator[Cause]:
+    resource, plain = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if resource is not None and plain is not None:
+        why = "cannot be specified in combination with resourceAttributes"
+        yield Cause.invalid("spec.nonResourceAttributes", plain, why)
+    if resource is None and plain is None:
+        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        yield Cause.invalid("spec.resourceAttributes", None, why)
+
+
+def _somebody(spec: Fields) -> Iterator[Cause]:
+    if not text(spec.get("user")) and not texts(spec.get("groups")):
+        yield Cause.invalid("spec.user", "", "at least one of user or group must be specified")
+
+
+def _subject(spec: Fields) -> User:
+    extra = {name: tuple(texts(values)) for name, values in part(spec, "extra").items()}
+    groups = tuple(group for group in texts(spec.get("groups")) if group != AUTHENTICATED)
+    return User(text(spec.get("user")), groups, text(spec.get("uid")), extra)
+
+
+def _judged(api: Api, user: User, spec: Fields) -> Object:
+    plain, resource = part(spec, "nonResourceAttributes"), part(spec, "resourceAttributes")
     if plain:
-        path = str(plain.get("path", ""))
-        route = Route(str(plain.get("verb", "")), path, tuple(path.strip("/").split("/")))
+        path = text(plain.get("path"))
+        route = Route(text(plain.get("verb")), path, tuple(path.strip("/").split("/")))
     else:
-        route = Route(
-            str(resource.get("verb", "")), "", (), str(resource.get("group", "")), str(resource.get("version", "")),
-            str(resource.get("resource", "")), str(resource.get("subresource", "")),
-            resource.get("namespace") or None, resource.get("name") or None,
-        )  # fmt: skip
-    allowed = api.authorizer.allows(user, route, {})
-    return answer({**asked, "status": {"allowed": allowed}}, 201)
+        words = [text(resource.get(field)) for field in ("verb", "group", "version", "resource", "subresource")]
+        verb, group, version, plural, subresource = words
+        route = Route(verb, "", (), group, version, plural, subresource)
+        route = replace(route, namespace=resource.get("namespace") or None, name=resource.get("name") or None)
+    return {"allowed": api.authorizer.allows(user, route, {})}
 
 
-Review = Callable[["Api", User, Request], Response]
+Review = Callable[["Api", User, Route, Request], Response]
 TABLE: dict[tuple[str, str], Review] = {
-    (_AUTHENTICATION, "selfsubjectreviews"): who_am_i,
-    (_AUTHORIZATION, "selfsubjectaccessreviews"): may_i,
+    (kind.group, kind.plural): review
+    for kind, review in (
+        (SELF_SUBJECT, who_am_i),
+        (TOKEN, whose_token),
+        (LOCAL_ACCESS, may_they_here),
+        (SELF_ACCESS, may_i),
+        (SELF_RULES, what_may_i),
+        (ACCESS, may_they),
+    )
 }

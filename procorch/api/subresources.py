@@ -344,6 +344,8 @@ TABLE: dict[str, Subresource] = {
     "status": Subresource(_READ_WRITE),
     "approval": Subresource(_READ_WRITE),
     "finalize": Subresource(("update",)),
+    "ephemeralcontainers": Subresource(_READ_WRITE),
+    "resize": Subresource(_READ_WRITE),
     "scale": Subresource(_READ_WRITE, SCALE, scale),
     "binding": Subresource(("create",), BINDING, bind),
     "eviction": Subresource(("create",), EVICTION, evict),

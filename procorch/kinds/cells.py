@@ -55,6 +55,8 @@ def creation_age(obj: Object, now: float) -> str:
 
 NAME = Column("Name", ".metadata.name", format="name")
 AGE = Column("Age", creation_age)
+CREATED = Column("Created At", ".metadata.creationTimestamp", "date")
+"""What Kubernetes shows of a kind for which nobody wrote columns, beside the name."""
 
 
 def label_text(pairs: Mapping[str, str] | object) -> str:

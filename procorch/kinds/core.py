@@ -1,12 +1,12 @@
-"""The plain kinds of core/v1: Namespace and ServiceAccount."""
+"""The plain kinds of core/v1: Namespace, ServiceAccount and ComponentStatus."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from procorch.kinds.cells import AGE, NAME
-from procorch.kinds.fields import indexed, made, mapping, rows, text
-from procorch.kinds.kind import Column, Kind
+from procorch.kinds.fields import Fields, indexed, made, mapping, part, rows, text, texts
+from procorch.kinds.kind import Column, Kind, Part
 from procorch.names import dns_label, label_key
 from procorch.objects import Cause, Object
 
@@ -32,14 +32,31 @@ def prepare_namespace(namespace: Object, old: Object | None) -> None:
 
 
 def validate_namespace(namespace: Object, old: Object | None) -> Iterator[Cause]:
-    finalizers = mapping(namespace.get("spec")).get("finalizers")
-    for one in finalizers if isinstance(finalizers, list) else ():
-        for message in label_key(text(one)):
-            yield Cause.invalid("spec.finalizers", text(one), message)
-        if isinstance(one, str) and "/" not in one and one != "kubernetes":
-            yield Cause.invalid(
-                "spec.finalizers", one, "name is neither a standard finalizer name nor is it fully qualified"
-            )
+    if old is None:
+        yield from _finalizers(namespace, lambda index: "spec.finalizers")
+
+
+def validate_finalize(namespace: Object, old: Object) -> Iterator[Cause]:
+    yield from _finalizers(namespace, lambda index: f"spec.finalizers[{index}]")
+
+
+def _finalizers(namespace: Object, path: Callable[[int], str]) -> Iterator[Cause]:
+    for index, one in enumerate(texts(part(namespace, "spec").get("finalizers"))):
+        for message in label_key(one):
+            yield Cause.invalid(path(index), one, message)
+        if "/" not in one and one != "kubernetes":
+            yield Cause.invalid(path(index), one, "name is neither a standard finalizer name nor is it fully qualified")
+
+
+def validate_phase(namespace: Object, old: Object) -> Iterator[Cause]:
+    """The phase tells only whether it is being deleted."""
+    phase, deleting = part(namespace, "status").get("phase"), part(namespace, "metadata").get("deletionTimestamp")
+    if deleting is None and phase != "Active":
+        yield Cause.invalid("status.Phase", text(phase), "may only be 'Active' if `deletionTimestamp` is empty")
+    if deleting is not None and phase != "Terminating":
+        yield Cause.invalid(
+            "status.Phase", text(phase), "may only be 'Terminating' if `deletionTimestamp` is not empty"
+        )
 
 
 NAMESPACE = Kind(
@@ -48,6 +65,7 @@ NAMESPACE = Kind(
     verbs=("create", "delete", "get", "list", "patch", "update", "watch"),  # never all at once
     name_format=dns_label,
     default=default_namespace, prepare=prepare_namespace, validate=validate_namespace,
+    parts={"status": Part(validate=validate_phase), "finalize": Part(validate=validate_finalize)},
     columns=(NAME, Column("Status", ".status.phase"), AGE),
     fields={"status.phase": ".status.phase"},
 )  # fmt: skip
@@ -64,4 +82,25 @@ SERVICE_ACCOUNT = Kind(
     short_names=("sa",), subresources=("token",),
     validate=validate_service_account,
     columns=(NAME, Column("Secrets", lambda obj, now: len(rows(obj.get("secrets"))), "integer"), AGE),
+)  # fmt: skip
+
+
+def _health(component: Object) -> Fields:
+    return next((row for row in rows(component.get("conditions")) if row.get("type") == "Healthy"), {})
+
+
+def _component_status(component: Object, now: float) -> str:
+    health = _health(component)
+    return ("Healthy" if health.get("status") == "True" else "Unhealthy") if health else "Unknown"
+
+
+COMPONENT_STATUS = Kind(
+    "ComponentStatus", "componentstatuses",
+    short_names=("cs",), namespaced=False, verbs=("get", "list"),  # it is asked for, never stored
+    columns=(
+        NAME,
+        Column("Status", _component_status),
+        Column("Message", lambda obj, now: text(_health(obj).get("message"))),
+        Column("Error", lambda obj, now: text(_health(obj).get("error"))),
+    ),
 )  # fmt: skip

@@ -5,14 +5,13 @@ Source: pkg/apis/core/validation (ValidateEndpoints), pkg/apis/discovery/validat
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from procorch.kinds.cells import AGE, NAME
 from procorch.kinds.fields import Fields, fill, fill_text, indexed, number, rows, same, text, texts
 from procorch.kinds.kind import Column, Kind
 from procorch.kinds.podspec.containers import PROTOCOLS
-from procorch.names import address, dns_label, dns_subdomain, label_key, port_number
+from procorch.names import address, dns_label, dns_subdomain, label_key, port_number, special_address
 from procorch.objects import Cause, Object
 
 _SHOWN = 3
@@ -66,24 +65,8 @@ def _endpoint_address(one: Fields, path: str) -> Iterator[Cause]:
     if node := text(one.get("nodeName")):
         for message in dns_subdomain(node):
             yield Cause.invalid(f"{path}.nodeName", node, message)
-    if not problems:
-        yield from _special(given, f"{path}.ip")
-
-
-def _special(given: str, path: str) -> Iterator[Cause]:
-    """Addresses that would reach the node itself or nobody in particular."""
-    parsed = ipaddress.ip_address(given)
-    for wrong, message in (
-        (parsed.is_unspecified, f"may not be unspecified ({given})"),
-        (parsed.is_loopback, "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
-        (parsed.is_link_local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
-        (
-            parsed.is_multicast and str(parsed).startswith(("224.0.0.", "ff02:")),
-            "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)",
-        ),
-    ):
-        if wrong:
-            yield Cause.invalid(path, given, message)
+    for message in [] if problems else special_address(given):
+        yield Cause.invalid(f"{path}.ip", given, message)
 
 
 def default_slice(slice_: Object) -> None:
@@ -136,8 +119,8 @@ def _slice_endpoint(endpoint: Fields, kind: str, path: str) -> Iterator[Cause]:
             problems = [f"must be an {kind} address"]
         for message in problems:
             yield Cause.invalid(where, given, message)
-        if not problems and kind != "FQDN":
-            yield from _special(given, where)
+        for message in [] if problems or kind == "FQDN" else special_address(given):
+            yield Cause.invalid(where, given, message)
     for field, form in (("hostname", dns_label), ("nodeName", dns_subdomain)):
         if given := text(endpoint.get(field)):
             for message in form(given):

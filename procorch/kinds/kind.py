@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from procorch.names import NameFormat, dns_subdomain
 from procorch.objects import Cause, Object, get
@@ -36,6 +36,19 @@ class Column:
         if self.type == "integer":
             return value if isinstance(value, int) else 0
         return "" if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How a write to a subresource (status, approval, resize …) is more than a write to its part of the object.
+
+    prepare: what the server decides, in place: (the object, the object as it stands, the time as a timestamp).
+    validate: causes, instead of the kind's own validation; None where that one holds.
+    Both may meet values of any type: they do not raise.
+    """
+
+    prepare: Callable[[Object, Object, str], object] | None = None
+    validate: Callable[[Object, Object], Iterable[Cause]] | None = None
 
 
 def _nothing(obj: Object) -> None:
@@ -73,6 +86,7 @@ class Kind:
         subresource: the status is not the client's, allocated values stay.
     admit: what admission adds, in place, on create.
     validate: causes against `obj`; `old` is the object as it stands for an update, None for a create.
+    parts: what is particular about writes to a subresource, by its name.
     warn: what is allowed and still probably not meant: the texts of Warning headers, of a valid object.
     default, prepare, admit, validate and warn may meet values of any type: they do not raise.
     fields: the field selectors beyond metadata.name and metadata.namespace: selector → how to read it as text.
@@ -104,6 +118,7 @@ class Kind:
     admit: Callable[[Object], object] = _nothing
     validate: Callable[[Object, Object | None], Iterable[Cause]] = _valid
     warn: Callable[[Object, Object | None], Iterable[str]] = _silent
+    parts: Mapping[str, Part] = field(default_factory=dict)
     columns: tuple[Column, ...] = ()
     fields: Mapping[str, str | Callable[[Object], str]] | None = None
     heartbeat: Callable[[Object, Object], bool] = _durable

@@ -8,6 +8,7 @@ from procorch.kinds.fields import Fields, fill, fill_text, made, number, part, r
 from procorch.kinds.kind import Kind
 from procorch.kinds.pod_cells import COLUMNS
 from procorch.kinds.podspec.defaults import default_pod
+from procorch.kinds.podspec.parts import PARTS
 from procorch.kinds.podspec.resources import qos_class
 from procorch.kinds.podspec.update import validate_pod_update
 from procorch.kinds.podspec.validation import validate_spec
@@ -16,8 +17,6 @@ from procorch.kinds.workload import name_warnings
 from procorch.objects import Cause, Object
 
 _PATIENCE = 300
-# There are no PriorityClass objects yet; these two are in every cluster.
-_PRIORITIES = {"": 0, "system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 _UNHEALTHY = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
@@ -33,8 +32,11 @@ def default(pod: Object) -> None:
 
 
 def prepare(pod: Object, old: Object | None) -> None:
-    """The status is the node's: pending at first, then as it stands. The QoS class is set once."""
+    """The status is the node's: pending at first, then as it stands. The QoS class is set once, and the priority."""
     if old is not None:
+        for field in ("priority", "preemptionPolicy"):
+            if (before := part(old, "spec").get(field)) is not None:
+                fill(made(pod, "spec"), field, before)
         pod["status"] = old.get("status", {})
         return
     pod["status"] = {"phase": "Pending", "qosClass": qos_class(pod)}
@@ -52,15 +54,14 @@ def prepare(pod: Object, old: Object | None) -> None:
 
 
 def admit(pod: Object) -> None:
-    """What Kubernetes' admission gives every pod: an account, a priority, five minutes with a node that is away.
+    """What Kubernetes' admission gives every pod: an account, and five minutes with a node that is away.
 
-    Source: plugin/pkg/admission/{serviceaccount,priority,defaulttolerationseconds}.
+    Its priority is given to it by its class: procorch/api/classes.py.
+    Source: plugin/pkg/admission/{serviceaccount,defaulttolerationseconds}.
     """
     spec = made(pod, "spec")
     fill_text(spec, "serviceAccountName", "default")
     spec["serviceAccount"] = spec["serviceAccountName"]
-    fill(spec, "priority", _PRIORITIES.get(text(spec.get("priorityClassName")), 0))
-    fill_text(spec, "preemptionPolicy", "PreemptLowerPriority")
     if spec.get("tolerations") is None:
         spec["tolerations"] = []
     tolerations = rows(spec["tolerations"])
@@ -91,9 +92,6 @@ def validate(pod: Object, old: Object | None) -> Iterator[Cause]:
     if old is not None:
         yield from validate_pod_update(spec, part(old, "spec"))
         return
-    name = text(spec.get("priorityClassName"))
-    if name not in _PRIORITIES:
-        yield Cause.forbidden("spec.priorityClassName", f"no PriorityClass with name {name} was found")
     if rows(spec.get("ephemeralContainers")):
         yield Cause.forbidden("spec.ephemeralContainers", "cannot be set on create")
     if text(spec.get("nodeName")) and rows(spec.get("schedulingGates")):
@@ -125,7 +123,8 @@ def _addresses(pod: Object) -> str:
 
 KIND = Kind(
     "Pod", "pods",
-    short_names=("po",), categories=("all",), subresources=("status", "log", "binding", "eviction"),
+    short_names=("po",), categories=("all",),
+    subresources=("status", "log", "binding", "eviction", "ephemeralcontainers", "resize"), parts=PARTS,
     default=default, prepare=prepare, admit=admit, validate=validate, warn=warn,
     columns=COLUMNS,
     fields={

@@ -11,7 +11,7 @@ from procorch.kinds.fields import Fields, indexed, number, part, rows, text, tex
 from procorch.kinds.metadata import validate_labels
 from procorch.kinds.podspec.containers import PROTOCOLS
 from procorch.kinds.podspec.probes import port_or_name
-from procorch.names import address, cidr, dns_label, dns_subdomain, label_key, port_number
+from procorch.names import address, cidr, dns_label, dns_subdomain, label_key, port_number, special_address
 from procorch.objects import Cause, Object
 
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
@@ -32,6 +32,7 @@ def externally_reachable(spec: Fields) -> bool:
 
 def validate(service: Object, old: Object | None) -> Iterator[Cause]:
     spec = part(service, "spec")
+    yield from _given(part(service, "status", "loadBalancer").get("ingress"))
     if old is not None:
         if spec == old.get("spec"):
             return
@@ -45,7 +46,26 @@ def validate(service: Object, old: Object | None) -> Iterator[Cause]:
     yield from _policies(spec)
 
 
+def _given(value: object) -> Iterator[Cause]:
+    """Where a balancer says that it listens. Source: ValidateLoadBalancerStatus."""
+    for where, one in indexed(value, "status.loadBalancer.ingress"):
+        given, host, mode = text(one.get("ip")), text(one.get("hostname")), one.get("ipMode")
+        for message in address(given) if given else ():
+            yield Cause.invalid(f"{where}.ip", given, message)
+        if mode is not None and not given:
+            yield Cause.forbidden(f"{where}.ipMode", "may not be specified when `ip` is not set")
+        elif mode is not None and mode not in ("Proxy", "VIP"):
+            yield Cause.unsupported(f"{where}.ipMode", mode, ("Proxy", "VIP"))
+        for message in dns_subdomain(host) if host else ():
+            yield Cause.invalid(f"{where}.hostname", host, message)
+        if host and not address(host):
+            yield Cause.invalid(f"{where}.hostname", host, "must be a DNS name, not an IP address")
+
+
 def _update(spec: Fields, before: Fields) -> Iterator[Cause]:
+    balanced = spec.get("type") == before.get("type") == "LoadBalancer"
+    if balanced and spec.get("loadBalancerClass") != before.get("loadBalancerClass"):
+        yield Cause.invalid("spec.loadBalancerClass", spec.get("loadBalancerClass"), "may not change once set")
     if "ExternalName" in (spec.get("type"), before.get("type")) or (is_headless(spec) and is_headless(before)):
         return
     new, old = texts(spec.get("clusterIPs")), texts(before.get("clusterIPs"))
@@ -147,7 +167,7 @@ def _addresses(spec: Fields) -> Iterator[Cause]:
         yield from _cluster_addresses(text(spec.get("clusterIP")), texts(spec.get("clusterIPs")))
         yield from _families(spec)
     for index, given in enumerate(texts(spec.get("externalIPs"))):
-        for message in address(given):
+        for message in address(given) or special_address(given):
             yield Cause.invalid(f"spec.externalIPs[{index}]", given, message)
 
 
@@ -196,6 +216,9 @@ def _balancer(spec: Fields) -> Iterator[Cause]:
         yield Cause.forbidden("spec.allocateLoadBalancerNodePorts", "may only be used when `type` is 'LoadBalancer'")
     if spec.get("loadBalancerClass") is not None and not balanced:
         yield Cause.forbidden("spec.loadBalancerClass", "may only be used when `type` is 'LoadBalancer'")
+    elif name := text(spec.get("loadBalancerClass")):
+        for message in label_key(name):
+            yield Cause.invalid("spec.loadBalancerClass", name, message)
 
 
 def _policies(spec: Fields) -> Iterator[Cause]:

@@ -50,7 +50,11 @@ async def test_a_new_cluster_has_what_every_cluster_has(tmp_path: Path) -> None:
         names = {row["metadata"]["name"] for row in (await client.items("Namespace")).objects}
         service = await client.get("Service", "default/kubernetes")
         slices = await client.get("EndpointSlice", "default/kubernetes")
+        priorities = {row["metadata"]["name"]: row["value"] for row in (await client.items("PriorityClass")).objects}
+        services = await client.get("ServiceCIDR", "kubernetes")
 
+    assert priorities == {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+    assert (services["spec"], services["status"]["conditions"][0]["status"]) == ({"cidrs": ["10.96.0.0/12"]}, "True")
     assert names == {"default", "kube-system", "kube-public", "kube-node-lease"}
     assert service["spec"]["clusterIP"] == "10.96.0.1"
     assert slices["endpoints"][0]["addresses"] == ["192.0.2.7"]

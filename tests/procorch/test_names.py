@@ -88,3 +88,17 @@ def test_an_environment_variable_may_have_any_printable_name_without_equals_sign
     assert names.env_name("a=b") == [message]
     assert names.env_name("ä") == [message]
     assert names.env_name("") == ["environment variable name must be non-empty"]
+
+
+def test_a_wildcard_stands_in_front_of_a_domain() -> None:
+    assert names.wildcard_subdomain("*.example.com") == []
+    for wrong in ("example.com", "*", "a.*.com", "*.*.com", "*.Example.com"):
+        (problem,) = names.wildcard_subdomain(wrong)
+        assert problem.startswith("a wildcard DNS-1123 subdomain must start with '*.'"), wrong
+
+
+def test_an_address_that_is_nobodys_in_particular_is_special() -> None:
+    assert names.special_address("192.0.2.1") == names.special_address("2001:db8::1") == []
+    for special, word in (("0.0.0.0", "unspecified"), ("127.0.0.1", "loopback"), ("fe80::1", "link-local range"),
+                          ("224.0.0.1", "multicast")):  # fmt: skip
+        assert word in names.special_address(special)[0]

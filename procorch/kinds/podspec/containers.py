@@ -31,6 +31,9 @@ _RESOURCE_PATHS = (
 _VALUE_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 _SIZES = ("1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei")
 
+_NOT_EPHEMERAL = ("ports", "resources", "resizePolicy", "lifecycle", "livenessProbe", "readinessProbe", "startupProbe",
+                  "restartPolicy", "restartPolicyRules")  # fmt: skip
+
 
 def validate_containers(spec: Fields, path: str) -> Iterator[Cause]:
     """Every container of a specification. path: the specification's."""
@@ -52,6 +55,26 @@ def validate_containers(spec: Fields, path: str) -> Iterator[Cause]:
         yield from _unique_name(container, names, where)
         yield from _init_container(container, grace, where)
         yield from _host_ports([container], f"{path}.initContainers")
+
+
+def validate_ephemeral(spec: Fields, path: str) -> Iterator[Cause]:
+    """Containers that are put into a running pod to look at it. path: the specification's."""
+    volumes = {text(volume.get("name")) for volume in rows(spec.get("volumes"))}
+    others = [*rows(spec.get("initContainers")), *rows(spec.get("containers"))]
+    names = {text(one.get("name")) for one in others}
+    for where, container in indexed(spec.get("ephemeralContainers"), f"{path}.ephemeralContainers"):
+        yield from _container(container, volumes, where)
+        target = text(container.get("targetContainerName"))
+        if target and target not in {text(one.get("name")) for one in others}:
+            yield Cause.not_found(f"{where}.targetContainerName", target)
+        yield from _unique_name(container, names, where)
+        for field in _NOT_EPHEMERAL:
+            if container.get(field):
+                yield Cause.forbidden(f"{where}.{field}", "cannot be set for an Ephemeral Container")
+        for at, mount in indexed(container.get("volumeMounts"), f"{where}.volumeMounts"):
+            for field in ("subPath", "subPathExpr"):
+                if text(mount.get(field)):
+                    yield Cause.forbidden(f"{at}.{field}", "cannot be set for an Ephemeral Container")
 
 
 def _unique_name(container: Fields, names: set[str], path: str) -> Iterator[Cause]:

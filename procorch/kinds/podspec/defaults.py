@@ -11,8 +11,8 @@ from procorch.quantity import canonical, canonical_resource
 _CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
 _FILE_MODE = 0o644
 
-# Sources of volumes with plain defaults: source → field → value.
-_VOLUME_DEFAULTS: dict[str, Fields] = {
+#: sources of volumes with plain defaults, in pods and in PersistentVolumes: source → field → value
+VOLUME_DEFAULTS: dict[str, Fields] = {
     "secret": {"defaultMode": _FILE_MODE},
     "configMap": {"defaultMode": _FILE_MODE},
     "downwardAPI": {"defaultMode": _FILE_MODE},
@@ -113,12 +113,12 @@ def _http_get(action: Fields) -> None:
 def _volume(volume: Fields) -> None:
     if not any(value is not None for field, value in volume.items() if field != "name"):
         volume["emptyDir"] = {}
-    for source, defaults in _VOLUME_DEFAULTS.items():
+    for source, defaults in VOLUME_DEFAULTS.items():
         if isinstance(volume.get(source), dict):
             for field, value in defaults.items():
                 fill(volume[source], field, value)
     if isinstance(empty := volume.get("emptyDir"), dict) and empty.get("sizeLimit") is not None:
-        empty["sizeLimit"] = _tidy(empty["sizeLimit"], canonical)
+        empty["sizeLimit"] = tidy(empty["sizeLimit"])
     if isinstance(image := volume.get("image"), dict):
         fill_text(image, "pullPolicy", _pull_policy(text(image.get("reference"))))
     if claim := part(volume, "ephemeral", "volumeClaimTemplate"):
@@ -161,10 +161,11 @@ def _requests_from_limits(container: Fields) -> None:
 def default_resource_list(owner: Fields, field: str) -> None:
     """Quantities in their canonical form, rounded up to thousandths; what is none is left for the validation."""
     for name, value in mapping(owner.get(field)).items():
-        owner[field][name] = _tidy(value, canonical_resource)
+        owner[field][name] = tidy(value, canonical_resource)
 
 
-def _tidy(value: object, form: object) -> object:
+def tidy(value: object, form: object = canonical) -> object:
+    """A quantity in its canonical form; what is none, as it is."""
     try:
         return form(value) if callable(form) else value
     except ValueError:

@@ -9,12 +9,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from procorch.kinds.fields import Fields, mapping, part, rows
-from procorch.names import label_key
+from procorch.kinds.resource_names import is_counted, is_huge_pages, may_overcommit, validate_container_resource
 from procorch.objects import Cause, Object
 from procorch.quantity import Quantity, read
-
-_STANDARD = ("cpu", "memory", "ephemeral-storage")
-_WHOLE = ("pods", "services", "secrets", "configmaps")
 
 
 def quantity_of(value: object) -> Quantity | None:
@@ -34,12 +31,12 @@ def validate_resources(resources: Fields, path: str) -> Iterator[Cause]:
         yield from _resource(name, value, f"{path}.requests[{name}]")
         yield from _against_limit(str(name), value, limits, path)
     named = {str(name) for name in (*limits, *requests)}
-    if any(name.startswith("hugepages-") for name in named) and not named & {"cpu", "memory"}:
+    if any(is_huge_pages(name) for name in named) and not named & {"cpu", "memory"}:
         yield Cause.forbidden(path, "HugePages require cpu or memory")
 
 
 def _against_limit(name: str, value: object, limits: Fields, path: str) -> Iterator[Cause]:
-    overcommit = name in _STANDARD or ("/" not in name and not name.startswith("hugepages-"))
+    overcommit = may_overcommit(name)
     limit, request = quantity_of(limits.get(name)), quantity_of(value)
     if name not in limits:
         if not overcommit:
@@ -54,15 +51,8 @@ def _against_limit(name: str, value: object, limits: Fields, path: str) -> Itera
 
 
 def _resource(name: object, value: object, path: str) -> Iterator[Cause]:
-    named = str(name)
-    problems = label_key(named)
-    for message in problems:
-        yield Cause.invalid(path, named, message)
-    if not problems and "/" not in named and named not in _STANDARD and not named.startswith("hugepages-"):
-        if named not in (*_WHOLE, "storage"):
-            yield Cause.invalid(path, named, "must be a standard resource type or fully qualified")
-        yield Cause.invalid(path, named, "must be a standard resource for containers")
-    yield from validate_amount(named, value, path)
+    yield from validate_container_resource(str(name), path)
+    yield from validate_amount(str(name), value, path)
 
 
 def validate_amount(name: str, value: object, path: str) -> Iterator[Cause]:
@@ -74,8 +64,7 @@ def validate_amount(name: str, value: object, path: str) -> Iterator[Cause]:
         return
     if quantity.amount < 0:
         yield Cause.invalid(path, str(quantity), "must be greater than or equal to 0")
-    counted = name in _WHOLE or name.startswith("hugepages-") or ("/" in name and "kubernetes.io/" not in name)
-    if counted and quantity.amount.denominator != 1:
+    if is_counted(name) and quantity.amount.denominator != 1:
         yield Cause.invalid(path, str(quantity), "must be an integer")
 
 

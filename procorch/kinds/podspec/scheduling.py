@@ -118,14 +118,19 @@ def _expression(row: Fields, path: str, operators: tuple[str, ...], *, check_val
 def _node_affinity(affinity: Fields, path: str) -> Iterator[Cause]:
     required = affinity.get(_REQUIRED)
     if isinstance(required, dict):
-        where = f"{path}.{_REQUIRED}.nodeSelectorTerms"
-        if not rows(required.get("nodeSelectorTerms")):
-            yield Cause.required(where, "must have at least one node selector term")
-        for one, term in indexed(required.get("nodeSelectorTerms"), where):
-            yield from _node_term(term, one, check_values=True)
+        yield from validate_node_selector(required, f"{path}.{_REQUIRED}")
     for one, preferred in indexed(affinity.get(_PREFERRED), f"{path}.{_PREFERRED}"):
         yield from _weight(preferred, one)
         yield from _node_term(part(preferred, "preference"), f"{one}.preference", check_values=False)
+
+
+def validate_node_selector(selector: Fields, path: str) -> Iterator[Cause]:
+    """A {nodeSelectorTerms}: of a pod's affinity, of a volume."""
+    where = f"{path}.nodeSelectorTerms"
+    if not rows(selector.get("nodeSelectorTerms")):
+        yield Cause.required(where, "must have at least one node selector term")
+    for one, term in indexed(selector.get("nodeSelectorTerms"), where):
+        yield from _node_term(term, one, check_values=True)
 
 
 def _node_term(term: Fields, path: str, *, check_values: bool) -> Iterator[Cause]:

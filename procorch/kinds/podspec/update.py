@@ -41,7 +41,7 @@ def validate_pod_update(new: Fields, old: Fields) -> Iterator[Cause]:
         yield from _node_selector(fixed_new, fixed_old)
     if not same(fixed_new, fixed_old):
         yield Cause.forbidden(
-            "spec", f"pod updates may not change fields other than {_CHANGEABLE}\n{_difference(fixed_old, fixed_new)}"
+            "spec", f"pod updates may not change fields other than {_CHANGEABLE}\n{difference(fixed_old, fixed_new)}"
         )
 
 
@@ -79,8 +79,8 @@ def _node_selector(new: Fields, old: Fields) -> Iterator[Cause]:
         yield Cause.invalid("spec.nodeSelector", after, "only additions are allowed (no mutations or deletions)")
 
 
-def _difference(old: Fields, new: Fields) -> str:
-    """The changed fields of the specification, one a line, before and after."""
+def difference(old: Fields, new: Fields) -> str:
+    """The changed fields of a specification, one a line, before and after."""
     lines = []
     for field in sorted({*old, *new}):
         if not same(old.get(field), new.get(field)):

@@ -58,10 +58,11 @@ def validate_volumes(value: object, path: str) -> Iterator[Cause]:
         for source in sources[1:]:
             yield Cause.forbidden(f"{where}.{source}", "may not specify more than 1 volume type")
         for source in sources[:1]:
-            yield from _source(source, volume[source], f"{where}.{source}")
+            yield from validate_source(source, volume[source], f"{where}.{source}")
 
 
-def _source(name: str, source: Fields, path: str) -> Iterator[Cause]:
+def validate_source(name: str, source: Fields, path: str) -> Iterator[Cause]:
+    """One source of a volume, by its field's name; of most only that it names what it needs."""
     for field in _REQUIRED.get(name, ()):
         if not text(source.get(field)):
             yield Cause.required(f"{path}.{field}")
@@ -74,7 +75,7 @@ def _host_path(source: Fields, path: str) -> Iterator[Cause]:
     if not given:
         yield Cause.required(f"{path}.path")
         return
-    yield from _no_backsteps(given, f"{path}.path")
+    yield from no_backsteps(given, f"{path}.path")
     if source.get("type") is not None and source["type"] not in _HOST_PATH_TYPES:
         yield Cause.unsupported(f"{path}.type", source["type"], _HOST_PATH_TYPES)
 
@@ -194,11 +195,12 @@ def local_path(given: str, field: str, *, reserved: bool = False) -> Iterator[Ca
     """A relative path that stays below; reserved: names beginning with `..` are the atomic writer's."""
     if given.startswith("/"):
         yield Cause.invalid(field, given, "must be a relative path")
-    yield from _no_backsteps(given, field)
+    yield from no_backsteps(given, field)
     if reserved and given.startswith("..") and not given.startswith("../"):
         yield Cause.invalid(field, given, "must not start with '..'")
 
 
-def _no_backsteps(given: str, field: str) -> Iterator[Cause]:
+def no_backsteps(given: str, field: str) -> Iterator[Cause]:
+    """A path that does not climb."""
     if ".." in given.split("/"):
         yield Cause.invalid(field, given, "must not contain '..'")

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from procorch.kinds import KINDS
+from tests.procorch.kinds.test_kind import RICH
 
 JUNK = [None, 0, -1, 2**62, 1.5, "", "x", "\0", "é" * 10, [], {}, [None], [[]], {"a": None}, True, "10Gi", "1e400",
         ["a", 1], {"name": {}}, "../..", "2026-01-01T00:00:00Z"]  # fmt: skip
@@ -24,6 +25,7 @@ TEMPLATE = {"metadata": {"labels": {"a": "b"}}, **POD}
 JOB_TEMPLATE = {"spec": {**POD["spec"], "restartPolicy": "Never"}}
 ABOUT = {"kind": "Pod", "name": "x", "namespace": "default"}
 OBJECTS = {
+    **RICH,
     "Pod": {**POD, "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}},
     "ReplicationController": {"spec": {"replicas": 1, "selector": {"a": "b"}, "template": TEMPLATE}},
     "ReplicaSet": {"spec": {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}},

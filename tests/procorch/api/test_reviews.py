@@ -1,4 +1,4 @@
-"""Questions about oneself."""
+"""Questions that are answered and never stored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,23 @@ import pytest
 
 from procorch.api import LocalTransport, User
 from procorch.client import Client
-from procorch.objects import BadRequest
+from procorch.objects import BadRequest, Forbidden, Invalid, Object
+
+AUTHENTICATION, AUTHORIZATION = "authentication.k8s.io/v1", "authorization.k8s.io/v1"
+READ_PODS = {"verb": "list", "resource": "pods", "namespace": "default"}
+
+
+async def ask(client: Client, version: str, kind: str, namespace: str = "", **body: object) -> Object:
+    """Posts a review and gives its status."""
+    below = f"namespaces/{namespace}/" if namespace else ""
+    sent = orjson.dumps({"apiVersion": version, "kind": kind, **body})
+    answer = await client.raw("POST", f"/apis/{version}/{below}{kind.lower()}s", body=sent)
+    return orjson.loads(answer.body)["status"]
+
+
+async def review(client: Client, token: str, *audiences: str) -> Object:
+    spec = {"token": token, "audiences": list(audiences)} if audiences else {"token": token}
+    return await ask(client, AUTHENTICATION, "TokenReview", spec=spec)
 
 
 async def test_reviews_answer_who_am_i_and_may_i(served):
@@ -37,3 +53,91 @@ async def test_nobody_in_particular_may_ask_and_hears_no(served):
     assert await allowed(nonResourceAttributes={"verb": "get", "path": "/metrics"}) is False
     with pytest.raises(BadRequest):
         await allowed(resourceAttributes=7)
+
+
+async def test_a_token_is_known_to_who_may_ask(served):
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot", "namespace": "default"}}
+    made = await served.client.create(account)
+    token = served.api.service_accounts.mint(made, now=served.api.clock(), seconds=600, audiences=["api", "vault"])
+    own = served.api.service_accounts.mint(made, now=served.api.clock(), seconds=600, audiences=[])
+
+    known = await review(served.client, token, "vault", "other")
+    assert known["authenticated"] is True and known["audiences"] == ["vault"]
+    assert known["user"]["username"] == "system:serviceaccount:default:robot"
+    assert known["user"]["groups"][-1] == "system:authenticated" and known["user"]["uid"] == made["metadata"]["uid"]
+    assert (await review(served.client, own))["audiences"] == [served.api.service_accounts.issuer]
+    for wrong in (await review(served.client, token), await review(served.client, own, "vault"),
+                  await review(served.client, "a.b.c"), await review(served.client, "x.y")):  # fmt: skip
+        assert wrong == {"user": {}, "error": "invalid bearer token"}
+    with pytest.raises(BadRequest, match="token is required"):
+        await review(served.client, "")
+    with pytest.raises(Forbidden):
+        await review(Client(LocalTransport(served.api, User("jane"))), token)
+
+
+async def test_an_administrator_asks_about_others(served):
+    async def allowed(**spec):
+        return (await ask(served.client, AUTHORIZATION, "SubjectAccessReview", spec=spec))["allowed"]
+
+    assert await allowed(user="jane", groups=["system:masters"], resourceAttributes=READ_PODS) is True
+    assert await allowed(user="jane", resourceAttributes=READ_PODS) is False
+    assert await allowed(groups=["system:masters"], nonResourceAttributes={"verb": "get", "path": "/metrics"}) is True
+    with pytest.raises(Forbidden):
+        await ask(Client(LocalTransport(served.api, User("jane"))), AUTHORIZATION, "SubjectAccessReview",
+                  spec={"user": "bob", "resourceAttributes": READ_PODS})  # fmt: skip
+
+
+async def test_a_question_within_a_namespace_is_about_that_namespace(served):
+    async def local(**spec):
+        return await ask(served.client, AUTHORIZATION, "LocalSubjectAccessReview", "default", spec=spec)
+
+    assert await local(user="jane", groups=["system:masters"], resourceAttributes=READ_PODS) == {"allowed": True}
+    with pytest.raises(Invalid, match=r"must match metadata\.namespace"):
+        await local(user="jane", resourceAttributes={**READ_PODS, "namespace": "kube-system"})
+    with pytest.raises(Invalid, match="disallowed on this kind of request"):
+        await local(user="jane", nonResourceAttributes={"verb": "get", "path": "/"})
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        ({"user": "jane"}, "exactly one of nonResourceAttributes or resourceAttributes must be specified"),
+        ({"resourceAttributes": READ_PODS}, "at least one of user or group must be specified"),
+        (
+            {"user": "jane", "resourceAttributes": READ_PODS, "nonResourceAttributes": {"path": "/", "verb": "get"}},
+            "cannot be specified in combination with resourceAttributes",
+        ),
+    ],
+)
+async def test_a_question_that_is_none_is_refused(served, spec, problem):
+    with pytest.raises(Invalid, match=problem):
+        await ask(served.client, AUTHORIZATION, "SubjectAccessReview", spec=spec)
+
+
+async def test_everybody_may_ask_what_they_may(served):
+    everything = await ask(served.client, AUTHORIZATION, "SelfSubjectRulesReview", spec={"namespace": "default"})
+    assert everything["resourceRules"] == [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
+    assert everything["incomplete"] is False
+
+    jane = Client(LocalTransport(served.api, User("jane")))
+    little = await ask(jane, AUTHORIZATION, "SelfSubjectRulesReview", spec={"namespace": "default"})
+    assert {tuple(rule["verbs"]) for rule in little["resourceRules"]} == {("create",)}
+    node = Client(LocalTransport(served.api, User("system:node:n1", ("system:nodes",))))
+    some = await ask(node, AUTHORIZATION, "SelfSubjectRulesReview", spec={"namespace": "default"})
+    assert some["incomplete"] is True and "bound to it" in some["evaluationError"]
+    with pytest.raises(BadRequest, match="no namespace on request"):
+        await ask(jane, AUTHORIZATION, "SelfSubjectRulesReview", spec={})
+
+
+async def test_what_the_rules_say_is_what_is_allowed(served):
+    """Each rule that is shown is one by which the authorizer judges."""
+    for user in (User("jane"), User("system:bootstrap:a", ("system:bootstrappers",)),
+                 User("system:node:n1", ("system:nodes",))):  # fmt: skip
+        client = Client(LocalTransport(served.api, user))
+        status = await ask(client, AUTHORIZATION, "SelfSubjectRulesReview", spec={"namespace": "default"})
+        for rule in status["resourceRules"]:
+            for verb in rule["verbs"]:
+                attributes = {"verb": verb, "group": rule["apiGroups"][0], "resource": rule["resources"][0]}
+                spec = {"resourceAttributes": attributes}
+                answer = await ask(client, AUTHORIZATION, "SelfSubjectAccessReview", spec=spec)
+                assert answer["allowed"] is True, (user, attributes)

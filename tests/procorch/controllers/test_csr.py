@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -97,8 +98,12 @@ def test_what_is_done(asked: Object, now: float, wanted: str | None) -> None:
 
 async def sign(pem: bytes, seconds: float) -> bytes:
     """A stand-in for the cluster's CA, which is tested where it lives."""
-    assert x509.load_pem_x509_csr(pem).is_signature_valid
-    return b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    asked, now = x509.load_pem_x509_csr(pem), datetime.now(UTC)
+    assert asked.is_signature_valid
+    builder = x509.CertificateBuilder().subject_name(asked.subject).issuer_name(asked.subject)
+    builder = builder.public_key(asked.public_key()).serial_number(1)
+    signed = builder.not_valid_before(now).not_valid_after(now + timedelta(seconds=seconds)).sign(KEY, hashes.SHA256())
+    return signed.public_bytes(serialization.Encoding.PEM)
 
 
 def new_request() -> Object:

@@ -171,7 +171,174 @@ RICH: dict[str, Object] = {
         "source": {},
     },
     "Lease": {"spec": {"leaseDurationSeconds": 1, "leaseTransitions": 1}},
-    "CertificateSigningRequest": {"spec": {"request": "YQ==", "usages": ["any"], "signerName": "a.b/c"}, "status": {}},
+    "CertificateSigningRequest": {
+        "spec": {"request": "YQ==", "usages": ["any"], "signerName": "a.b/c"},
+        "status": {"conditions": [{"type": "Approved", "status": "True"}], "certificate": "YQ=="},
+    },
+    "LimitRange": {
+        "spec": {
+            "limits": [
+                {"type": "Container", "max": {"cpu": "2"}, "min": {"cpu": 1}, "maxLimitRequestRatio": {"cpu": "2"}},
+                {"type": "Pod", "max": {"memory": "1Gi"}},
+                {"type": "PersistentVolumeClaim", "min": {"storage": "1Gi"}},
+            ]
+        }
+    },
+    "ResourceQuota": {
+        "spec": {
+            "hard": {"pods": "4", "limits.cpu": "1"},
+            "scopes": ["Terminating"],
+            "scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["a"]}]},
+        },
+        "status": {"hard": {"pods": "4"}, "used": {"pods": "1"}},
+    },
+    "PersistentVolume": {
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "csi": {"driver": "a.b", "volumeHandle": "c", "nodeStageSecretRef": {"name": "d", "namespace": "e"}},
+            "nodeAffinity": {
+                "required": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}]}
+            },
+            "claimRef": {"namespace": "n", "name": "c"},
+            "volumeAttributesClassName": "v",
+        },
+        "status": {"phase": "Bound"},
+    },
+    "PersistentVolumeClaim": {
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+            "selector": {"matchLabels": {"a": "b"}},
+            "dataSource": {"kind": "PersistentVolumeClaim", "name": "d"},
+            "dataSourceRef": {"kind": "PersistentVolumeClaim", "name": "d"},
+            "volumeName": "v",
+        },
+        "status": {
+            "phase": "Bound",
+            "capacity": {"storage": "1Gi"},
+            "allocatedResourceStatuses": {"storage": "NodeResizePending"},
+        },
+    },
+    "ComponentStatus": {"conditions": [{"type": "Healthy", "status": "True", "message": "ok"}]},
+    "Role": {"rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"]}]},
+    "ClusterRole": {
+        "rules": [{"verbs": ["get"], "nonResourceURLs": ["/a"]}],
+        "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]},
+    },
+    "RoleBinding": {
+        "roleRef": {"kind": "Role", "name": "r"},
+        "subjects": [{"kind": "User", "name": "u"}, {"kind": "ServiceAccount", "name": "s", "namespace": "n"}],
+    },
+    "ClusterRoleBinding": {
+        "roleRef": {"kind": "ClusterRole", "name": "r"},
+        "subjects": [{"kind": "Group", "name": "g"}],
+    },
+    "Ingress": {
+        "spec": {
+            "ingressClassName": "c",
+            "defaultBackend": {"resource": {"kind": "K", "name": "n", "apiGroup": "a.b"}},
+            "rules": [
+                {
+                    "host": "a.b",
+                    "http": {
+                        "paths": [
+                            {
+                                "pathType": "Prefix",
+                                "path": "/",
+                                "backend": {"service": {"name": "s", "port": {"number": 1}}},
+                            }
+                        ]
+                    },
+                }
+            ],
+            "tls": [{"hosts": ["*.a.b"], "secretName": "s"}],
+        },
+        "status": {"loadBalancer": {"ingress": [{"ip": "1.1.1.1", "hostname": "a.b"}]}},
+    },
+    "IngressClass": {
+        "spec": {
+            "controller": "a.b/c",
+            "parameters": {"kind": "K", "name": "n", "scope": "Namespace", "namespace": "n"},
+        }
+    },
+    "NetworkPolicy": {
+        "spec": {
+            "podSelector": {"matchLabels": {"a": "b"}},
+            "ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}]}],
+            "egress": [{"ports": [{"port": 1, "endPort": 2}], "to": [{"namespaceSelector": {}}]}],
+            "policyTypes": ["Ingress", "Egress"],
+        }
+    },
+    "ServiceCIDR": {"spec": {"cidrs": ["10.0.0.0/8", "2001:db8::/64"]}, "status": {"conditions": []}},
+    "IPAddress": {"spec": {"parentRef": {"resource": "services", "name": "s", "namespace": "n", "group": "a.b"}}},
+    "StorageClass": {
+        "provisioner": "a.b/c",
+        "parameters": {"a": "b"},
+        "allowedTopologies": [{"matchLabelExpressions": [{"key": "a", "values": ["b"]}]}],
+        "allowVolumeExpansion": True,
+    },
+    "VolumeAttributesClass": {"driverName": "a.b", "parameters": {"a": "b"}},
+    "VolumeAttachment": {
+        "spec": {
+            "attacher": "a.b",
+            "nodeName": "n",
+            "source": {
+                "inlineVolumeSpec": {"accessModes": ["ReadWriteOnce"], "csi": {"driver": "a.b", "volumeHandle": "v"}}
+            },
+        },
+        "status": {"attached": True, "attachmentMetadata": {"a": "b"}, "attachError": {"message": "m", "errorCode": 1}},
+    },
+    "CSIDriver": {
+        "spec": {
+            "fsGroupPolicy": "File",
+            "tokenRequests": [{"audience": "a", "expirationSeconds": 600}],
+            "volumeLifecycleModes": ["Persistent"],
+            "nodeAllocatableUpdatePeriodSeconds": 10,
+        }
+    },
+    "CSINode": {
+        "spec": {"drivers": [{"name": "a.b", "nodeID": "n", "topologyKeys": ["a"], "allocatable": {"count": 1}}]}
+    },
+    "CSIStorageCapacity": {
+        "storageClassName": "s",
+        "capacity": "1Gi",
+        "nodeTopology": {"matchLabels": {"a": "b"}},
+    },
+    "RuntimeClass": {
+        "handler": "h",
+        "overhead": {"podFixed": {"cpu": "1"}},
+        "scheduling": {"nodeSelector": {"a": "b"}, "tolerations": [{"key": "a", "operator": "Exists"}]},
+    },
+    "PriorityClass": {"value": 1, "globalDefault": True, "preemptionPolicy": "Never"},
+    "FlowSchema": {
+        "spec": {
+            "priorityLevelConfiguration": {"name": "l"},
+            "matchingPrecedence": 5,
+            "distinguisherMethod": {"type": "ByUser"},
+            "rules": [
+                {
+                    "subjects": [{"kind": "ServiceAccount", "serviceAccount": {"name": "s", "namespace": "n"}}],
+                    "resourceRules": [
+                        {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "namespaces": ["n"]}
+                    ],
+                    "nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": ["/a"]}],
+                }
+            ],
+        },
+        "status": {"conditions": [{"type": "Dangling", "status": "False"}]},
+    },
+    "PriorityLevelConfiguration": {
+        "spec": {
+            "type": "Limited",
+            "limited": {
+                "nominalConcurrencyShares": 1,
+                "borrowingLimitPercent": 1,
+                "limitResponse": {"type": "Queue", "queuing": {"queues": 4, "handSize": 2, "queueLengthLimit": 1}},
+            },
+        },
+        "status": {"conditions": [{"type": "a"}]},
+    },
     "Image": {"spec": {"patterns": ["a"], "root": "host", "env": [{"name": "a"}], "user": "1:1"}},
 }
 ODD = st.sampled_from(
@@ -215,6 +382,13 @@ def test_odd_types_do_not_raise(kind: Kind, data: st.DataObject) -> None:
     kind.heartbeat(good, obj)
     if kind.grace is not None:
         kind.grace(obj)
+    for part in kind.parts.values():
+        changed = copy.deepcopy(obj)
+        if part.prepare is not None:
+            part.prepare(changed, good, "2026-11-25T00:00:00Z")
+        if part.validate is not None:
+            list(part.validate(good, changed))
+            list(part.validate(changed, good))
     for column in kind.columns:
         column.cell(obj, 0.0)
     for field in kind.fields or ():

@@ -46,8 +46,6 @@ def test_the_smallest_pod_becomes_what_kubernetes_makes_of_it(enter) -> None:  #
             ],
             "dnsPolicy": "ClusterFirst",
             "enableServiceLinks": True,
-            "preemptionPolicy": "PreemptLowerPriority",
-            "priority": 0,
             "restartPolicy": "Always",
             "schedulerName": "default-scheduler",
             "securityContext": {},
@@ -89,17 +87,13 @@ def test_who_tolerates_everything_gets_no_more_tolerations(enter) -> None:  # ty
     assert made["spec"]["tolerations"] == [{"operator": "Exists"}]
 
 
-def test_the_clusters_own_pods_come_first(enter) -> None:  # type: ignore[no-untyped-def]
-    made, problems = enter(pod(priorityClassName="system-cluster-critical"))
+def test_the_priority_that_a_pod_was_given_stays(enter) -> None:  # type: ignore[no-untyped-def]
+    old, _ = enter(pod(priority=7, preemptionPolicy="Never"))
+
+    made, problems = enter(pod(tolerations=old["spec"]["tolerations"], serviceAccountName="default"), old)
 
     assert problems == []
-    assert made["spec"]["priority"] == 2_000_000_000
-
-
-def test_a_priority_class_that_nobody_made_is_refused(enter) -> None:  # type: ignore[no-untyped-def]
-    assert enter(pod(priorityClassName="gold"))[1] == [
-        "spec.priorityClassName: Forbidden: no PriorityClass with name gold was found"
-    ]
+    assert (made["spec"]["priority"], made["spec"]["preemptionPolicy"]) == (7, "Never")
 
 
 def test_the_status_is_not_the_clients(enter) -> None:  # type: ignore[no-untyped-def]

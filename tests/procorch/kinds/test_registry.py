@@ -34,6 +34,12 @@ def test_the_groups_are_those_of_kubernetes_and_ours() -> None:
         "coordination.k8s.io": ["v1"],
         "events.k8s.io": ["v1"],
         "certificates.k8s.io": ["v1"],
+        "rbac.authorization.k8s.io": ["v1"],
+        "networking.k8s.io": ["v1"],
+        "storage.k8s.io": ["v1"],
+        "node.k8s.io": ["v1"],
+        "scheduling.k8s.io": ["v1"],
+        "flowcontrol.apiserver.k8s.io": ["v1"],
         "procorch.dev": ["v1"],
     }
 
@@ -57,7 +63,7 @@ def test_kubectl_get_all_shows_what_it_shows_in_kubernetes() -> None:
 def test_every_kind_has_a_name_column_and_every_cell_of_an_empty_object_can_be_shown(kind) -> None:  # type: ignore[no-untyped-def]
     cells = [column.cell({"metadata": {"name": "a"}}, 0.0) for column in kind.columns]
 
-    assert [column.format for column in kind.columns].count("name") == 1
+    assert "name" in [column.format for column in kind.columns]
     assert all(isinstance(cell, str | int | bool) or cell is None for cell in cells)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from procorch.kinds import KINDS
 from procorch.objects import Object
 
 
@@ -127,3 +128,36 @@ def test_this_cluster_has_ipv4_alone(enter) -> None:  # type: ignore[no-untyped-
         'spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster'
     ]
     assert enter(service(ipFamilyPolicy="PreferDualStack"))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"ip": "here"}, 'ip: Invalid value: "here": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'),
+        ({"hostname": "192.0.2.1"}, 'hostname: Invalid value: "192.0.2.1": must be a DNS name, not an IP address'),
+        ({"hostname": "a.b", "ipMode": "VIP"}, "ipMode: Forbidden: may not be specified when `ip` is not set"),
+        ({"ip": "192.0.2.1", "ipMode": "Else"}, 'ipMode: Unsupported value: "Else": supported values: "Proxy", "VIP"'),
+    ],
+)
+def test_where_a_balancer_listens_is_an_address_or_a_name(row: Object, problem: str) -> None:
+    seen = {**service(), "status": {"loadBalancer": {"ingress": [row]}}}
+
+    causes = list(KINDS["Service"].validate(seen, seen))
+
+    assert [f"{cause.field}: {cause.message}" for cause in causes] == [f"status.loadBalancer.ingress[0].{problem}"]
+
+
+def test_a_balancers_class_is_named_once(enter) -> None:  # type: ignore[no-untyped-def]
+    old, _ = enter(service(type="LoadBalancer", loadBalancerClass="a.b/c"))
+
+    assert enter(service(type="LoadBalancer", loadBalancerClass="a.b/d"), old)[1] == [
+        'spec.loadBalancerClass: Invalid value: "a.b/d": may not change once set'
+    ]
+    (problem,) = enter(service(type="LoadBalancer", loadBalancerClass="-"))[1]
+    assert problem.startswith('spec.loadBalancerClass: Invalid value: "-"')
+
+
+def test_an_external_address_is_somebody_elses(enter) -> None:  # type: ignore[no-untyped-def]
+    assert enter(service(externalIPs=["127.0.0.1"]))[1] == [
+        'spec.externalIPs[0]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)'
+    ]

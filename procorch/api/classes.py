@@ -1,0 +1,102 @@
+"""What an object gets by its class, or by the one that is the default: priority, storage, who serves an Ingress.
+
+It needs the classes that there are, so it is not in the kinds.
+Source: plugin/pkg/admission/{priority,storage/storageclass/setdefault,network/defaultingressclass}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from procorch.api.cache import Cache, LostEntry
+from procorch.kinds import KINDS, ingress, persistentvolume, priorityclass, storageclass
+from procorch.kinds.fields import Fields, fill, labels, number, part, text
+from procorch.kinds.kind import Kind
+from procorch.objects import Forbidden, Object
+
+
+def assign(cache: Cache, kind: Kind, obj: Object) -> None:
+    """Fills in what a new object gets. Raises Forbidden."""
+    match kind.group, kind.name:
+        case "", "Pod":
+            _prioritise(cache, obj)
+        case "", "PersistentVolumeClaim":
+            spec = part(obj, "spec")
+            annotated = persistentvolume.BETA_CLASS in labels(obj["metadata"].get("annotations"))
+            if spec.get("storageClassName") is None and not annotated:
+                _name_class(spec, "storageClassName", cache, "StorageClass", storageclass.DEFAULT_MARKS)
+        case "networking.k8s.io", "Ingress":
+            spec = part(obj, "spec")
+            annotated = ingress.CLASS_ANNOTATION in labels(obj["metadata"].get("annotations"))
+            if spec.get("ingressClassName") is None and not annotated:
+                _name_class(spec, "ingressClassName", cache, "IngressClass", (ingress.DEFAULT_CLASS,))
+        case "scheduling.k8s.io", "PriorityClass":
+            check_default(cache, obj)
+
+
+def check_default(cache: Cache, obj: Object) -> None:
+    """Only one PriorityClass may be the default. Raises Forbidden."""
+    if obj.get("globalDefault") is not True:
+        return
+    name = obj["metadata"].get("name", "")
+    for other in _all(cache, "PriorityClass"):
+        if other.get("globalDefault") is True and other["metadata"]["name"] != name:
+            why = f"PriorityClass {other['metadata']['name']} is already marked as default. Only one default can exist"
+            raise Forbidden.of("priorityclasses", name, why, "scheduling.k8s.io")
+
+
+def _all(cache: Cache, name: str) -> Iterator[Object]:
+    for entry in cache.shelf(KINDS[name]).entries.values():
+        if not isinstance(entry, LostEntry):
+            yield entry.object
+
+
+def _name_class(spec: Fields, field: str, cache: Cache, name: str, marks: tuple[str, ...]) -> None:
+    """Of several classes that are marked as default the newest counts, then the first by name."""
+    marked = [
+        one["metadata"]
+        for one in _all(cache, name)
+        if any(labels(one["metadata"].get("annotations")).get(mark) == "true" for mark in marks)
+    ]
+    marked.sort(key=lambda metadata: text(metadata.get("name")))
+    marked.sort(key=lambda metadata: text(metadata.get("creationTimestamp")), reverse=True)
+    if marked:
+        spec[field] = marked[0]["name"]
+
+
+def _prioritise(cache: Cache, pod: Object) -> None:
+    """spec.priority and preemptionPolicy, by the class. Raises Forbidden for a class that is not there, or numbers
+    that are not the class's."""
+    spec = part(pod, "spec")
+    name = text(spec.get("priorityClassName"))
+    found = _class_of(cache, name) if name else priorityclass.default_of(_all(cache, "PriorityClass"))
+    if name and found is None:
+        raise _forbidden(pod, f"no PriorityClass with name {name} was found")
+    value, policy = 0, priorityclass.PREEMPT
+    if found is not None:
+        spec["priorityClassName"] = found["metadata"]["name"]
+        value = number(found.get("value")) or 0
+        policy = text(found.get("preemptionPolicy")) or policy
+    for field, words, wanted in (
+        ("priority", "integer value of priority", value),
+        ("preemptionPolicy", "string value of PreemptionPolicy", policy),
+    ):
+        given = spec.get(field)
+        if given is not None and given != wanted:
+            why = (
+                f"the {words} ({given}) must not be provided in pod spec; "
+                f"priority admission controller computed {wanted} from the given PriorityClass name"
+            )
+            raise _forbidden(pod, why)
+        fill(spec, field, wanted)
+
+
+def _class_of(cache: Cache, name: str) -> Object | None:
+    entry = cache.shelf(KINDS["PriorityClass"]).entries.get(name)
+    if entry is not None and not isinstance(entry, LostEntry):
+        return entry.object
+    return next((one for one in priorityclass.system_classes() if one["metadata"]["name"] == name), None)
+
+
+def _forbidden(pod: Object, why: str) -> Forbidden:
+    return Forbidden.of("pods", pod["metadata"].get("name", ""), why)

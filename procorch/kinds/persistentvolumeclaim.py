@@ -1,0 +1,196 @@
+"""PersistentVolumeClaim: somebody asks for a piece of storage.
+
+Source: pkg/apis/core/v1/defaults.go, pkg/api/persistentvolumeclaim (data sources), pkg/apis/core/validation
+(ValidatePersistentVolumeClaim and its updates), pkg/printers (printPersistentVolumeClaim).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from fractions import Fraction
+
+from procorch.kinds.cells import AGE, NAME
+from procorch.kinds.fields import Fields, fill, fill_text, labels, made, mapping, part, same, text, texts, without
+from procorch.kinds.kind import Column, Kind
+from procorch.kinds.persistentvolume import (
+    BETA_CLASS,
+    VOLUME_MODES,
+    class_of,
+    phase,
+    short_modes,
+    unset,
+    validate_access_modes,
+    validate_positive,
+)
+from procorch.kinds.podspec.defaults import default_resource_list
+from procorch.kinds.podspec.resources import quantity_of
+from procorch.kinds.podspec.scheduling import validate_selector
+from procorch.kinds.podspec.update import difference
+from procorch.names import dns_label, dns_subdomain
+from procorch.objects import Cause, Object
+
+_SNAPSHOTS = "snapshot.storage.k8s.io"
+_RESIZE_STATES = (
+    "ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizeInProgress", "NodeResizeInfeasible",
+    "NodeResizePending",
+)  # fmt: skip
+
+
+def default(claim: Object) -> None:
+    spec = made(claim, "spec")
+    fill(spec, "volumeMode", "Filesystem")
+    for field in ("requests", "limits"):
+        default_resource_list(made(spec, "resources"), field)
+    status = made(claim, "status")
+    fill_text(status, "phase", "Pending")
+    for field in ("capacity", "allocatedResources"):
+        default_resource_list(status, field)
+
+
+def prepare(claim: Object, old: Object | None) -> None:
+    """The status is a controller's; where the data come from has an older and a newer field, kept alike."""
+    claim["status"] = {"phase": "Pending"} if old is None else old.get("status", {"phase": "Pending"})
+    spec = part(claim, "spec")
+    source = spec.get("dataSource")
+    if isinstance(source, dict) and not _is_known(source) and (old is None or not part(old, "spec").get("dataSource")):
+        del spec["dataSource"]  # the older field means nothing else, and never did
+    source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+    if isinstance(source, dict) and reference is None:
+        spec["dataSourceRef"] = copy.deepcopy(source)
+    elif isinstance(reference, dict) and source is None and not text(reference.get("namespace")):
+        spec["dataSource"] = without(copy.deepcopy(reference), ("namespace",))
+
+
+def _is_known(source: Fields) -> bool:
+    group, kind = text(source.get("apiGroup")), source.get("kind")
+    return (group, kind) in (("", "PersistentVolumeClaim"), (_SNAPSHOTS, "VolumeSnapshot"))
+
+
+def validate(claim: Object, old: Object | None) -> Iterator[Cause]:
+    spec = part(claim, "spec")
+    if old is not None and spec == old.get("spec"):
+        yield from _status(part(claim, "status"))
+        return
+    yield from validate_spec(spec, "spec")
+    if old is not None:
+        yield from _update(claim, old)
+
+
+def validate_spec(spec: Fields, path: str) -> Iterator[Cause]:
+    """What is asked, in a claim and in a template of claims."""
+    yield from validate_access_modes(
+        texts(spec.get("accessModes")), f"{path}.accessModes", "at least 1 access mode is required"
+    )
+    if spec.get("selector") is not None:
+        yield from validate_selector(spec["selector"], f"{path}.selector")
+    requests = part(spec, "resources", "requests")
+    if "storage" not in requests:
+        yield Cause.required(f"{path}.resources[storage]")
+    else:
+        yield from validate_positive(requests["storage"], f"{path}.resources[storage]")
+    for field in ("storageClassName", "volumeAttributesClassName"):
+        for message in dns_subdomain(text(spec[field])) if text(spec.get(field)) else ():
+            yield Cause.invalid(f"{path}.{field}", text(spec[field]), message)
+    if spec.get("volumeMode") is not None and spec["volumeMode"] not in VOLUME_MODES:
+        yield Cause.unsupported(f"{path}.volumeMode", spec["volumeMode"], VOLUME_MODES)
+    yield from _data_sources(spec, path)
+
+
+def _data_sources(spec: Fields, path: str) -> Iterator[Cause]:
+    source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+    for field, given in (("dataSource", source), ("dataSourceRef", reference)):
+        if isinstance(given, dict):
+            yield from _data_source(given, f"{path}.{field}")
+    if not isinstance(source, dict) or not isinstance(reference, dict):
+        return
+    if text(reference.get("namespace")):
+        yield Cause.invalid(
+            path, f"{path}.dataSource", "may not be specified when dataSourceRef.namespace is specified"
+        )
+    elif not same(source, without(reference, ("namespace",))):
+        yield Cause.invalid(path, f"{path}.dataSource", "must match dataSourceRef")
+
+
+def _data_source(source: Fields, path: str) -> Iterator[Cause]:
+    group, kind = text(source.get("apiGroup")), text(source.get("kind"))
+    for field in ("name", "kind"):
+        if not text(source.get(field)):
+            yield Cause.required(f"{path}.{field}")
+    if not group and kind != "PersistentVolumeClaim":
+        yield Cause.invalid(path, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup")
+    for message in dns_subdomain(group) if group else ():
+        yield Cause.invalid(f"{path}.apiGroup", group, message)
+    for message in dns_label(text(source["namespace"])) if text(source.get("namespace")) else ():
+        yield Cause.invalid(f"{path}.namespace", text(source["namespace"]), message)
+
+
+def _update(claim: Object, old: Object) -> Iterator[Cause]:
+    """A claim asks once: its size may grow when it is bound, and its class be named by who gives it a volume."""
+    new, before = copy.deepcopy(part(claim, "spec")), copy.deepcopy(part(old, "spec"))
+    if not text(before.get("volumeName")):
+        before["volumeName"] = new.get("volumeName")
+    annotation, former = (labels(part(one, "metadata").get("annotations")).get(BETA_CLASS) for one in (claim, old))
+    if before.get("storageClassName") is None and former in (None, new.get("storageClassName")):
+        before["storageClassName"] = new.get("storageClassName")
+    elif annotation != former:
+        yield Cause.invalid(f"metadata.annotations.{BETA_CLASS}", annotation or "", "field is immutable")
+    requested, asked = part(new, "resources", "requests"), part(before, "resources", "requests")
+    size, less = quantity_of(requested.get("storage")), quantity_of(asked.get("storage"))
+    if part(claim, "status").get("phase") == "Bound" and requested:
+        requested["storage"] = asked.get("storage")
+    bare, fixed = (without(one, ("volumeAttributesClassName",)) for one in (new, before))
+    if not same(bare, fixed):
+        yield Cause.forbidden(
+            "spec",
+            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
+            f"\n{difference(fixed, bare)}",
+        )
+    given = quantity_of(part(claim, "status", "capacity").get("storage"))
+    room = given.amount if given is not None else Fraction(0)
+    if size is not None and less is not None and size.amount < less.amount and size.amount <= room:
+        yield Cause.forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")
+    if new.get("volumeMode") != before.get("volumeMode"):
+        yield Cause.invalid("volumeMode", new.get("volumeMode"), "field is immutable")
+    if before.get("volumeAttributesClassName") is not None and not text(new.get("volumeAttributesClassName")):
+        what = "nil" if new.get("volumeAttributesClassName") is None else "an empty string"
+        yield Cause.forbidden("spec.volumeAttributesClassName", f"update from non-nil value to {what} is forbidden")
+
+
+def _status(status: Fields) -> Iterator[Cause]:
+    for field in ("capacity", "allocatedResources"):
+        for name, value in mapping(status.get(field)).items():
+            amount = quantity_of(value)
+            if amount is not None and amount.amount < 0:
+                yield Cause.invalid(f"status.{field}[{name}]", str(amount), "must be a valid resource quantity")
+    for name, state in mapping(status.get("allocatedResourceStatuses")).items():
+        if state not in _RESIZE_STATES:
+            yield Cause.unsupported("status.allocatedResourceStatus", str(name), _RESIZE_STATES)
+
+
+def _size(claim: Object, now: float) -> str:
+    if not text(part(claim, "spec").get("volumeName")):
+        return ""
+    return str(part(claim, "status", "capacity").get("storage", "0"))
+
+
+def _modes(claim: Object, now: float) -> str:
+    return short_modes(part(claim, "status").get("accessModes")) if part(claim, "spec").get("volumeName") else ""
+
+
+KIND = Kind(
+    "PersistentVolumeClaim", "persistentvolumeclaims",
+    short_names=("pvc",), subresources=("status",),
+    default=default, prepare=prepare, validate=validate,
+    columns=(
+        NAME,
+        Column("Status", phase),
+        Column("Volume", ".spec.volumeName"),
+        Column("Capacity", _size),
+        Column("Access Modes", _modes),
+        Column("StorageClass", lambda obj, now: class_of(obj)),
+        unset("volumeAttributesClassName"),
+        AGE,
+        unset("volumeMode"),
+    ),
+)  # fmt: skip

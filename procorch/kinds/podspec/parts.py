@@ -1,0 +1,89 @@
+"""What of a pod changes through a subresource alone: ephemeral containers are added, resources change.
+
+Nodes do not act on either yet: an ephemeral container is not started, and a pod that runs keeps its size.
+Source: pkg/registry/core/pod (strategies), pkg/apis/core/validation (ValidatePodEphemeralContainersUpdate,
+ValidatePodResize).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+from procorch.kinds.fields import Fields, indexed, mapping, part, rows, same, text
+from procorch.kinds.kind import Part
+from procorch.kinds.podspec.containers import validate_ephemeral
+from procorch.kinds.podspec.resources import qos_class
+from procorch.kinds.podspec.update import difference
+from procorch.kinds.podspec.validation import validate_spec
+from procorch.objects import Cause, Object
+
+_GROUPS = ("containers", "initContainers")
+_CHANGEABLE = ("cpu", "memory")
+
+
+def prepare_ephemeral(pod: Object, old: Object, now: str) -> None:
+    added = part(pod, "spec").get("ephemeralContainers")
+    _keep(pod, old)
+    if added is not None:
+        part(pod, "spec")["ephemeralContainers"] = added
+
+
+def validate_added(pod: Object, old: Object) -> Iterator[Cause]:
+    path, spec = "spec.ephemeralContainers", part(pod, "spec")
+    yield from validate_ephemeral(spec, "spec")
+    now = {text(row.get("name")): row for row in rows(spec.get("ephemeralContainers"))}
+    for before in rows(part(old, "spec").get("ephemeralContainers")):
+        name = text(before.get("name"))
+        if name not in now:
+            yield Cause.forbidden(path, f'existing ephemeral containers "{name}" may not be removed\n')
+        elif not same(now[name], before):
+            shown = difference(before, now[name])
+            yield Cause.forbidden(path, f'existing ephemeral containers "{name}" may not be changed\n{shown}')
+
+
+def prepare_resize(pod: Object, old: Object, now: str) -> None:
+    asked = {group: rows(part(pod, "spec").get(group)) for group in _GROUPS}
+    _keep(pod, old)
+    for group in _GROUPS:
+        by_name = {text(row.get("name")): row for row in asked[group]}
+        for container in rows(part(pod, "spec").get(group)):
+            wanted = by_name.get(text(container.get("name")), {}).get("resources")
+            if wanted is not None:
+                container["resources"] = wanted
+
+
+def validate_resize(pod: Object, old: Object) -> Iterator[Cause]:
+    spec, before = part(pod, "spec"), part(old, "spec")
+    yield from validate_spec(spec, "spec", in_pod=True)
+    for group in _GROUPS:
+        for (where, container), former in zip(indexed(spec.get(group), f"spec.{group}"), rows(before.get(group)),
+                                              strict=False):  # fmt: skip
+            yield from _resources(part(container, "resources"), part(former, "resources"), f"{where}.resources")
+    quality, was = qos_class(pod), part(old, "status").get("qosClass")
+    if was is not None and quality != was:
+        yield Cause.invalid("spec", quality, "Pod QOS Class may not change as a result of resizing")
+
+
+def _resources(new: Fields, old: Fields, path: str) -> Iterator[Cause]:
+    for side in ("requests", "limits"):
+        asked, before = mapping(new.get(side)), mapping(old.get(side))
+        if any(name in before and name not in asked for name in _CHANGEABLE):
+            yield Cause.forbidden(f"{path}.{side}", f"resource {side} cannot be removed")
+        fixed, others = ({name: value for name, value in one.items() if name not in _CHANGEABLE}
+                         for one in (asked, before))  # fmt: skip
+        if not same(fixed, others):
+            yield Cause.forbidden("spec", f"only cpu and memory resources are mutable\n{difference(others, fixed)}")
+
+
+def _keep(pod: Object, old: Object) -> None:
+    """Everything stays; who writes a subresource writes nothing else."""
+    for field in [field for field in pod if field not in ("apiVersion", "kind")]:
+        del pod[field]
+    pod.update(copy.deepcopy({name: value for name, value in old.items() if name not in ("apiVersion", "kind")}))
+
+
+PARTS = {
+    "ephemeralcontainers": Part(prepare_ephemeral, validate_added),
+    "resize": Part(prepare_resize, validate_resize),
+}

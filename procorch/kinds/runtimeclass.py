@@ -1,0 +1,44 @@
+"""RuntimeClass: by what handler a node runs a pod. Nodes have one way; a pod that names a class is refused.
+
+Source: pkg/apis/node/validation, pkg/printers (printRuntimeClass).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from procorch.kinds.cells import AGE, NAME
+from procorch.kinds.fields import part, text
+from procorch.kinds.kind import Column, Kind
+from procorch.kinds.metadata import validate_labels
+from procorch.kinds.podspec.defaults import default_resource_list
+from procorch.kinds.podspec.resources import validate_resources
+from procorch.kinds.podspec.scheduling import validate_tolerations
+from procorch.names import dns_label
+from procorch.objects import Cause, Object
+
+
+def default(runtime_class: Object) -> None:
+    default_resource_list(part(runtime_class, "overhead"), "podFixed")
+
+
+def validate(runtime_class: Object, old: Object | None) -> Iterator[Cause]:
+    handler = text(runtime_class.get("handler"))
+    if old is not None:
+        if handler != text(old.get("handler")):
+            yield Cause.invalid("handler", handler, "field is immutable")
+        return
+    for message in dns_label(handler):
+        yield Cause.invalid("handler", handler, message)
+    fixed = part(runtime_class, "overhead", "podFixed")
+    yield from validate_resources({"limits": fixed}, "overhead")
+    scheduling = part(runtime_class, "scheduling")
+    yield from validate_labels(scheduling.get("nodeSelector"), "scheduling.nodeSelector")
+    yield from validate_tolerations(scheduling.get("tolerations"), "scheduling.tolerations")
+
+
+KIND = Kind(
+    "RuntimeClass", "runtimeclasses", group="node.k8s.io", namespaced=False,
+    default=default, validate=validate,
+    columns=(NAME, Column("Handler", ".handler"), AGE),
+)  # fmt: skip
