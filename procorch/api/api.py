@@ -200,6 +200,7 @@ class Api:
             return plain.serve(self, route, request)
         user = impersonated(self.authenticator.authenticate(request), request.headers)
         self.authorizer.check(user, route, request.query)
+        await request.arrive()  # who may not ask need not be listened to
         if route.segments[:1] == (housekeeping.ROOT,):
             return await housekeeping.serve(self, route, request)
         if not route.resource:

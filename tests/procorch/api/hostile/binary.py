@@ -1,0 +1,61 @@
+"""Media types: unknown ones, and protobuf whose lengths lie."""
+
+from __future__ import annotations
+
+from tests.procorch.api.hostile import CONFIG_MAPS, MIB, PODS, PROTOBUF, TARGET, Attack, config_map, get, post
+
+
+def delimited(number: int, data: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def envelope(message: bytes, kind: str = "ConfigMap") -> bytes:
+    """Kubernetes' protobuf around a message."""
+    return b"k8s\0" + delimited(1, delimited(1, b"v1") + delimited(2, kind.encode())) + delimited(2, message)
+
+
+def protobuf(message: bytes, kind: str = "ConfigMap") -> bytes:
+    return post(envelope(message, kind), PROTOBUF, PODS if kind == "Pod" else CONFIG_MAPS)
+
+
+_BODY = config_map()
+
+MEDIA = [
+    Attack("XML", (415,), lambda: post(b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a>&b;</a>",
+                                       "application/xml")),
+    Attack("a form", (415,), lambda: post(b"a=b", "application/x-www-form-urlencoded")),
+    Attack("a media type of 60 kB", (415,), lambda: post(_BODY, "a" * 60_000)),
+    Attack("a media type that is none", (415,), lambda: post(_BODY, ";;;=")),
+    Attack("an Accept that nobody serves", (406,), lambda: get(TARGET, Accept="image/png")),
+    Attack("an Accept of 10,000 clauses", (406,), lambda: get(TARGET, Accept="a/b;q=0.1," * 5_000)),
+    Attack("an Accept with numbers that are none", (406,), lambda: get(TARGET, Accept="application/json;q=nan1")),
+    Attack("protobuf: no magic", (400,), lambda: post(b"\x0a\x00", PROTOBUF)),
+    Attack("protobuf: nothing but magic", (400,), lambda: post(b"k8s\0", PROTOBUF)),
+    Attack("protobuf: a length that lies", (400,), lambda: post(b"k8s\0\x0a\xff\xff\xff\x7fx", PROTOBUF)),
+    Attack("protobuf: a length of 2^63", (400,), lambda: post(b"k8s\0\x12" + b"\xff" * 8 + b"\x7fx", PROTOBUF)),
+    Attack("protobuf: a number that never ends", (400,), lambda: post(b"k8s\0" + b"\xff" * 1000, PROTOBUF)),
+    Attack("protobuf: a length that lies inside", (400,), lambda: protobuf(b"\x0a\x7fx")),
+    Attack("protobuf: a group", (400,), lambda: protobuf(b"\x0b\x0c")),
+    Attack("protobuf: field number 0", (400,), lambda: protobuf(b"\x02\x00")),
+    Attack("protobuf: text that is no UTF-8", (400,), lambda: protobuf(delimited(1, delimited(1, b"\xff")))),
+    Attack("protobuf: a number where a message belongs", (400,), lambda: protobuf(b"\x08\x01")),
+    Attack("protobuf: a million empty containers", (400, 422), lambda: protobuf(
+        delimited(2, delimited(2, b"") * MIB), "Pod")),
+    Attack("protobuf: a million entries of a map", (400, 422), lambda: protobuf(delimited(2, b"") * MIB)),
+    Attack("protobuf: a million packed numbers", (400, 422), lambda: protobuf(
+        delimited(2, delimited(14, delimited(5, b"\x01" * 2 * MIB))), "Pod")),
+    Attack("protobuf: bodies in each other", (400, 422), lambda: protobuf(b"\x0a\x80\x80\x80\x01" * 10_000)),
+    Attack("protobuf: another kind", (400,), lambda: post(envelope(b"", "Pod"), PROTOBUF)),
+    Attack("protobuf: a kind that nobody knows", (400,), lambda: post(envelope(b"", "Nothing"), PROTOBUF)),
+    Attack("protobuf: a time in the year 10^11", (400, 422), lambda: protobuf(
+        delimited(1, delimited(1, b"hostile") + delimited(8, b"\x08" + b"\xff" * 8 + b"\x7f")))),
+    Attack("protobuf: a NUL in the name", (422,), lambda: protobuf(delimited(1, delimited(1, b"a\0b")))),
+]  # fmt: skip
