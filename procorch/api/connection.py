@@ -13,8 +13,11 @@ from aiohttp.web_protocol import RequestHandler
 from procorch.api.request import refusal
 from procorch.objects import ApiError, BadRequest
 
+logger = logging.getLogger(__name__)
+
 HEADER_SECONDS = 15.0  # from the connection, or from a later request's first byte, to the end of the headers
 IDLE_SECONDS = 120.0  # between requests
+SEND_SECONDS = 30.0  # for a small answer to be read
 
 
 class Connection(RequestHandler):
@@ -41,6 +44,22 @@ class Connection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._arrived()
         super().connection_lost(exc)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        timer = self._loop.call_later(SEND_SECONDS, self.give_up)
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            timer.cancel()
+
+    def give_up(self) -> None:
+        """Ends the connection of a client that does not read what it has asked for."""
+        remote = "" if self._current_request is None else self._current_request.remote
+        logger.info("answer not read", extra={"remote": remote or ""})
+        if self.transport is not None:
+            self.transport.abort()
 
     def handle_error(
         self,

@@ -8,7 +8,6 @@ import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,19 @@ from aiohttp import HttpVersion10, HttpVersion11, WSMsgType, web
 
 from procorch.api import connection
 from procorch.api.api import Api, as_api_error
-from procorch.api.connection import Connections
+from procorch.api.budget import Budget
+from procorch.api.connection import Connection, Connections
 from procorch.api.request import Request, Response, User, refusal
 from procorch.api.watch import BACKLOG, Watch
-from procorch.objects import ApiError, BadRequest, Forbidden, RequestEntityTooLarge, Timeout, UnsupportedMediaType
+from procorch.objects import (
+    ApiError,
+    BadRequest,
+    Forbidden,
+    RequestEntityTooLarge,
+    Timeout,
+    TooManyRequests,
+    UnsupportedMediaType,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +35,11 @@ BODY_LIMIT = 3 << 20  # bytes, as kube-apiserver's
 HEAD_LIMIT = 64 << 10  # bytes of the request line, and of a header: long selectors are sent in the first
 HEADS_LIMIT = 1 << 20  # bytes of all headers of a request together, as in Go's server
 BODY_SECONDS = 30.0
+BODIES = 256 << 20  # bytes of bodies that are being received or worked on, all clients together
+ANSWERS = 512 << 20  # and of large answers that have not been read yet
+SMALL = 64 << 10  # bytes up to which neither counts: a heartbeat has room at any time
+SLOWEST = 100_000  # bytes of a large answer that a client must read a second, after connection.SEND_SECONDS
+PIECE = 256 << 10  # bytes of a large answer that are encrypted and sent at once
 GZIP_FROM = 128 << 10  # bytes; below, compressing costs more than it saves (kube-apiserver's threshold too)
 LINK_MESSAGE = 1 << 20  # bytes of one message of a node's link
 _CODINGS = ("gzip", "deflate", "identity")
@@ -90,26 +103,52 @@ def _listening_socket(host: str, port: int) -> socket.socket:
 class _Handler:
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._bodies = Budget(BODIES, SMALL, "large requests at a time")
+        self._answers = Budget(ANSWERS, SMALL, "large answers that nobody has read yet")
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        arrival = _Arrival(http, self._bodies) if http.body_exists else None
         try:
-            request = _request_of(http)
+            request = _request_of(http, arrival)
         except ApiError as error:
             logger.info("request refused", extra={"path": http.path[:200], "why": error.message[:300]})
             return _last(refusal(error))
+        try:
+            return await self._answer(http, request)
+        finally:
+            if arrival is not None:
+                arrival.close()
+
+    async def _answer(self, http: web.BaseRequest, request: Request) -> web.StreamResponse:
         if request.path.endswith("/link") and http.headers.get("Upgrade", "").lower() == "websocket":
             return await self._link(http, request)
         response = await self._api.handle(request)
         if request.receive is not None and response.stream is None and response.status >= 400:
             return _last(response)  # the body is not waited for
         if response.stream is None:
-            return await _whole(response, request)
+            return await self._whole(http, response, request)
         if isinstance(response.stream, Watch):
             if http.version < HttpVersion11:  # which has no chunks
                 response.stream.end()
                 return _plain(refusal(BadRequest.of("a watch needs HTTP/1.1")))
             return await _watch(http, response, response.stream)
         return await _streamed(http, response, response.stream)
+
+    async def _whole(self, http: web.BaseRequest, response: Response, request: Request) -> web.StreamResponse:
+        if len(response.body) > GZIP_FROM and "gzip" in request.headers.get("accept-encoding", ""):
+            response.body = await asyncio.to_thread(gzip.compress, response.body, 1)
+            response.headers["Content-Encoding"] = "gzip"
+            response.headers["Vary"] = "Accept-Encoding"
+        if len(response.body) <= PIECE or http.method == "HEAD":
+            return _plain(response)
+        try:
+            held = self._answers.take(len(response.body))
+        except TooManyRequests as error:
+            return _plain(refusal(error))
+        try:
+            return await _sent(http, response)
+        finally:
+            self._answers.give(held)
 
     async def _link(self, http: web.BaseRequest, request: Request) -> web.StreamResponse:
         """A node's own connection, on which requests go to it."""
@@ -135,7 +174,7 @@ async def _messages(socket_: web.WebSocketResponse) -> AsyncIterator[bytes]:
             yield message.data
 
 
-def _request_of(http: web.BaseRequest) -> Request:
+def _request_of(http: web.BaseRequest, arrival: _Arrival | None) -> Request:
     """What the headers say; the body is received when the API asks for it. Raises ApiError."""
     if http.version < HttpVersion10:
         raise BadRequest.of("the request names no version of HTTP: HTTP/1.1 is spoken here")
@@ -151,39 +190,52 @@ def _request_of(http: web.BaseRequest) -> Request:
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     transport = http.transport
     user = _user_of(transport.get_extra_info("peercert")) if transport is not None else None
-    receive = partial(_receive, http) if http.body_exists else None
+    receive = None if arrival is None else arrival.receive
     return Request(http.method, url.raw_path, query, headers, b"", user, http.remote or "", receive)
 
 
-async def _receive(http: web.BaseRequest) -> bytes:
-    """The body, as fast as the client sends it. Raises RequestEntityTooLarge, Timeout, BadRequest and the like."""
-    length, coding = http.content_length, http.headers.get("Content-Encoding", "identity").lower()
-    if length is not None and length > BODY_LIMIT:
-        raise RequestEntityTooLarge.of(BODY_LIMIT)
-    if coding not in _CODINGS:
-        why = f"the body of the request is encoded as {coding[:100]}; understood are: {', '.join(_CODINGS)}"
-        raise UnsupportedMediaType(why, 415, "UnsupportedMediaType")
-    if http.headers.get("Expect") is not None and http.transport is not None:
-        http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # curl waits a second for it
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await _body(http)
-    except TimeoutError:
-        said = f"the body of the request did not arrive within {BODY_SECONDS:g} s"
-        raise Timeout(said, 408, "Timeout") from None
-    except (web.RequestPayloadError, web.PayloadAccessError) as error:
-        why = " ".join(str(error).split())[:300]
-        raise BadRequest.of(f"the body of the request cannot be read: {why}") from None
+class _Arrival:
+    """A body on its way. budget: what all of them may hold; `close` gives back what this one took of it."""
 
+    def __init__(self, http: web.BaseRequest, budget: Budget) -> None:
+        self._http = http
+        self._budget = budget
+        self._taken = 0
 
-async def _body(http: web.BaseRequest) -> bytes:
-    parts, size = [], 0
-    async for chunk in http.content.iter_any():
-        size += len(chunk)
-        if size > BODY_LIMIT:
+    def close(self) -> None:
+        self._budget.give(self._taken)
+        self._taken = 0
+
+    async def receive(self) -> bytes:
+        """As fast as the client sends it. Raises RequestEntityTooLarge, Timeout, BadRequest and the like."""
+        http = self._http
+        length, coding = http.content_length, http.headers.get("Content-Encoding", "identity").lower()
+        if length is not None and length > BODY_LIMIT:
             raise RequestEntityTooLarge.of(BODY_LIMIT)
-        parts.append(chunk)
-    return b"".join(parts)
+        if coding not in _CODINGS:
+            why = f"the body of the request is encoded as {coding[:100]}; understood are: {', '.join(_CODINGS)}"
+            raise UnsupportedMediaType(why, 415, "UnsupportedMediaType")
+        self._taken = self._budget.take(BODY_LIMIT if length is None or coding != "identity" else length)
+        if http.headers.get("Expect") is not None and http.transport is not None:
+            http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # curl waits a second for it
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await self._body()
+        except TimeoutError:
+            said = f"the body of the request did not arrive within {BODY_SECONDS:g} s"
+            raise Timeout(said, 408, "Timeout") from None
+        except (web.RequestPayloadError, web.PayloadAccessError) as error:
+            why = " ".join(str(error).split())[:300]
+            raise BadRequest.of(f"the body of the request cannot be read: {why}") from None
+
+    async def _body(self) -> bytes:
+        parts, size = [], 0
+        async for chunk in self._http.content.iter_any():
+            size += len(chunk)
+            if size > BODY_LIMIT:
+                raise RequestEntityTooLarge.of(BODY_LIMIT)
+            parts.append(chunk)
+        return b"".join(parts)
 
 
 def _user_of(certificate: Mapping[str, Any] | None) -> User | None:
@@ -196,16 +248,28 @@ def _user_of(certificate: Mapping[str, Any] | None) -> User | None:
     return User(name, groups) if name else None
 
 
-async def _whole(response: Response, request: Request) -> web.Response:
-    if len(response.body) > GZIP_FROM and "gzip" in request.headers.get("accept-encoding", ""):
-        response.body = await asyncio.to_thread(gzip.compress, response.body, 1)
-        response.headers["Content-Encoding"] = "gzip"
-        response.headers["Vary"] = "Accept-Encoding"
-    return _plain(response)
-
-
 def _plain(response: Response) -> web.Response:
     return web.Response(status=response.status, headers=response.headers, body=response.body)
+
+
+async def _sent(http: web.BaseRequest, response: Response) -> web.StreamResponse:
+    """A large answer, piece by piece: a client that is slow holds no more than a piece of it, and other clients have
+    their turns in between. The connection ends where it is not read in time."""
+    body = memoryview(response.body)
+    answered = web.StreamResponse(status=response.status, headers=response.headers)
+    answered.content_length = len(body)
+    try:
+        async with asyncio.timeout(connection.SEND_SECONDS + len(body) / SLOWEST):
+            await answered.prepare(http)
+            for start in range(0, len(body), PIECE):
+                await answered.write(body[start : start + PIECE])
+            await answered.write_eof()
+    except TimeoutError:
+        if isinstance(http.protocol, Connection):
+            http.protocol.give_up()
+    except ConnectionError:
+        pass  # the client has gone
+    return answered
 
 
 def _last(response: Response) -> web.Response:

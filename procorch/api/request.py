@@ -12,6 +12,7 @@ from procorch.objects import ApiError, Invalid, Object, shortened
 
 JSON = "application/json"
 MASTERS = "system:masters"
+LOCAL = "local"  # the remote of what comes from the master's own process
 AUTHENTICATED = "system:authenticated"
 LONGEST_MESSAGE = 32_000  # characters of a refusal, which may quote 100 long values
 
