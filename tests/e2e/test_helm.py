@@ -47,6 +47,13 @@ class Helm:
         return [(row["name"], int(row["revision"]), row["status"]) for row in rows]
 
 
+def applies(cluster: Cluster) -> bool:
+    """Whether the API takes server-side apply."""
+    first = IMAGES.partition("---")[0]
+    done = cluster.run(cluster.program, "apply", "--server-side", "--dry-run=server", "-f", "-", input=first)
+    return "UnsupportedMediaType" not in done.stderr and "unknown format" not in done.stderr
+
+
 @pytest.fixture(params=[3, 4], ids=["helm-3", "helm-4"])
 def made(request: pytest.FixtureRequest, cluster: Cluster, namespace: str) -> Iterator[Helm]:
     """The chart as helm makes it. There is no DNS for pods yet: its test finds the Service by its variables."""
@@ -55,6 +62,8 @@ def made(request: pytest.FixtureRequest, cluster: Cluster, namespace: str) -> It
     except helm.Missing as error:
         pytest.skip(str(error))
     cluster.kubectl("apply", "-f", "-", input=IMAGES)
+    if request.param == 4 and not applies(cluster):
+        pytest.skip("waits for server-side apply, by which helm 4 writes")
     found = Helm(cluster, namespace, program)
     found("create", found.chart)
     test = found.chart / "templates/tests/test-connection.yaml"

@@ -20,6 +20,7 @@ DEEP = 100_000
 
 JSON = "application/json"
 YAML = "application/yaml"
+CBOR = "application/cbor"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 JSON_PATCH = "application/json-patch+json"
 MERGE = "application/merge-patch+json"

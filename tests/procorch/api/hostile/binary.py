@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.procorch.api.hostile import CONFIG_MAPS, MIB, PODS, PROTOBUF, TARGET, Attack, config_map, get, post
+from tests.procorch.api.hostile import CBOR, CONFIG_MAPS, MIB, PODS, PROTOBUF, TARGET, Attack, config_map, get, post
 
 
 def delimited(number: int, data: bytes) -> bytes:
@@ -58,4 +58,21 @@ MEDIA = [
     Attack("protobuf: a time in the year 10^11", (400, 422), lambda: protobuf(
         delimited(1, delimited(1, b"hostile") + delimited(8, b"\x08" + b"\xff" * 8 + b"\x7f")))),
     Attack("protobuf: a NUL in the name", (422,), lambda: protobuf(delimited(1, delimited(1, b"a\0b")))),
+    Attack("CBOR: nothing", (400,), lambda: post(b"", CBOR)),
+    Attack("CBOR: a length that lies", (400,), lambda: post(b"\x5b" + b"\x7f" + b"\xff" * 7 + b"x", CBOR)),
+    Attack("CBOR: a list of 2^60 that has two", (400,), lambda: post(b"\x9b\x10" + b"\0" * 7 + b"\x01\x02", CBOR)),
+    Attack("CBOR: a map of 2^31 that has none", (400,), lambda: post(b"\xba\x7f\xff\xff\xff", CBOR)),
+    Attack("CBOR: 100,000 lists in each other", (400,), lambda: post(b"\x81" * DEEP + b"\0", CBOR)),
+    Attack("CBOR: 100,000 lists without an end", (400,), lambda: post(b"\x9f" * DEEP, CBOR)),
+    Attack("CBOR: 100,000 tags", (400,), lambda: post(b"\xc6" * DEEP + b"\0", CBOR)),
+    Attack("CBOR: a number of a megabyte", (400,), lambda: post(b"\xc2\x5a\0\x10\0\0" + b"\xff" * MIB, CBOR)),
+    Attack("CBOR: a fraction with an exponent of 2^60", (400,), lambda: post(
+        b"\xc4\x82\x1b\x10" + b"\0" * 7 + b"\x01", CBOR)),
+    Attack("CBOR: a value that refers to itself", (400,), lambda: post(b"\xd8\x1c\x81\xd8\x1d\x00", CBOR)),
+    Attack("CBOR: NaN", (400,), lambda: post(b"\xa1\x61a\xf9\x7e\0", CBOR)),
+    Attack("CBOR: a million empty lists", (400, 422), lambda: post(b"\xa1\x61a\x9a\0\x10\0\0" + b"\x80" * MIB, CBOR)),
+    Attack("CBOR: a key that stands twice", (400,), lambda: post(b"\xa2\x61a\0\x61a\0", CBOR)),
+    Attack("CBOR: keys that are lists", (400,), lambda: post(b"\xa1\x80\0", CBOR)),
+    Attack("CBOR: text that is no UTF-8", (400,), lambda: post(b"\xa1\x61\xff\0", CBOR)),
+    Attack("CBOR: a simple value that nobody knows", (400,), lambda: post(b"\xa1\x61a\xf8\xff", CBOR)),
 ]  # fmt: skip
