@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from tests.procorch.api.hostile import CBOR, CONFIG_MAPS, MIB, PODS, PROTOBUF, TARGET, Attack, config_map, get, post
+from tests.procorch.api.hostile import (
+    CBOR,
+    CONFIG_MAPS,
+    DEEP,
+    MIB,
+    PODS,
+    PROTOBUF,
+    TARGET,
+    Attack,
+    config_map,
+    get,
+    post,
+)
 
 
 def delimited(number: int, data: bytes) -> bytes:
