@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-ROOMS = ("store", "api", "scheduler", "runtime", "network", "cluster")
+ROOMS = ("store", "api", "overload", "scheduler", "runtime", "network", "cluster")
 
 
 def machine() -> str:

@@ -6,9 +6,14 @@ import json
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import Any, TypedDict
 
 Object = dict[str, Any]
+
+#: A refusal quotes what was sent, which may be megabytes: no more causes than this, no more characters of a value,
+#: and no more of a name. Kubernetes has no such limits.
+MOST_CAUSES, LONGEST_VALUE, LONGEST_NAME = 100, 2_000, 300
 
 
 class OwnerReference(TypedDict, total=False):
@@ -151,14 +156,19 @@ _HTML_TABLE = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 def _shown(value: object) -> str:
     """A value inside a message as Go prints it: text as %q, numbers plainly, the rest as encoding/json does."""
     if isinstance(value, str):
-        return f'"{value.translate(_GO_TABLE)}"'
+        return f'"{shortened(value, LONGEST_VALUE).translate(_GO_TABLE)}"'
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     try:
         text = json.dumps(value, default=str, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
     except TypeError:  # YAML's keys need not all be text
         text = str(value)
-    return text.translate(_HTML_TABLE)
+    return shortened(text, LONGEST_VALUE).translate(_HTML_TABLE)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or its beginning and three dots where it has more than so many characters."""
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 @dataclass
@@ -214,7 +224,7 @@ class ApiError(Exception):
 
 def _named(resource: str, group: str, name: str) -> tuple[str, dict[str, Any]]:
     """How Kubernetes names a resource in a message (`pods`, `replicasets.apps`), and the details beside it."""
-    details = {"name": name, "group": group, "kind": resource}
+    details = {"name": shortened(name, LONGEST_NAME), "group": group, "kind": resource}
     return (f"{resource}.{group}" if group else resource), {k: v for k, v in details.items() if v}
 
 
@@ -244,12 +254,15 @@ class Invalid(ApiError):
     @classmethod
     def of(cls, kind: str, name: str, causes: Iterable[Cause], group: str = "") -> Invalid:
         """Source of the wording: apimachinery pkg/api/errors NewInvalid and field.ErrorList's aggregate."""
-        rows = list(causes)
+        every = iter(causes)
+        rows = list(islice(every, MOST_CAUSES))
         lines = list(dict.fromkeys(f"{cause.field}: {cause.message}" for cause in rows))
+        if next(every, None) is not None:
+            lines.append("and more")
         text = lines[0] if len(lines) == 1 else f"[{', '.join(lines)}]"
         shown, details = _named(kind, group, name)
         details["causes"] = [{"reason": c.reason, "message": c.message, "field": c.field} for c in rows]
-        return cls(f'{shown} "{name}" is invalid: {text}', 422, "Invalid", details)
+        return cls(f'{shown} "{shortened(name, LONGEST_NAME)}" is invalid: {text}', 422, "Invalid", details)
 
 
 class BadRequest(ApiError):

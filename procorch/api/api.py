@@ -14,13 +14,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import store
-from procorch.api import admission, components, deletion, discovery, housekeeping, intake, plain, reviews, subresources
+from procorch.api import (
+    admission,
+    components,
+    deletion,
+    discovery,
+    housekeeping,
+    intake,
+    levels,
+    plain,
+    reviews,
+    subresources,
+)
 from procorch.api.accept import form_of, shaped
 from procorch.api.allocation import Allocations
 from procorch.api.auth import Authenticator, ServiceAccountTokens, impersonated
 from procorch.api.authorize import Authorizer
 from procorch.api.cache import Cache, Entry, LostEntry
 from procorch.api.expiry import Expiry
+from procorch.api.fairness import Fairness
 from procorch.api.fieldmanager import Apply, Update, config_of, is_apply, manager_of
 from procorch.api.intake import Fields
 from procorch.api.links import Links
@@ -28,7 +40,7 @@ from procorch.api.listing import Listing
 from procorch.api.metrics import Metrics, Series
 from procorch.api.openapi import OpenAPI
 from procorch.api.options import check_write, version_of
-from procorch.api.request import JSON, Request, Response, User, answer, is_true, refusal
+from procorch.api.request import JSON, LOCAL, Request, Response, User, answer, is_true, refusal
 from procorch.api.rest import Rest
 from procorch.api.routes import Route, not_found, parse
 from procorch.api.scope import scope_of
@@ -56,6 +68,7 @@ _NO_DEFINITIONS = {"kind": "CustomResourceDefinitionList", "apiVersion": "apiext
 _BY_STATE = (401, 403, 404, 409, 422)  # refusals that could be otherwise were something else stored
 _VERBS = {"create": "POST", "update": "PUT", "head": "GET"}  # in metrics, as Kubernetes names them
 _SHAPED = (("api",), ("apis",))  # what has a form that the client chooses
+_LONG = ("log", "exec", "attach", "portforward", "proxy")  # they last as long as the client likes
 _OPEN = ("/livez", "/readyz", "/healthz", "/cacerts")  # for those who cannot have a credential yet
 
 
@@ -105,6 +118,7 @@ class Api:
         self.rest = Rest(log, self.cache, self.allocations, clock, draw)
         self.listing = Listing(self.cache, log, draw.random)
         self.metrics = Metrics()
+        self.fairness = Fairness()
         key = self.config.service_account_key
         self.service_accounts = ServiceAccountTokens(key, self.config.issuer) if key else None
         self.authenticator = authenticator or Authenticator(
@@ -212,6 +226,14 @@ class Api:
             return plain.serve(self, route, request)
         user = impersonated(self.authenticator.authenticate(request), request.headers)
         self.authorizer.check(user, route, request.query)
+        await request.arrive()  # who may not ask need not be listened to
+        if request.remote == LOCAL or route.subresource in _LONG:
+            return await self._perform(route, request, user)
+        level, flow = levels.place(user, route, request.headers.get("user-agent", ""))
+        async with self.fairness.seat(level, flow, self._width(route, request)):
+            return await self._perform(route, request, user)
+
+    async def _perform(self, route: Route, request: Request, user: User) -> Response:
         if route.segments[:1] == (housekeeping.ROOT,):
             return await housekeeping.serve(self, route, request)
         if not route.resource:
@@ -230,6 +252,17 @@ class Api:
         if route.verb not in route.kind.verbs:
             raise MethodNotAllowed.of()
         return await self._verbs[route.verb](route, request, user)
+
+    def _width(self, route: Route, request: Request) -> int:
+        """The seats that it takes: how much there is to be done, as far as one can see."""
+        if route.kind is None or route.subresource:
+            return levels.width(size=len(request.body))
+        match route.verb:
+            case "list" | "watch" | "deletecollection":
+                return levels.width(objects=self.listing.looks_at(route, request.query))
+            case "get":
+                return 1
+        return levels.width(watchers=len(self.cache.shelf(route.kind).listeners), size=len(request.body))
 
     # Reading
 
@@ -256,6 +289,8 @@ class Api:
 
     async def _watch(self, route: Route, request: Request, user: User) -> Response:
         assert route.kind is not None
+        if request.remote != LOCAL:
+            self.listing.check_room(user)
         form = form_of(request)
         framing = form.framing_of(route.kind)
         view = view_of(route.kind, form, request.query.get("includeObject", ""), self.clock)

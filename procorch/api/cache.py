@@ -190,11 +190,21 @@ class Shelf:
         if old is not None:
             old.forget_object()  # the window is about bytes
 
+    def count(self, namespace: str | None) -> int:
+        """How many there are in a namespace, or in all."""
+        first, last = self._range(namespace)
+        return last - first
+
+    def _range(self, namespace: str | None) -> tuple[int, int]:
+        keys = self.keys
+        if not namespace:
+            return 0, len(keys)
+        return bisect_left(keys, f"{namespace}/"), bisect_left(keys, f"{namespace}0")  # "0" is what follows "/"
+
     def in_namespace(self, namespace: str | None, after: str = "") -> Iterator[Entry]:
         """The entries in key order, of one namespace or (None) of all; those behind the key `after`."""
         keys = self.keys
-        first = bisect_left(keys, f"{namespace}/") if namespace else 0
-        last = bisect_left(keys, f"{namespace}0") if namespace else len(keys)  # "0" is what follows "/"
+        first, last = self._range(namespace)
         if after:
             first = max(first, bisect_left(keys, after + "\0"))
         entries = self.entries

@@ -62,7 +62,9 @@ def _seconds(grace: Any) -> int | None:
     try:
         seconds = int(grace)
     except (TypeError, ValueError):
-        raise BadRequest.of(f"gracePeriodSeconds: not a number of seconds: {grace}") from None
+        seconds = 1 << 63
+    if not -(1 << 63) <= seconds < 1 << 63:
+        raise BadRequest.of(f"gracePeriodSeconds: not a number of seconds: {str(grace)[:100]}")
     return seconds if seconds >= 0 else 1
 
 

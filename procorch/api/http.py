@@ -11,30 +11,44 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aiohttp import HttpVersion11, WSMsgType, web
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.web_protocol import RequestHandler
+from aiohttp import HttpVersion10, HttpVersion11, WSMsgType, web
 
+from procorch.api import connection
 from procorch.api.api import Api, as_api_error
+from procorch.api.budget import Budget
+from procorch.api.connection import Connection, Connections
 from procorch.api.request import Request, Response, User, refusal
 from procorch.api.watch import BACKLOG, Watch
-from procorch.objects import BadRequest, Forbidden, RequestEntityTooLarge, Timeout
+from procorch.objects import (
+    ApiError,
+    BadRequest,
+    Forbidden,
+    RequestEntityTooLarge,
+    Timeout,
+    TooManyRequests,
+    UnsupportedMediaType,
+)
 
 logger = logging.getLogger(__name__)
 
 BODY_LIMIT = 3 << 20  # bytes, as kube-apiserver's
 HEAD_LIMIT = 64 << 10  # bytes of the request line, and of a header: long selectors are sent in the first
-HEADER_SECONDS = 15.0  # from the connection to the end of its first headers
+HEADS_LIMIT = 1 << 20  # bytes of all headers of a request together, as in Go's server
 BODY_SECONDS = 30.0
-IDLE_SECONDS = 120.0
+BODIES = 256 << 20  # bytes of bodies that are being received or worked on, all clients together
+ANSWERS = 512 << 20  # and of large answers that have not been read yet
+SMALL = 64 << 10  # bytes up to which neither counts: a heartbeat has room at any time
+SLOWEST = 100_000  # bytes of a large answer that a client must read a second, after connection.SEND_SECONDS
+PIECE = 256 << 10  # bytes of a large answer that are encrypted and sent at once
 GZIP_FROM = 128 << 10  # bytes; below, compressing costs more than it saves (kube-apiserver's threshold too)
 LINK_MESSAGE = 1 << 20  # bytes of one message of a node's link
+_CODINGS = ("gzip", "deflate", "identity")
 
 
 class Listener:
     """A listening API. port: the one that was bound, also where 0 was asked for."""
 
-    def __init__(self, server: _Server, listening: asyncio.Server, port: int) -> None:
+    def __init__(self, server: Connections, listening: asyncio.Server, port: int) -> None:
         self._server = server
         self._listening = listening
         self.port = port
@@ -48,15 +62,15 @@ class Listener:
 async def serve(api: Api, host: str, port: int, ssl_context: ssl.SSLContext | None) -> Listener:
     """Listens. ssl_context: from `server_context`; None for plain http (tests). Raises OSError: port in use."""
     loop = asyncio.get_running_loop()
-    server = _Server(_Handler(api).handle, handler_cancellation=True, keepalive_timeout=IDLE_SECONDS,
-                     access_log=None, lingering_time=2.0, logger=_protocol_logger(),
-                     max_line_size=HEAD_LIMIT, max_field_size=HEAD_LIMIT)  # fmt: skip
+    server = Connections(_Handler(api).handle, handler_cancellation=True, keepalive_timeout=connection.IDLE_SECONDS,
+                         access_log=None, lingering_time=2.0, logger=connection.protocol_logger(),
+                         max_line_size=HEAD_LIMIT, max_field_size=HEAD_LIMIT)  # fmt: skip
     listening = await loop.create_server(
         server,
         sock=_listening_socket(host, port),
         ssl=ssl_context,
         backlog=1024,
-        ssl_handshake_timeout=HEADER_SECONDS if ssl_context is not None else None,
+        ssl_handshake_timeout=connection.HEADER_SECONDS if ssl_context is not None else None,
     )
     return Listener(server, listening, listening.sockets[0].getsockname()[1])
 
@@ -70,23 +84,6 @@ def server_context(certificate: Path, key: Path, ca_pem: bytes) -> ssl.SSLContex
     context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def _protocol_logger() -> logging.Logger:
-    """Where aiohttp reports. What a client sends that is no HTTP is one line, as every request that is refused."""
-    found = logging.getLogger(f"{__name__}.protocol")
-    if _shorten not in found.filters:
-        found.addFilter(_shorten)
-    return found
-
-
-def _shorten(record: logging.LogRecord) -> bool:
-    error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, HttpProcessingError | web.RequestPayloadError):
-        record.levelno, record.levelname = logging.INFO, "INFO"
-        record.msg, record.args, record.exc_info = "no HTTP was received", (), None
-        record.why = " ".join(str(error).split())[:300]
-    return True
 
 
 def _listening_socket(host: str, port: int) -> socket.socket:
@@ -103,57 +100,55 @@ def _listening_socket(host: str, port: int) -> socket.socket:
     return sock
 
 
-class _Connection(RequestHandler):
-    """aiohttp times idle connections between requests; this adds the wait for the first one."""
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._deadline = asyncio.get_running_loop().call_later(HEADER_SECONDS, self.force_close)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self.began()
-        super().connection_lost(exc)
-
-    def began(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-
-class _Server(web.Server):
-    def __call__(self) -> RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
-
-
 class _Handler:
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._bodies = Budget(BODIES, SMALL, "large requests at a time")
+        self._answers = Budget(ANSWERS, SMALL, "large answers that nobody has read yet")
 
     async def handle(self, http: web.BaseRequest) -> web.StreamResponse:
-        protocol = http.protocol
-        if isinstance(protocol, _Connection):
-            protocol.began()
+        arrival = _Arrival(http, self._bodies) if http.body_exists else None
         try:
-            request = await _request_of(http)
-        except Exception as error:
-            problem = as_api_error(error)
-            logger.info("request refused", extra={"path": http.path[:200], "why": problem.message})
-            answered = _plain(refusal(problem))
-            answered.force_close()  # the rest of the body is not waited for
-            return answered
+            request = _request_of(http, arrival)
+        except ApiError as error:
+            logger.info("request refused", extra={"path": http.path[:200], "why": error.message[:300]})
+            return _last(refusal(error))
+        try:
+            return await self._answer(http, request)
+        finally:
+            if arrival is not None:
+                arrival.close()
+
+    async def _answer(self, http: web.BaseRequest, request: Request) -> web.StreamResponse:
         if request.path.endswith("/link") and http.headers.get("Upgrade", "").lower() == "websocket":
             return await self._link(http, request)
         response = await self._api.handle(request)
+        if request.receive is not None and response.stream is None and response.status >= 400:
+            return _last(response)  # the body is not waited for
         if response.stream is None:
-            return await _whole(response, request)
+            return await self._whole(http, response, request)
         if isinstance(response.stream, Watch):
             if http.version < HttpVersion11:  # which has no chunks
                 response.stream.end()
                 return _plain(refusal(BadRequest.of("a watch needs HTTP/1.1")))
             return await _watch(http, response, response.stream)
         return await _streamed(http, response, response.stream)
+
+    async def _whole(self, http: web.BaseRequest, response: Response, request: Request) -> web.StreamResponse:
+        if len(response.body) > GZIP_FROM and "gzip" in request.headers.get("accept-encoding", ""):
+            response.body = await asyncio.to_thread(gzip.compress, response.body, 1)
+            response.headers["Content-Encoding"] = "gzip"
+            response.headers["Vary"] = "Accept-Encoding"
+        if len(response.body) <= PIECE or http.method == "HEAD":
+            return _plain(response)
+        try:
+            held = self._answers.take(len(response.body))
+        except TooManyRequests as error:
+            return _plain(refusal(error))
+        try:
+            return await _sent(http, response)
+        finally:
+            self._answers.give(held)
 
     async def _link(self, http: web.BaseRequest, request: Request) -> web.StreamResponse:
         """A node's own connection, on which requests go to it."""
@@ -179,22 +174,14 @@ async def _messages(socket_: web.WebSocketResponse) -> AsyncIterator[bytes]:
             yield message.data
 
 
-async def _request_of(http: web.BaseRequest) -> Request:
-    """Raises RequestEntityTooLarge, Timeout, BadRequest."""
-    body = b""
-    if http.body_exists:
-        length = http.content_length
-        if length is not None and length > BODY_LIMIT:
-            raise RequestEntityTooLarge.of(BODY_LIMIT)
-        if http.headers.get("Expect", "").lower() == "100-continue" and http.transport is not None:
-            http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # curl waits a second for it
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await _body(http)
-        except TimeoutError:
-            raise Timeout.of("the body of the request did not arrive in time") from None
-        except web.RequestPayloadError as error:
-            raise BadRequest.of(f"the body of the request cannot be read: {error}") from None
+def _request_of(http: web.BaseRequest, arrival: _Arrival | None) -> Request:
+    """What the headers say; the body is received when the API asks for it. Raises ApiError."""
+    if http.version < HttpVersion10:
+        raise BadRequest.of("the request names no version of HTTP: HTTP/1.1 is spoken here")
+    if sum(len(name) + len(value) for name, value in http.raw_headers) > HEADS_LIMIT:
+        raise ApiError(f"the headers are larger than {HEADS_LIMIT} bytes", 431, "BadRequest")
+    if http.headers.get("Expect", "100-continue").lower() != "100-continue":
+        raise ApiError(f"this expectation cannot be met: {http.headers['Expect'][:100]}", 417, "BadRequest")
     url = http.rel_url
     query: Mapping[str, str] = url.query if url.raw_query_string else {}
     headers: dict[str, str] = {}
@@ -203,17 +190,52 @@ async def _request_of(http: web.BaseRequest) -> Request:
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     transport = http.transport
     user = _user_of(transport.get_extra_info("peercert")) if transport is not None else None
-    return Request(http.method, url.raw_path, query, headers, body, user, http.remote or "")
+    receive = None if arrival is None else arrival.receive
+    return Request(http.method, url.raw_path, query, headers, b"", user, http.remote or "", receive)
 
 
-async def _body(http: web.BaseRequest) -> bytes:
-    parts, size = [], 0
-    async for chunk in http.content.iter_any():
-        size += len(chunk)
-        if size > BODY_LIMIT:
+class _Arrival:
+    """A body on its way. budget: what all of them may hold; `close` gives back what this one took of it."""
+
+    def __init__(self, http: web.BaseRequest, budget: Budget) -> None:
+        self._http = http
+        self._budget = budget
+        self._taken = 0
+
+    def close(self) -> None:
+        self._budget.give(self._taken)
+        self._taken = 0
+
+    async def receive(self) -> bytes:
+        """As fast as the client sends it. Raises RequestEntityTooLarge, Timeout, BadRequest and the like."""
+        http = self._http
+        length, coding = http.content_length, http.headers.get("Content-Encoding", "identity").lower()
+        if length is not None and length > BODY_LIMIT:
             raise RequestEntityTooLarge.of(BODY_LIMIT)
-        parts.append(chunk)
-    return b"".join(parts)
+        if coding not in _CODINGS:
+            why = f"the body of the request is encoded as {coding[:100]}; understood are: {', '.join(_CODINGS)}"
+            raise UnsupportedMediaType(why, 415, "UnsupportedMediaType")
+        self._taken = self._budget.take(BODY_LIMIT if length is None or coding != "identity" else length)
+        if http.headers.get("Expect") is not None and http.transport is not None:
+            http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # curl waits a second for it
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await self._body()
+        except TimeoutError:
+            said = f"the body of the request did not arrive within {BODY_SECONDS:g} s"
+            raise Timeout(said, 408, "Timeout") from None
+        except (web.RequestPayloadError, web.PayloadAccessError) as error:
+            why = " ".join(str(error).split())[:300]
+            raise BadRequest.of(f"the body of the request cannot be read: {why}") from None
+
+    async def _body(self) -> bytes:
+        parts, size = [], 0
+        async for chunk in self._http.content.iter_any():
+            size += len(chunk)
+            if size > BODY_LIMIT:
+                raise RequestEntityTooLarge.of(BODY_LIMIT)
+            parts.append(chunk)
+        return b"".join(parts)
 
 
 def _user_of(certificate: Mapping[str, Any] | None) -> User | None:
@@ -226,16 +248,35 @@ def _user_of(certificate: Mapping[str, Any] | None) -> User | None:
     return User(name, groups) if name else None
 
 
-async def _whole(response: Response, request: Request) -> web.Response:
-    if len(response.body) > GZIP_FROM and "gzip" in request.headers.get("accept-encoding", ""):
-        response.body = await asyncio.to_thread(gzip.compress, response.body, 1)
-        response.headers["Content-Encoding"] = "gzip"
-        response.headers["Vary"] = "Accept-Encoding"
-    return _plain(response)
-
-
 def _plain(response: Response) -> web.Response:
     return web.Response(status=response.status, headers=response.headers, body=response.body)
+
+
+async def _sent(http: web.BaseRequest, response: Response) -> web.StreamResponse:
+    """A large answer, piece by piece: a client that is slow holds no more than a piece of it, and other clients have
+    their turns in between. The connection ends where it is not read in time."""
+    body = memoryview(response.body)
+    answered = web.StreamResponse(status=response.status, headers=response.headers)
+    answered.content_length = len(body)
+    try:
+        async with asyncio.timeout(connection.SEND_SECONDS + len(body) / SLOWEST):
+            await answered.prepare(http)
+            for start in range(0, len(body), PIECE):
+                await answered.write(body[start : start + PIECE])
+            await answered.write_eof()
+    except TimeoutError:
+        if isinstance(http.protocol, Connection):
+            http.protocol.give_up()
+    except ConnectionError:
+        pass  # the client has gone
+    return answered
+
+
+def _last(response: Response) -> web.Response:
+    """The answer after which the connection ends."""
+    answered = _plain(response)
+    answered.force_close()
+    return answered
 
 
 async def _streamed(http: web.BaseRequest, response: Response, stream: AsyncIterator[bytes]) -> web.StreamResponse:

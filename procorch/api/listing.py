@@ -7,19 +7,23 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
+import psutil
+
 import store
 from procorch.api import continuation
 from procorch.api.cache import Cache, Entry, LostEntry, Shelf, entry_of
 from procorch.api.continuation import Continuation
 from procorch.api.media import Framing
 from procorch.api.options import ListOptions, list_options, watch_options
-from procorch.api.request import JSON, Response
+from procorch.api.request import JSON, Response, User
+from procorch.api.routes import Route
 from procorch.api.scope import Scope
 from procorch.api.table import View
 from procorch.api.watch import Watch
 from procorch.kinds.kind import Kind
-from procorch.objects import Expired, Object
+from procorch.objects import Expired, Object, TooManyRequests
 
+_WATCH_BYTES = 100_000  # memory of one with its connection and TLS; an eighth of the machine's is for them
 _WATCH_SECONDS = (1800, 3600)  # how long a watch lasts that asks for no timeout: drawn, so that not all end at once
 
 
@@ -31,6 +35,7 @@ class Listing:
         self._log = log
         self._draw = draw
         self.watches: set[Watch] = set()
+        self.most_watches = max(1_000, psutil.virtual_memory().total // 8 // _WATCH_BYTES)
         self._sent: Counter[str] = Counter()  # events of watches that have ended
 
     async def items(self, scope: Scope, view: View, query: Mapping[str, str]) -> Response:
@@ -38,6 +43,25 @@ class Listing:
         options = list_options(query)
         revision, found = await self.page(scope, options)
         return Response(200, {"Content-Type": JSON}, _body(scope, view, found, options.limit, revision))
+
+    def check_room(self, user: User) -> None:
+        """Whether there may be one watch more. Nodes, and what else belongs to the system, have the last eighth to
+        themselves. Raises TooManyRequests."""
+        most = self.most_watches if user.name.startswith("system:") else self.most_watches * 7 // 8
+        if len(self.watches) >= most:
+            raise TooManyRequests.of(f"too many watches: {len(self.watches)} are open", 5)
+
+    def looks_at(self, route: Route, query: Mapping[str, str]) -> int:
+        """How many objects a list, or the beginning of a watch, has to look at; about, and without looking."""
+        assert route.kind is not None
+        if route.name is not None and (route.namespace or not route.kind.namespaced):
+            return 1
+        if route.verb == "watch" and query.get("resourceVersion", "0") != "0" and "sendInitialEvents" not in query:
+            return 0
+        found = self._cache.shelf(route.kind).count(route.namespace)
+        limit = query.get("limit", "")
+        is_page = limit.isascii() and limit.isdigit() and len(limit) < 9 and int(limit)
+        return min(found, int(limit)) if is_page else found
 
     async def chosen(self, scope: Scope, query: Mapping[str, str]) -> tuple[int, list[Entry]]:
         """What a deletecollection is about, and as of which revision: also what does not open, to be rid of it."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from procorch.api.request import Request, Response, User
+from procorch.api.request import LOCAL, Request, Response, User
 from procorch.transport import Answer, StreamAnswer, Unreachable
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class LocalTransport:
     ) -> Response:
         if self._closed:
             raise Unreachable("the transport is closed")
-        return await self._api.handle(Request(method, path, query, _lower(headers), body, self._user, "local"))
+        return await self._api.handle(Request(method, path, query, _lower(headers), body, self._user, LOCAL))
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

@@ -23,6 +23,8 @@ APPLY_PATCH, APPLY_CBOR = "application/apply-patch+yaml", "application/apply-pat
 #: Source: Kubernetes' maxJSONPatchOperations and JSONPatchMaxCopyBytes
 MAX_OPERATIONS = 10_000
 MAX_COPIED = 3 * 1024 * 1024
+#: elements of lists that insertions and removals may shift, all operations together: a tenth of a second
+MAX_SHIFTED = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ class _Run:
     def __init__(self, document: Any) -> None:
         self.document = document
         self._copied = 0
+        self._shifted = 0
 
     def apply(self, operation: Object) -> None:
         name, path = operation.get("op"), operation.get("path")
@@ -184,9 +187,16 @@ class _Run:
             if isinstance(holder, dict):
                 holder[key] = value
             else:
+                self._shift(holder)
                 holder.insert(len(holder) if key == "-" else _index(key, len(holder)), value)
         except _Missing as error:
             raise _inapplicable(f'{verb} operation does not apply: doc is missing path: "{path}": {error}') from error
+
+    def _shift(self, holder: list[Any]) -> None:
+        self._shifted += len(holder)
+        if self._shifted > MAX_SHIFTED:
+            said = f"The JSON patch shifts more than {MAX_SHIFTED} elements of lists: send the list as a whole"
+            raise RequestEntityTooLarge(said, 413, "RequestEntityTooLarge")
 
     def _remove(self, operation: Object, path: str) -> None:
         self._take(path, "remove")
@@ -198,6 +208,7 @@ class _Run:
             raise _inapplicable(f'{verb} operation does not apply: doc is missing path: "{path}": {error}') from error
         try:
             if isinstance(holder, list):
+                self._shift(holder)
                 return holder.pop(_index(key, len(holder) - 1))
             if key not in holder:
                 raise _Missing(f"Unable to remove nonexistent key: {key}: missing value")

@@ -101,5 +101,6 @@ def _families(api: Api) -> list[Family]:
                api.listing.open_watches()),
         Family("apiserver_watch_events_total", "Events sent to watchers, by resource.", "counter",
                api.listing.events_sent()),
+        *api.fairness.families(),
         *process_families(),
     ]  # fmt: skip

@@ -26,6 +26,8 @@ from procorch.objects import Object
 
 MAGIC = b"k8s\x00"
 _MAX_DEPTH = 100
+#: numbered parts of one body: each costs some two microseconds, and may be as short as two bytes
+MAX_PARTS = 100_000
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 
 
@@ -56,7 +58,7 @@ def decode(data: bytes) -> Object:
             raise ValueError("what is inside is no object")
         return obj
     name = name_of(api_version, kind)
-    return {"apiVersion": api_version, "kind": kind, **_message(name, raw, 0)}
+    return {"apiVersion": api_version, "kind": kind, **_message(name, raw, 0, _Parts())}
 
 
 def name_of(api_version: str, kind: str) -> str:
@@ -140,28 +142,43 @@ def tree_of(name: str) -> Tree:
     return tree
 
 
-def _message(name: str, data: bytes, depth: int) -> Object:
+class _Parts:
+    """Counts the parts of a body. Raises ValueError where there are too many."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = MAX_PARTS
+
+    def count(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError(f"it has more than {MAX_PARTS} parts")
+
+
+def _message(name: str, data: bytes, depth: int, seen: _Parts) -> Object:
     obj: Object = {}
-    _read_into(obj, tree_of(name), data, depth)
+    _read_into(obj, tree_of(name), data, depth, seen)
     return obj
 
 
-def _read_into(obj: Object, tree: Tree, data: bytes, depth: int) -> None:
+def _read_into(obj: Object, tree: Tree, data: bytes, depth: int, seen: _Parts) -> None:
     if depth > _MAX_DEPTH:
         raise ValueError("messages lie too deep in each other")
     for number, wire, value in parts(data):
+        seen.count()
         one = tree.get(number)
         if one is None:
             continue  # a field of a later version
         if isinstance(one, dict):
-            _read_into(obj, one, _bytes(value), depth + 1)
+            _read_into(obj, one, _bytes(value), depth + 1, seen)
         elif one.type.form == "list" and not one.type.wrapped:
-            obj.setdefault(one.name, []).extend(_items(one.type, wire, value, depth))
+            obj.setdefault(one.name, []).extend(_items(one.type, wire, value, depth, seen))
         elif one.type.form == "map":
-            key, item = _entry(one.type, _bytes(value), depth)
+            key, item = _entry(one.type, _bytes(value), depth, seen)
             obj.setdefault(one.name, {})[key] = item
         else:
-            found = _read(one.type, wire, value, depth)
+            found = _read(one.type, wire, value, depth, seen)
             if found is GONE or (one.omit and not one.pointer and _is_unset(one, found)):
                 obj.pop(one.name, None)
             else:
@@ -182,12 +199,16 @@ def _bytes(value: Any) -> bytes:
     return value
 
 
-def _read(type_: Type, wire: int, value: Any, depth: int) -> Any:
+def _read(type_: Type, wire: int, value: Any, depth: int, seen: _Parts) -> Any:
     if type_.form == "struct":
-        return _message(type_.name, _bytes(value), depth + 1)
+        return _message(type_.name, _bytes(value), depth + 1, seen)
     if type_.form == "list":  # in a message of its own
         inner = type_.of or Type("string")
-        return [_present(inner, _read(inner, kind, item, depth + 1)) for _, kind, item in parts(_bytes(value))]
+        found = []
+        for _, kind, item in parts(_bytes(value)):
+            seen.count()
+            found.append(_present(inner, _read(inner, kind, item, depth + 1, seen)))
+        return found
     expected, read = _READ[type_.form]
     if wire != expected:
         raise ValueError(f"wire type {wire} for {type_.form}")
@@ -199,26 +220,27 @@ def _present(type_: Type, value: Any) -> Any:
     return None if value is GONE else value
 
 
-def _items(type_: Type, wire: int, value: Any, depth: int) -> list[Any]:
+def _items(type_: Type, wire: int, value: Any, depth: int, seen: _Parts) -> list[Any]:
     """One element, or several numbers packed into one field."""
     of = type_.of or Type("string")
     if wire == BYTES and of.form in ("int32", "int64", "uint32", "bool"):
         place, numbers = 0, []
         while place < len(value):
+            seen.count()
             number, place = varint_at(value, place)
             numbers.append(_READ[of.form][1](number))
         return numbers
-    return [_present(of, _read(of, wire, value, depth))]
+    return [_present(of, _read(of, wire, value, depth, seen))]
 
 
-def _entry(type_: Type, data: bytes, depth: int) -> tuple[str, Any]:
+def _entry(type_: Type, data: bytes, depth: int, seen: _Parts) -> tuple[str, Any]:
     of = type_.of or Type("string")
     key, item = "", GONE
     for number, wire, value in parts(data):
         if number == 1:
             key = text_of(value)
         elif number == 2:
-            item = _read(of, wire, value, depth)
+            item = _read(of, wire, value, depth, seen)
     if item is GONE:
         item = {} if of.form == "struct" else [] if of.form == "list" else {"quantity": "0"}.get(of.form, "")
     return key, item

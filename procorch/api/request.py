@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import orjson
 from multidict import MultiMapping
 
-from procorch.objects import ApiError, Invalid, Object
+from procorch.objects import ApiError, Invalid, Object, shortened
 
 JSON = "application/json"
 MASTERS = "system:masters"
+LOCAL = "local"  # the remote of what comes from the master's own process
 AUTHENTICATED = "system:authenticated"
+LONGEST_MESSAGE = 32_000  # characters of a refusal, which may quote 100 long values
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Request:
     headers: names in lower case; of a header that came twice the values are joined by a comma.
     user: whom the transport itself vouches for (a TLS client certificate, the master's own process), or None.
     remote: the peer's address, for logs.
+    receive: gets the body, which is still to come; None where it has come, or there is none.
     """
 
     method: str
@@ -43,6 +46,13 @@ class Request:
     body: bytes = b""
     user: User | None = None
     remote: str = ""
+    receive: Callable[[], Awaitable[bytes]] | None = None
+
+    async def arrive(self) -> None:
+        """Waits for the body. Raises ApiError."""
+        if self.receive is not None:
+            self.body = await self.receive()
+            self.receive = None
 
 
 @dataclass(slots=True)
@@ -66,7 +76,9 @@ def text(body: str, status: int = 200, content_type: str = "text/plain; charset=
 
 def refusal(error: ApiError) -> Response:
     """The error as a Status, with its Retry-After."""
-    response = answer(error.status(), error.code)
+    status = error.status()
+    status["message"] = shortened(status["message"], LONGEST_MESSAGE)
+    response = answer(status, error.code)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response

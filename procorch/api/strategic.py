@@ -130,10 +130,11 @@ def _retain_keys(original: Object, patch: Object) -> None:
     keep = patch.pop(_RETAIN)
     if not isinstance(keep, list) or not all(isinstance(name, str) for name in keep):
         raise BadRequest.of(f"invalid patch format of {_RETAIN}: a list of names is expected")
-    stranger = next((name for name in patch if not _is_directive(name) and name not in keep), None)
+    kept = set(keep)
+    stranger = next((name for name in patch if not _is_directive(name) and name not in kept), None)
     if stranger is not None:
         raise BadRequest.of(f"invalid patch format of {_RETAIN}: {stranger} is in the patch, but not in the list")
-    for name in [name for name in original if name not in keep]:
+    for name in [name for name in original if name not in kept]:
         del original[name]
 
 
@@ -141,7 +142,8 @@ def _delete_values(original: Object, name: str, values: Any) -> None:
     if not isinstance(values, list) or any(isinstance(value, dict | list) for value in values):
         raise BadRequest.of(f"invalid patch format of primitive list: {_DELETE_FROM}{name}")
     if isinstance(original.get(name), list):
-        original[name] = [value for value in original[name] if value not in values]
+        gone = {_hashable(value) for value in values}
+        original[name] = [value for value in original[name] if _hashable(value) not in gone]
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from procorch.kinds import KINDS
 from procorch.kinds.cells import AGE, NAME
 from procorch.kinds.fields import rows
 from procorch.kinds.kind import Column, Kind
+from procorch.names import dns_subdomain
 from procorch.objects import (
     BadRequest,
     Cause,
@@ -157,6 +159,8 @@ async def bind(api: Api, route: Route, request: Request) -> Response:
         causes.append(Cause.unsupported("target.kind", target["kind"], ("Node",)))
     if not target.get("name"):
         causes.append(Cause.required("target.name"))
+    else:  # Kubernetes takes any; the text becomes part of the pod
+        causes += [Cause.invalid("target.name", target["name"], why) for why in dns_subdomain(target["name"])]
     if causes:
         raise Invalid.of("Binding", route.name, causes)
     node = target["name"]
@@ -278,8 +282,8 @@ def _log_options(query: Mapping[str, str], name: str) -> dict[str, str]:
     for option, least in (("tailLines", 0), ("sinceSeconds", 1), ("limitBytes", 1)):
         if option in options:
             text = options[option]
-            if not (text.lstrip("-").isascii() and text.lstrip("-").isdigit()):
-                raise BadRequest.of(f"{option}: not a number: {text}")
+            if not re.fullmatch(r"-?[0-9]{1,18}", text):
+                raise BadRequest.of(f"{option}: not a number: {text[:100]}")
             if int(text) < least:
                 causes.append(Cause.invalid(option, int(text), f"must be greater than or equal to {least}"
                                             if least == 0 else "must be greater than 0"))  # fmt: skip

@@ -7,13 +7,14 @@ pkg/storage/names (generateName).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, islice
 from random import Random
 from typing import Any
 
 from procorch.kinds.fields import Fields, indexed, labels, mapping, number, rows, same, text, texts
 from procorch.kinds.kind import Kind
 from procorch.names import NameFormat, dns_label, label_key, label_value, path_segment
-from procorch.objects import Cause, Object
+from procorch.objects import MOST_CAUSES, Cause, Object
 
 ANNOTATIONS_LIMIT = 256 * 1024
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # no vowels: no words by accident
@@ -34,9 +35,8 @@ def validate_metadata(kind: Kind, obj: Object, old: Object | None) -> list[Cause
     Names must have been generated and the namespace been filled in from the URL before.
     """
     metadata = mapping(obj.get("metadata"))
-    if old is None:
-        return [*_names(kind, metadata), *_common(kind, metadata)]
-    return [*_update(metadata, mapping(old.get("metadata"))), *_common(kind, metadata)]
+    first = _names(kind, metadata) if old is None else _update(metadata, mapping(old.get("metadata")))
+    return list(islice(chain(first, _common(kind, metadata)), MOST_CAUSES + 1))  # of 100,000 bad labels not all
 
 
 def validate_name(field: str, name: str, format: NameFormat, *, prefix: bool = False) -> list[Cause]:

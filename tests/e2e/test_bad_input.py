@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import json
-
 import pytest
-import yaml
 
 from tests.e2e.cluster import Cluster
 
@@ -99,29 +95,3 @@ def test_no_such_namespace_is_404(cluster: Cluster) -> None:
     error = cluster.kubectl("create", "-n", "nowhere", "-f", "-", input=_pod(), code=1)
 
     assert 'namespaces "nowhere" not found' in error
-
-
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        pytest.param('{"a":"' + "x" * (4 << 20) + '"}', 413, id="over 3 MiB"),
-        pytest.param("[" * 100_000 + "]" * 100_000, 400, id="100,000 levels of nesting"),
-        pytest.param('{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"n","generation":NaN}}', 400, id="NaN"),
-        pytest.param('{"kind":', 400, id="half a document"),
-    ],
-)
-def test_a_hostile_body(cluster: Cluster, body: str, code: int) -> None:
-    credentials = yaml.safe_load((cluster.data_dir / "admin.kubeconfig").read_text())["users"][0]["user"]
-    home = cluster.data_dir.parent
-    for name in ("client-certificate-data", "client-key-data"):
-        (home / name).write_bytes(base64.b64decode(credentials[name]))
-    (home / "body").write_text(body)
-    done = cluster.run(
-        "curl", "-sk", "--noproxy", "*", "--cert", home / "client-certificate-data", "--key", home / "client-key-data",
-        "-H", "Content-Type: application/json", "--data-binary", f"@{home}/body", "-o", home / "answer",
-        "-w", "%{http_code}", "https://127.0.0.1:6443/api/v1/namespaces/default/configmaps",
-    )  # fmt: skip
-
-    assert done.stdout == str(code), done
-    assert json.loads((home / "answer").read_text())["kind"] == "Status"
-    assert cluster.kubectl("get", "--raw", "/readyz") == "ok"
