@@ -199,3 +199,9 @@ async def test_a_pod_is_resized_and_looked_into(kubectl):
     assert found["metadata"]["generation"] == 3
     plain = await kubectl.run("patch", "pod", "p", "-p", json.dumps(wanted).replace('"2"', '"3"'))
     assert "pod updates may not change fields other than" in plain.err
+
+
+async def test_the_cluster_is_dumped_whole(kubectl):
+    dumped = await kubectl("cluster-info", "dump", "--output-directory=-", "--all-namespaces")
+
+    assert '"kind": "DeploymentList"' in dumped and '"kind": "PodList"' in dumped
