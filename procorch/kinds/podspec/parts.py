@@ -77,10 +77,13 @@ def _resources(new: Fields, old: Fields, path: str) -> Iterator[Cause]:
 
 
 def _keep(pod: Object, old: Object) -> None:
-    """Everything stays; who writes a subresource writes nothing else."""
+    """Everything stays, but for who manages what: who writes a subresource writes nothing else."""
+    managed = mapping(pod.get("metadata")).get("managedFields")
     for field in [field for field in pod if field not in ("apiVersion", "kind")]:
         del pod[field]
     pod.update(copy.deepcopy({name: value for name, value in old.items() if name not in ("apiVersion", "kind")}))
+    if managed is not None:
+        pod["metadata"]["managedFields"] = managed
 
 
 PARTS = {

@@ -193,7 +193,9 @@ async def test_a_pod_is_resized_and_looked_into(kubectl):
     await kubectl("debug", "p", "--image=host", "--container=look", "--profile=general", "--attach=false",
                   "--", "id")  # fmt: skip
 
-    found = json.loads(await kubectl("get", "pod", "p", "-o", "json"))
+    found = json.loads(await kubectl("get", "pod", "p", "-o", "json", "--show-managed-fields"))
+    writers = {(row["manager"], row.get("subresource")) for row in found["metadata"]["managedFields"]}
+    assert writers >= {("kubectl-patch", "resize"), ("kubectl", "ephemeralcontainers")}
     assert found["spec"]["containers"][0]["resources"]["limits"]["cpu"] == "2"
     assert [one["name"] for one in found["spec"]["ephemeralContainers"]] == ["look"]
     assert found["metadata"]["generation"] == 3
