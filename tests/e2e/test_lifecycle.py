@@ -70,14 +70,20 @@ def counted(host: Host) -> dict[str, object]:
 
 
 def pod_process(cluster: Cluster, name: str = "stay") -> tuple[int, str]:
-    """The container's pid on its host, and when it started: together they name one process."""
+    """The container's pid on its host, and when it started: together they name one process.
+
+    A child that is about to become `sleep` looks like its shell, but for its parent.
+    """
     code = (
-        "import os,re\n"
+        "import os\n"
+        "found={}\n"
         "for n in os.listdir('/proc'):\n"
         "  if n.isdigit():\n"
-        "    try: c=open(f'/proc/{n}/cmdline').read(); s=open(f'/proc/{n}/stat').read()\n"
+        "    try: c=open(f'/proc/{n}/cmdline').read(); s=open(f'/proc/{n}/stat').read().rpartition(')')[2].split()\n"
         "    except OSError: continue\n"
-        "    if c.startswith('sh\\0-c\\0i=0'): print(n, s.rpartition(')')[2].split()[19])\n"
+        "    if c.startswith('sh\\0-c\\0i=0'): found[n]=s\n"
+        "for n, s in found.items():\n"
+        "  if s[1] not in found: print(n, s[19])\n"
     )
     words = cluster.run("python3", "-c", code).stdout.split()
     assert len(words) == 2, words
