@@ -30,13 +30,13 @@ def assign(cache: Cache, kind: Kind, obj: Object) -> None:
             annotated = ingress.CLASS_ANNOTATION in labels(obj["metadata"].get("annotations"))
             if spec.get("ingressClassName") is None and not annotated:
                 _name_class(spec, "ingressClassName", cache, "IngressClass", (ingress.DEFAULT_CLASS,))
-        case "scheduling.k8s.io", "PriorityClass":
-            check_default(cache, obj)
+        case _:
+            check(cache, kind, obj)
 
 
-def check_default(cache: Cache, obj: Object) -> None:
-    """Only one PriorityClass may be the default. Raises Forbidden."""
-    if obj.get("globalDefault") is not True:
+def check(cache: Cache, kind: Kind, obj: Object) -> None:
+    """What a class keeps to beside the others, new or changed: one PriorityClass is the default. Raises Forbidden."""
+    if (kind.group, kind.name) != ("scheduling.k8s.io", "PriorityClass") or obj.get("globalDefault") is not True:
         return
     name = obj["metadata"].get("name", "")
     for other in _all(cache, "PriorityClass"):

@@ -268,8 +268,7 @@ class Rest:
             track(obj, old)
         if not subresource:
             kind.prepare(obj, old)
-            if kind.name == "PriorityClass":
-                classes.check_default(self._cache, obj)
+            classes.check(self._cache, kind, obj)
         part = kind.parts.get(subresource)
         if part is not None and part.prepare is not None:
             part.prepare(obj, old, timestamp(self._clock()))

@@ -5,6 +5,7 @@ Source of the rules: as in shapes.py.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,18 +15,18 @@ from procorch.api.fieldmanager.fieldset import MEMBER, SELF, FieldSet, below, is
 from procorch.api.fieldmanager.shapes import Compared, Shape, dict_of, is_list, named_node, note, short
 
 
-class _Associative(Shape):
+class _Associative(Shape, ABC):
     """A list whose elements are told apart by what they hold, not by where they stand."""
 
     is_leaf = False
 
+    @abstractmethod
     def step(self, item: Any) -> str:
         """The element's path element."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refusal(self, item: Any) -> str | None:
         """Why the element of a configuration can have none."""
-        raise NotImplementedError
 
     def __init__(self, of: Shape) -> None:
         super().__init__()
