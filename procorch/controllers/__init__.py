@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from procorch.controllers import (
     csr,
+    deployment,
     endpoints,
     endpointslice,
     endpointslice_mirroring,
@@ -28,6 +29,7 @@ CONTROLLERS: tuple[Controller, ...] = (
     node_lifecycle.CONTROLLER,
     taint_eviction.CONTROLLER,
     csr.CONTROLLER,
+    deployment.CONTROLLER,
     replicationcontroller.CONTROLLER,
     replicaset.CONTROLLER,
     endpoints.CONTROLLER,

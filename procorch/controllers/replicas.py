@@ -1,13 +1,11 @@
 """So many like pods: what ReplicationController and ReplicaSet share.
 
-                      pods of the namespace
-                              │ claim: owned or orphan? selector matches?
-          adopt ◀─────────────┼─────────────▶ release
-                              ▼
-             active pods ── fewer than wanted ──▶ create 1, 2, 4 … (slow start)
-                         └─ more than wanted ───▶ delete, the least loss first
+        pods that are the owner's (ownership.py)
+                         │
+             active pods ├── fewer than wanted ──▶ create 1, 2, 4 … (slow start)
+                         └── more than wanted ───▶ delete, the least loss first
 
-`plan` decides, in Kubernetes' order (pkg/controller ActivePodsWithRanks, ControllerRefManager); `reconcile` does it.
+`plan` decides, in Kubernetes' order (pkg/controller ActivePodsWithRanks); `reconcile` does it.
 """
 
 from __future__ import annotations
@@ -15,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from procorch.clock import timestamp
-from procorch.controllers.controller import Context, KeysOf, Listers
-from procorch.informer import Lister
+from procorch.controllers.controller import Context
+from procorch.controllers.ownership import SelectorOf, claim, settle
 from procorch.objects import (
     ApiError,
     NotFound,
@@ -32,7 +30,6 @@ from procorch.objects import (
     key_of,
     labels_of,
     owner_reference,
-    owners_of,
     uid_of,
 )
 from procorch.pods import (
@@ -46,23 +43,11 @@ from procorch.pods import (
     ready_since,
     restarts_of,
 )
-from procorch.selectors import LabelSelector
 
 BURST = 500
 """At most so many pods are made or deleted by one reconcile."""
 
-SelectorOf = Callable[[Object], LabelSelector]
-
 _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Whose the pods are. mine: owned, or to be adopted."""
-
-    mine: list[Object]
-    adopt: list[Object]
-    release: list[Object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +56,6 @@ class Plan:
 
     create: int
     delete: list[Object]
-
-
-def claim(owner: Object, pods: Sequence[Object], selector: LabelSelector) -> Claim:
-    """Matching orphans are adopted, owned pods that match no longer are released; nothing while the owner ends."""
-    mine: list[Object] = []
-    adopt: list[Object] = []
-    release: list[Object] = []
-    for pod in pods:
-        controller = controller_of(pod)
-        matches = selector.matches(labels_of(pod))
-        if controller is not None:
-            if controller["uid"] != uid_of(owner):
-                continue
-            if matches:
-                mine.append(pod)
-            elif not is_deleting(owner):
-                release.append(pod)
-        elif matches and not is_deleting(owner) and not is_deleting(pod) and not is_terminal(pod):
-            adopt.append(pod)
-            mine.append(pod)
-    return Claim(mine, adopt, release)
 
 
 def plan(wanted: int, pods: Sequence[Object], related: Sequence[Object], now: float) -> Plan:
@@ -202,8 +166,7 @@ async def reconcile(kind: str, key: str, context: Context, selector_of: Selector
     if owner is None:
         return None
     selector = selector_of(owner)
-    claimed = claim(owner, candidates(owner, context.lister["Pod"]), selector)
-    mine = await _claim(owner, claimed, context)
+    mine = await settle(owner, "Pod", selector, context)
     failure: ApiError | None = None
     said: str | None = None
     if not is_deleting(owner):
@@ -219,13 +182,6 @@ async def reconcile(kind: str, key: str, context: Context, selector_of: Selector
     return look_again(owner, mine, context.clock())
 
 
-def candidates(owner: Object, pods: Lister) -> list[Object]:
-    """The pods that are the owner's or could become so: no need to look at a whole namespace."""
-    pods.add_index("orphan", lambda pod: [] if controller_of(pod) else [pod["metadata"]["namespace"]])
-    owned = [pod for pod in pods.by_owner(uid_of(owner)) if controller_of(pod)]
-    return owned + pods.by("orphan", owner["metadata"]["namespace"])
-
-
 def _related(kind: str, owner: Object, mine: Sequence[Object], context: Context) -> Sequence[Object]:
     """The pods of all owners that have the same controller as this one (the ReplicaSets of a Deployment)."""
     above = controller_of(owner)
@@ -233,37 +189,6 @@ def _related(kind: str, owner: Object, mine: Sequence[Object], context: Context)
         return mine
     sisters = [one for one in context.lister[kind].by_owner(above["uid"]) if (controller_of(one) or {}) == above]
     return [pod for one in sisters for pod in context.lister["Pod"].by_owner(uid_of(one))] or mine
-
-
-async def _claim(owner: Object, claimed: Claim, context: Context) -> list[Object]:
-    """Adopts and releases; returns the pods that are the owner's afterwards."""
-    mine = list(claimed.mine)
-    if claimed.adopt:
-        # Not on the strength of what we remember: an owner that was deleted, or made anew, adopts nothing.
-        fresh = await context.client.get(owner["kind"], key_of(owner))
-        if uid_of(fresh) != uid_of(owner) or is_deleting(fresh):
-            adopted = {uid_of(pod) for pod in claimed.adopt}
-            mine = [pod for pod in mine if uid_of(pod) not in adopted]
-        else:
-            for pod in claimed.adopt:
-                owners = [*owners_of(pod), owner_reference(owner)]
-                if not await _set_owners(pod, owners, context):
-                    mine.remove(pod)
-    for pod in claimed.release:
-        await _set_owners(pod, [row for row in owners_of(pod) if row["uid"] != uid_of(owner)], context)
-    return mine
-
-
-async def _set_owners(pod: Object, owners: Sequence[Any], context: Context) -> bool:
-    """False where the pod is gone. The resourceVersion sees to it that no other change of the owners is undone."""
-    metadata = pod["metadata"]
-    precondition = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
-    patch = {"metadata": {**precondition, "ownerReferences": list(owners) or None}}
-    try:
-        await context.client.patch("Pod", key_of(pod), patch)
-    except NotFound:
-        return False
-    return True
 
 
 def pod_of(owner: Object) -> Object:
@@ -349,17 +274,3 @@ def is_namespace_ending(error: ApiError) -> bool:
     """Whether the API refused a create because the namespace is being deleted: then trying again is no use."""
     causes = error.details.get("causes") or []
     return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
-
-
-def owners_that_match(kind: str, selector_of: SelectorOf) -> KeysOf:
-    """The map function from a pod: to its controller, or, for an orphan, to all that would like to have it."""
-
-    def keys(pod: Object, lister: Listers) -> list[str]:
-        namespace = pod["metadata"]["namespace"]
-        controller = controller_of(pod)
-        if controller is not None:
-            return [f"{namespace}/{controller['name']}"] if controller["kind"] == kind else []
-        labels = labels_of(pod)
-        return [key_of(one) for one in lister[kind].by_namespace(namespace) if selector_of(one).matches(labels)]
-
-    return keys

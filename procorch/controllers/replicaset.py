@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from procorch.controllers import replicas
 from procorch.controllers.controller import Context, Controller, own
-from procorch.objects import Object
-from procorch.selectors import LabelSelector
-
-
-def selector_of(rs: Object) -> LabelSelector:
-    return LabelSelector.of(rs["spec"]["selector"])
+from procorch.controllers.ownership import owners_that_match, selector_of
 
 
 async def reconcile(key: str, context: Context) -> float | None:
@@ -19,5 +14,5 @@ async def reconcile(key: str, context: Context) -> float | None:
 CONTROLLER = Controller(
     "replicaset",
     reconcile,
-    watches={"ReplicaSet": own, "Pod": replicas.owners_that_match("ReplicaSet", selector_of)},
+    watches={"ReplicaSet": own, "Pod": owners_that_match("ReplicaSet", selector_of)},
 )

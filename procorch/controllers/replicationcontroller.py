@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from procorch.controllers import replicas
 from procorch.controllers.controller import Context, Controller, own
+from procorch.controllers.ownership import owners_that_match
 from procorch.objects import Object
 from procorch.selectors import LabelSelector
 
@@ -21,7 +22,7 @@ CONTROLLER = Controller(
     reconcile,
     watches={
         "ReplicationController": own,
-        "Pod": replicas.owners_that_match("ReplicationController", selector_of),
+        "Pod": owners_that_match("ReplicationController", selector_of),
     },
     component="replication-controller",
 )

@@ -17,7 +17,7 @@ from procorch.names import NameFormat, dns_label, label_key, label_value, path_s
 from procorch.objects import MOST_CAUSES, Cause, Object
 
 ANNOTATIONS_LIMIT = 256 * 1024
-_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # no vowels: no words by accident
+LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # no vowels: no words by accident
 _SUFFIX, _LONGEST = 5, 63
 _OWN_GROUP = "procorch.dev"
 _STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
@@ -26,7 +26,7 @@ _IMMUTABLE = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestam
 
 def generated_name(base: str, random: Random) -> str:
     """A name for metadata.generateName: the base, cut to 58 characters, and five letters."""
-    return base[: _LONGEST - _SUFFIX] + "".join(random.choice(_LETTERS) for _ in range(_SUFFIX))
+    return base[: _LONGEST - _SUFFIX] + "".join(random.choice(LETTERS) for _ in range(_SUFFIX))
 
 
 def validate_metadata(kind: Kind, obj: Object, old: Object | None) -> list[Cause]:

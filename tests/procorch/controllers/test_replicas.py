@@ -1,4 +1,4 @@
-"""How many pods an owner makes, which it deletes, adopts and releases."""
+"""How many pods an owner makes, and which it deletes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from procorch.clock import timestamp
-from procorch.controllers.replicas import claim, deletion_order, look_again, plan, pod_of, status_of
+from procorch.controllers.replicas import deletion_order, look_again, plan, pod_of, status_of
 from procorch.objects import Object
-from procorch.selectors import LabelSelector
 
 NOW = 1_000_000.0
-SELECTOR = LabelSelector.of_map({"app": "web"})
 
 
 def owner(replicas: int = 3, uid: str = "rs", **metadata: Any) -> Object:
@@ -101,30 +99,6 @@ def test_a_crowded_node_loses_a_pod_first_its_sisters_counted() -> None:
     alone, crowded, sister = pod("a", node="n1"), pod("b", node="n2"), pod("x", node="n2", of="other")
 
     assert deletion_order([alone, crowded], [alone, crowded, sister], NOW)[0] is crowded
-
-
-def test_matching_orphans_are_adopted_and_strangers_left_alone() -> None:
-    mine, orphan, other = pod("a"), pod("b", of=""), pod("c", of="another")
-    finished, unlike = pod("d", of="", phase="Failed"), pod("e", of="", labels={"app": "db"})
-
-    claimed = claim(owner(), [mine, orphan, other, finished, unlike], SELECTOR)
-
-    assert claimed.mine == [mine, orphan]
-    assert claimed.adopt == [orphan]
-    assert claimed.release == []
-
-
-def test_a_relabelled_pod_is_released() -> None:
-    gone = pod("a", labels={"app": "debug"})
-
-    assert claim(owner(), [gone], SELECTOR).release == [gone]
-
-
-def test_an_owner_that_ends_adopts_and_releases_nothing() -> None:
-    ending = owner(deletionTimestamp=timestamp(NOW))
-    claimed = claim(ending, [pod("a", of=""), pod("b", labels={})], SELECTOR)
-
-    assert (claimed.mine, claimed.adopt, claimed.release) == ([], [], [])
 
 
 def test_the_status_counts() -> None:

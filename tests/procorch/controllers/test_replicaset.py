@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from procorch.api import LocalTransport, User
+from procorch.api import User
 from procorch.client import Client
 from procorch.controllers import replicaset, replicationcontroller
 from procorch.objects import NotFound, Object, controller_of, is_deleting, key_of
-from procorch.transport import StreamAnswer
+from tests.transports import LateTransport
 
 
 def owner(kind: str, replicas: int = 3) -> Object:
@@ -29,21 +28,6 @@ def owner(kind: str, replicas: int = 3) -> Object:
 async def owned(client: Client, uid: str) -> list[Object]:
     pods = (await client.items("Pod", "d")).objects
     return [pod for pod in pods if not is_deleting(pod) and (controller_of(pod) or {}).get("uid") == uid]
-
-
-class LateTransport(LocalTransport):
-    """A watch that is a tenth of a second late per event."""
-
-    @asynccontextmanager
-    async def stream(self, *args: Any, **more: Any) -> AsyncIterator[StreamAnswer]:
-        async with super().stream(*args, **more) as answer:
-
-            async def late() -> AsyncIterator[bytes]:
-                async for chunk in answer.chunks:
-                    await asyncio.sleep(0.1)
-                    yield chunk
-
-            yield answer._replace(chunks=late())
 
 
 @pytest.mark.parametrize(
