@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 
 import click
@@ -13,7 +13,7 @@ from cli.output import check_format, output_option, print_objects, print_table, 
 from cli.resources import Target, complete_words, nothing_found, shown, targets
 from procorch import quantity
 from procorch.kinds.cells import label_text
-from procorch.objects import NotFound, Object
+from procorch.objects import NotFound, Object, get
 
 
 @click.command("get")
@@ -179,23 +179,29 @@ class TableView:
                 click.echo("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip())
 
     async def _table(self, query: Query, target: Target) -> Object:
+        include = "Object" if self.sort_by or target.kind.name in _OWN_COLUMNS else "Metadata"
         namespace = query.cluster.scope if target.kind.namespaced else None
         if target.name is not None:
             return await query.cluster.client.table(
-                target.kind, query.cluster.namespace if target.kind.namespaced else None, target.name
+                target.kind,
+                query.cluster.namespace if target.kind.namespaced else None,
+                target.name,
+                include_object=include,
             )
         return await query.cluster.client.table(
             target.kind,
             namespace,
             label_selector=query.labels,
             field_selector=query.fields,
-            include_object="Object" if self.sort_by else "Metadata",
+            include_object=include,
         )
 
     def _cells(self, table: Object, target: Target) -> tuple[list[str], list[list[str]]]:
         if not table.get("columnDefinitions"):  # a watch sends them with its first event only
             table = {**table, "columnDefinitions": self._columns}
         self._columns = table["columnDefinitions"]
+        if target.kind.name in _OWN_COLUMNS:
+            table = _with_own(table, *_OWN_COLUMNS[target.kind.name])
         if self.sort_by and table.get("rows"):
             table = {**table, "rows": sorted(table["rows"], key=lambda row: sort_key(self.sort_by, row["object"]))}
         found, cells = table_rows(table, wide=self.wide, namespaces=self.namespaces and target.kind.namespaced)
@@ -207,6 +213,30 @@ class TableView:
         found = [*found, *(name.rpartition("/")[2].upper() for name in self.label_columns)]
         found += ["LABELS"] if self.labels else []
         return found, cells
+
+
+def _counts(deployment: Object) -> list[object]:
+    return [get(deployment, ".spec.replicas", 0), get(deployment, ".status.replicas", 0)]
+
+
+#: Where people see more than kubectl shows them: kind → the server's column, what stands in its place, and its cells.
+_OWN_COLUMNS: dict[str, tuple[str, tuple[str, ...], Callable[[Object], list[object]]]] = {
+    "Deployment": ("Ready", ("Desired", "Current"), _counts),
+}
+
+
+def _with_own(table: Object, replaced: str, names: tuple[str, ...], cells: Callable[[Object], list[object]]) -> Object:
+    """The table with columns of ours, which are made of the objects that it carries."""
+    definitions = table["columnDefinitions"]
+    at = next((i for i, column in enumerate(definitions) if column["name"] == replaced), None)
+    if at is None:
+        return table
+    own = [{**definitions[at], "name": name} for name in names]
+    rows = [
+        {**row, "cells": [*row["cells"][:at], *cells(row["object"]), *row["cells"][at + 1 :]]}
+        for row in table.get("rows") or []
+    ]
+    return {**table, "columnDefinitions": [*definitions[:at], *own, *definitions[at + 1 :]], "rows": rows}
 
 
 async def _events(query: Query, target: Target, version: str, *, as_table: bool) -> AsyncIterator[tuple[str, Object]]:
@@ -223,6 +253,7 @@ async def _events(query: Query, target: Target, version: str, *, as_table: bool)
             label_selector=query.labels,
             field_selector=fields,
             as_table=as_table,
+            query={"includeObject": "Object"} if as_table and target.kind.name in _OWN_COLUMNS else None,
         )
     ) as events:
         async for event, obj in events:

@@ -25,6 +25,24 @@ def test_a_table_is_the_servers(procorch, pod):
     assert procorch("get", "pods", "-A").split()[0] == "NAMESPACE"
 
 
+def test_deployments_show_how_many_are_wanted_and_how_many_there_are(procorch, pod):
+    """S117: desired, current, up to date, available."""
+    spec = {"containers": pod("a")["spec"]["containers"]}
+    template = {"metadata": {"labels": {"app": "x"}}, "spec": spec}
+    body = {"replicas": 3, "selector": {"matchLabels": {"app": "x"}}, "template": template}
+    metadata = {"name": "web", "namespace": "default"}
+    made = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": body}
+    procorch.server.create(made)
+    status = {"replicas": 4, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 1}
+    procorch.server.do(procorch.server.client.update_status({**made, "status": status}))
+
+    for words in (("deployments",), ("deploy", "web"), ("deploy", "--sort-by", ".metadata.name")):
+        heading, row = procorch("get", *words).splitlines()
+        assert heading.split() == ["NAME", "DESIRED", "CURRENT", "UP-TO-DATE", "AVAILABLE", "AGE"]
+        assert row.split()[:5] == ["web", "3", "4", "2", "1"]
+    assert "CONTAINERS" in procorch("get", "deployments", "-o", "wide")
+
+
 def test_labels_become_columns(procorch, pod):
     procorch.server.create(pod("a", app="x", tier="front"))
 

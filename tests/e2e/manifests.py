@@ -62,6 +62,13 @@ def controller(name: str, replicas: int, spec: Object, labels: dict[str, str] | 
     }
 
 
+def deployment(name: str, replicas: int, spec: Object, **more: Any) -> Object:
+    """A Deployment whose pods are labelled app=<name>. more: of its spec."""
+    template = {"metadata": {"labels": {"app": name}}, "spec": spec}
+    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template, **more}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
+
+
 def service(name: str, selector: dict[str, str] | None, *ports: Object, **spec: Any) -> Object:
     return {
         "apiVersion": "v1",

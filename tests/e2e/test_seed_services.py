@@ -13,28 +13,13 @@ import pytest
 
 from procorch.hosts import Host, Lab
 from tests.e2e.cluster import Cluster, Failed
+from tests.e2e.load import load
 from tests.e2e.manifests import PORT, container, controller, create, pod, pod_spec, service, shell, web
 
 pytestmark = [pytest.mark.e2e, pytest.mark.kernel]
 
 # Asks an address for as long as its input is open; says when two have answered, and at the end how often it was
 # answered, by whom, and what went wrong.
-_LOAD = """
-import json, select, socket, sys
-address, answers, errors = (sys.argv[1], int(sys.argv[2])), {}, []
-while not select.select([sys.stdin], [], [], 0.005)[0]:
-    try:
-        with socket.create_connection(address, timeout=5) as link:
-            link.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
-            data = b"".join(iter(lambda: link.recv(4096), b""))
-        name = data.split(b"\\r\\n\\r\\n")[1].split()[0].decode()
-        answers[name] = answers.get(name, 0) + 1
-        if len(answers) == 2 and min(answers.values()) == 1:
-            print("under way", flush=True)
-    except (OSError, IndexError) as error:
-        errors.append(repr(error))
-print(json.dumps([answers, errors]))
-"""
 
 
 def cluster_ip(cluster: Cluster, namespace: str, name: str) -> str:
@@ -222,10 +207,7 @@ def test_no_request_is_lost_while_pods_come_and_go(cluster: Cluster, namespace: 
     cluster.ready(2, "-l", "app=load", *n)
     address = cluster_ip(cluster, namespace, "load")
     cluster.until(lambda: who(cluster, address), "it answers")
-    load = cluster.host.popen(["python3", "-c", _LOAD, address, str(PORT)], stdin=-1, stdout=-1, text=True)
-    assert load.stdout is not None
-    try:
-        assert load.stdout.readline() == "under way\n"
+    with load(cluster, address) as told:
         victim = cluster.path("{.items[0].metadata.name}", "pods", "-l", "app=load", *n)
         cluster.kubectl("delete", "pod", victim, *n)
         cluster.kubectl("scale", "rc", "load", *n, "--replicas=4")
@@ -235,11 +217,8 @@ def test_no_request_is_lost_while_pods_come_and_go(cluster: Cluster, namespace: 
         _until_answered(cluster, address, four)
         cluster.kubectl("scale", "rc", "load", *n, "--replicas=1")
         cluster.ready(1, "-l", "app=load", *n)
-    finally:
-        output, _ = load.communicate("", timeout=10)
-    answers, errors = json.loads(output.splitlines()[-1])
-    assert errors == []
-    assert four <= set(answers) and victim in answers and sum(answers.values()) > 50
+    assert told.errors == []
+    assert four <= set(told.answers) and victim in told.answers and sum(told.answers.values()) > 50
 
 
 def _until_answered(cluster: Cluster, address: str, wanted: set[str]) -> None:
