@@ -36,21 +36,32 @@ class LateTransport(LocalTransport):
 class MortalTransport(LocalTransport):
     """The caller dies at its `last` write: before it is done, or, if `after`, when it is done but not heard of.
 
-    died: is called at that moment, and nothing that the caller sends afterwards arrives.
+    died: is called at that moment, and nothing that the caller sends afterwards arrives. What it has sent before does:
+    `buried` waits for that, for who dies together with the API has nothing under way when they both come back.
     """
 
     def __init__(self, api: Api, user: User, last: int, *, after: bool, died: Callable[[], object]) -> None:
         super().__init__(api, user)
         self.writes = 0
         self._last, self._after, self._died = last, after, died
+        self._under_way: set[asyncio.Future[Answer]] = set()
 
     async def send(self, method: str, path: str, **more: Any) -> Answer:
         if method != "GET" and not path.endswith("/events"):
             self.writes += 1
             if self.writes == self._last:
                 if self._after:
-                    await super().send(method, path, **more)
+                    await self._sent(method, path, **more)
                 self._died()
-        if self.writes >= self._last > 0:
+        if self.writes >= self._last:
             raise Unreachable("dead")
-        return await super().send(method, path, **more)
+        return await self._sent(method, path, **more)
+
+    async def _sent(self, method: str, path: str, **more: Any) -> Answer:
+        answer = asyncio.get_running_loop().create_task(super().send(method, path, **more))
+        self._under_way.add(answer)
+        answer.add_done_callback(self._under_way.discard)
+        return await asyncio.shield(answer)
+
+    async def buried(self) -> None:
+        await asyncio.gather(*self._under_way, return_exceptions=True)

@@ -39,6 +39,7 @@ _OF_A_SET = {
 }  # fmt: skip
 _LONGEST_HISTORY = 2000  # characters
 _LONGEST_NAME = 253
+_GREATEST = (1 << 63) - 1  # a revision is a Go program's int64
 _HASH_LETTERS = 10
 
 
@@ -136,7 +137,9 @@ def next_revision(old: Iterable[Object]) -> int:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
+    if not text or not text.isascii() or not text.isdigit() or len(text) > len(str(_GREATEST)):
+        return None
+    return number if (number := int(text)) <= _GREATEST else None
 
 
 def in_numbers(rs: Object) -> Set:

@@ -282,7 +282,10 @@ async def test_orphaned_sets_are_adopted_and_relabelled_ones_released(cluster: C
     async def orphaned() -> bool:
         return controller_of(await client.get("ReplicaSet", key_of(rs))) is None
 
-    await cluster.eventually(orphaned)
+    async def left_alone() -> bool:
+        return await orphaned() and not (await client.items("Deployment", "d")).objects
+
+    await cluster.eventually(left_alone)
     again = await client.create(manifest())
     await cluster.done()
     (adopted,) = (await client.items("ReplicaSet", "d")).objects
@@ -290,9 +293,13 @@ async def test_orphaned_sets_are_adopted_and_relabelled_ones_released(cluster: C
 
     await client.patch("ReplicaSet", key_of(rs), {"metadata": {"labels": {"app": "debug"}}})
     await cluster.eventually(orphaned)
-    await cluster.eventually(cluster.done)
-    sets = (await client.items("ReplicaSet", "d")).objects
-    assert len(sets) == 2, "another took its place"
+
+    async def both() -> list[Object]:
+        sets = (await client.items("ReplicaSet", "d")).objects
+        return sets if len(sets) == 2 else []
+
+    sets = await cluster.eventually(both)  # another took its place
+    await cluster.done()
     assert {one["spec"]["replicas"] for one in sets} == {3}, "and it lives on, with its pods"
 
 
@@ -337,6 +344,28 @@ async def test_what_stands_as_wanted_is_not_written_again(cluster: Cluster, clie
 
     after = await client.items("Deployment", "d"), await client.items("ReplicaSet", "d")
     assert [one.objects for one in before] == [one.objects for one in after]
+
+
+async def test_what_others_write_into_the_status_is_put_right_but_their_conditions_stay(
+    cluster: Cluster, client: Client
+) -> None:
+    await client.create(manifest())
+    await cluster.done()
+    await cluster.progressing("NewReplicaSetAvailable")
+    rs = (await sets_of(client))["one"]
+    for kind, key in (("Deployment", "d/web"), ("ReplicaSet", key_of(rs))):
+        there = await client.get(kind, key)
+        row = {"type": "Looked", "status": "True", "reason": "At", "message": "by somebody"}
+        conditions = [*there["status"].get("conditions", []), row]
+        wrong = {"readyReplicas": 0, "availableReplicas": 0, "conditions": conditions}
+        await client.patch(kind, key, {"status": wrong}, subresource="status")
+
+        async def put_right(kind: str = kind, key: str = key) -> bool:
+            status = (await client.get(kind, key))["status"]
+            return status.get("readyReplicas") == status.get("availableReplicas") == 3
+
+        await cluster.eventually(put_right)
+        assert condition_of(await client.get(kind, key), "Looked") == row
 
 
 async def test_annotations_come_along_but_not_those_of_kubectl(cluster: Cluster, client: Client) -> None:

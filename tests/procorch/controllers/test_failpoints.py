@@ -127,6 +127,8 @@ class World:
                 yield runner
             finally:
                 task.cancel()
+        if isinstance(transport, MortalTransport):
+            await transport.buried()
 
     async def settled(self, story: Story | None = None, unless: asyncio.Event | None = None) -> bool:
         """Waits until all is as it should be; False when `unless` came before."""

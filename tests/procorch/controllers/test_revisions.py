@@ -112,6 +112,10 @@ def test_a_long_name_leaves_room_for_the_hash() -> None:
         ),
         pytest.param(rs("b", revision="two"), [], {REVISION: "1"}, id="no number"),
         pytest.param(rs("b", revision="1"), [rs("a", revision="x")], {}, id="another's is no number"),
+        pytest.param(
+            rs("b"), [rs("a", revision="3546343826724305832")], {REVISION: "3546343826724305833"}, id="a great number"
+        ),
+        pytest.param(rs("b"), [rs("a", revision="9" * 19)], {REVISION: "1"}, id="too great for a number"),
     ],
 )
 def test_revisions_are_counted(new: Object, old: list[Object], changes: dict[str, str]) -> None:
