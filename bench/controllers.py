@@ -52,7 +52,7 @@ def is_rolled_out(obj: Object) -> bool:
 
 async def first(client: Client, kind: str, version: str, done: Callable[[Object], bool]) -> None:
     """Returns with the first change after `version` that is meant. Raises TimeoutError."""
-    async with asyncio.timeout(180), aclosing(client.watch(kind, "default", resource_version=version)) as events:
+    async with asyncio.timeout(400), aclosing(client.watch(kind, "default", resource_version=version)) as events:
         async for _, obj in events:
             if done(obj):
                 return

@@ -9,8 +9,7 @@
 
 Each write makes the world one step more as it is wanted, and no step relies on a former one having been remembered:
 whoever comes after a crash between any two of them goes on from there.
-Source: pkg/controller/deployment. `deprecated.deployment.rollback.to` is not read: `kubectl rollout undo` has patched
-the template since 1.16.
+Source: pkg/controller/deployment.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from procorch.controllers import progress, revisions, rollout
+from procorch.controllers import progress, revisions, rollback, rollout
 from procorch.controllers.controller import Context, Controller, Listers, own
 from procorch.controllers.ownership import owners_that_match, selector_of, settle
 from procorch.controllers.progress import Seen
@@ -53,6 +52,10 @@ async def reconcile(key: str, context: Context) -> float | None:
     if is_deleting(deployment):
         await _report(deployment, wanted, Seen(new, old, estimates=False), context)
         return None
+    if not wanted.paused and (asked := rollback.plan(deployment, new, old)) is not None:
+        await context.client.update(asked.deployment)
+        context.events.event(deployment, asked.type, asked.reason, asked.message)
+        return None  # the next pass rolls it out
     plan = rollout.plan(
         wanted,
         revisions.in_numbers(new) if new else None,

@@ -33,10 +33,12 @@ MOST = "deployment.kubernetes.io/max-replicas"
 NO_LIMIT = (1 << 31) - 1
 """By which a limit or a deadline says that there is none."""
 
-_OF_A_SET = {
+OF_A_SET = {
     REVISION, HISTORY, DESIRED, MOST,
     "kubectl.kubernetes.io/last-applied-configuration", "deprecated.deployment.rollback.to",
 }  # fmt: skip
+"""Annotations that a set does not get from its Deployment, nor give back to it."""
+
 _LONGEST_HISTORY = 2000  # characters
 _LONGEST_NAME = 253
 _GREATEST = (1 << 63) - 1  # a revision is a Go program's int64
@@ -116,7 +118,7 @@ def new_annotations(deployment: Object, new: Object, old: Sequence[Object]) -> d
 
 
 def _copied(deployment: Object) -> dict[str, str]:
-    return {name: value for name, value in annotations_of(deployment).items() if name not in _OF_A_SET}
+    return {name: value for name, value in annotations_of(deployment).items() if name not in OF_A_SET}
 
 
 def _longer(history: str, revision: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from procorch.api import Api, LocalTransport, User
 from procorch.client import Client
-from procorch.controllers import Runner, deployment, garbage, replicaset
+from procorch.controllers import Runner, deployment, garbage, replicaset, rollback
 from procorch.controllers.revisions import HASH, HISTORY, REVISION
 from procorch.objects import Object, annotations_of, condition_of, controller_of, get, key_of, labels_of, uid_of
 from procorch.pods import is_active
@@ -366,6 +366,21 @@ async def test_what_others_write_into_the_status_is_put_right_but_their_conditio
 
         await cluster.eventually(put_right)
         assert condition_of(await client.get(kind, key), "Looked") == row
+
+
+async def test_who_asks_by_annotation_is_rolled_back(cluster: Cluster, client: Client) -> None:
+    await client.create(manifest())
+    await cluster.done()
+    await set_image(client, "two")
+    await cluster.done()
+    await client.patch("Deployment", "d/web", {"metadata": {"annotations": {rollback.ASKED: "0"}}})
+
+    async def rolled_back() -> bool:
+        return await cluster.sizes() == {"one": 3, "two": 0}
+
+    await cluster.eventually(rolled_back)
+    there = await cluster.done()
+    assert (annotations_of(there)[REVISION], annotations_of(there).get(rollback.ASKED)) == ("3", None)
 
 
 async def test_annotations_come_along_but_not_those_of_kubectl(cluster: Cluster, client: Client) -> None:

@@ -121,9 +121,9 @@ async def test_an_owner_with_the_status_of_now_is_not_written_again(
 async def test_whatever_users_do_there_are_never_too_many_and_in_the_end_just_enough(
     client: Client, api: Any, running: Any, eventually: Any, seed: int
 ) -> None:
-    """Scaling, deleting and relabelling at random, with a watch that is late."""
+    """Scaling, deleting and relabelling at random, with a watch that is late and breaks."""
     draw = random.Random(seed)
-    late = Client(LateTransport(api, User("kubernetes-admin", ("system:masters",))))
+    late = Client(LateTransport(api, User("kubernetes-admin", ("system:masters",)), cut=10, seed=seed))
     uid = (await client.create(owner("ReplicaSet", 3)))["metadata"]["uid"]
     most = wanted = 3
     async with running(replicaset.CONTROLLER, using=late):
