@@ -53,9 +53,11 @@ SCALE = Kind(
 BINDING = Kind("Binding", "bindings")
 EVICTION = Kind("Eviction", "evictions", group="policy")
 TOKEN_REQUEST = Kind("TokenRequest", "tokenrequests", group="authentication.k8s.io")
-EXEC_OPTIONS = Kind("PodExecOptions", "podexecoptions")
-ATTACH_OPTIONS = Kind("PodAttachOptions", "podattachoptions")
-PORT_FORWARD_OPTIONS = Kind("PodPortForwardOptions", "podportforwardoptions")
+_CORE = "io.k8s.api.core.v1."
+EXEC_OPTIONS, ATTACH_OPTIONS, PORT_FORWARD_OPTIONS = (
+    Kind(name, name.lower(), schema=_CORE + name)
+    for name in ("PodExecOptions", "PodAttachOptions", "PodPortForwardOptions")
+)
 
 _SHORTEST_TOKEN = 600  # seconds
 

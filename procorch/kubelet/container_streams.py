@@ -93,7 +93,7 @@ class ContainerStreams:
             await _refuse(stream, error)
             return
         except (OSError, ValueError) as error:
-            await _refuse(stream, Refused(502, f"failed to connect to localhost:{query.get('port')}: {error}"))
+            await _refuse(stream, Refused(502, f"failed to connect to localhost:{query.get('port')}: {_words(error)}"))
             return
         await stream.respond({"status": 200})
         await _join(connected, stream)
@@ -235,7 +235,12 @@ async def _connect(sandbox: Sandbox, port: int) -> socket.socket:
     finally:
         os.close(inside)
     assert failure is not None
-    raise OSError(failure.errno, os.strerror(failure.errno or 0).lower())
+    raise failure
+
+
+def _words(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    return os.strerror(number).lower() if number else str(error)
 
 
 async def _join(connected: socket.socket, stream: Stream) -> None:

@@ -183,7 +183,7 @@ class Raw(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._ended = True
         self._news.set()
-        return True  # we close when we have said everything
+        return self._transport.get_extra_info("sslcontext") is None  # we close when we have said everything
 
     def pause_writing(self) -> None:
         self._room.clear()
