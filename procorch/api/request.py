@@ -12,7 +12,7 @@ from multidict import MultiMapping
 from procorch.objects import ApiError, Invalid, Object, shortened
 
 if TYPE_CHECKING:
-    from procorch.api.streaming import Connect
+    from procorch.api.streaming import Connect, Proxied
 
 JSON = "application/json"
 MASTERS = "system:masters"
@@ -63,14 +63,14 @@ class Request:
 class Response:
     """One answer. stream: a body that is still being made (watch, log); then `body` is empty.
 
-    connect: with status 101, what the connection is about from now on.
+    connect: what the connection is about from now on, or which server gives the answer.
     """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     stream: AsyncIterator[bytes] | None = None
-    connect: Connect | None = None
+    connect: Connect | Proxied | None = None
 
 
 def answer(obj: Object, status: int = 200) -> Response:

@@ -17,7 +17,7 @@ from procorch.api.fieldmanager import apply_scale, config_of, is_apply, update_s
 from procorch.api.patch import apply_patch
 from procorch.api.request import JSON, Request, Response, answer, is_true
 from procorch.api.routes import Route, not_found
-from procorch.api.streaming import attach, exec_, portforward
+from procorch.api.streaming import attach, exec_, portforward, proxy
 from procorch.api.table import view_of
 from procorch.clock import parse_timestamp, timestamp
 from procorch.kinds import KINDS
@@ -341,6 +341,7 @@ TABLE: dict[str, Subresource] = {
     "exec": Subresource(("create", "get"), EXEC_OPTIONS, exec_),
     "attach": Subresource(("create", "get"), ATTACH_OPTIONS, attach),
     "portforward": Subresource(("create", "get"), PORT_FORWARD_OPTIONS, portforward),
+    "proxy": Subresource(("create", "delete", "get", "patch", "update"), None, proxy),
 }
 
 
@@ -348,7 +349,9 @@ def of(route: Route) -> Subresource:
     """Raises NotFound for a subresource the kind does not have, MethodNotAllowed for a verb it does not have."""
     assert route.kind is not None
     found = TABLE.get(route.subresource)
-    if found is None or route.subresource not in route.kind.subresources or route.rest:
+    if found is None or route.subresource not in route.kind.subresources:
+        raise not_found()
+    if route.rest and route.subresource != "proxy":
         raise not_found()
     if route.verb not in found.verbs:
         raise MethodNotAllowed.of()

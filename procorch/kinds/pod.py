@@ -125,7 +125,7 @@ KIND = Kind(
     "Pod", "pods",
     short_names=("po",), categories=("all",),
     subresources=("status", "log", "binding", "eviction", "ephemeralcontainers", "resize", "exec", "attach",
-                  "portforward"), parts=PARTS,
+                  "portforward", "proxy"), parts=PARTS,
     default=default, prepare=prepare, admit=admit, validate=validate, warn=warn,
     columns=COLUMNS,
     fields={

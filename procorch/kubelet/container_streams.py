@@ -3,6 +3,7 @@
     /exec/{namespace}/{pod}/{container}?command=…&stdin=&stdout=&stderr=&tty=       frames (procorch.remotecommand)
     /attach/{namespace}/{pod}/{container}?stdin=&stdout=&stderr=&tty=               the same
     /portForward/{namespace}/{pod}?port=…                                           the connection's bytes
+    /dial?address=…&port=…                                                          the same, to a pod's address
 
 A command ends with the stream of the one who asked for it; a process that was attached to goes on.
 Source: k8s.io/kubelet pkg/cri/streaming, and pkg/kubelet (GetExec, GetAttach, GetPortForward) for the words.
@@ -32,6 +33,7 @@ from runtime import ProcessSpec, Ran, Runtime, RuntimeFailed, Sandbox
 from runtime.sessions import Reading, Session
 
 LINGER = 0.5  # seconds for what a command wrote last, when something that it started holds its output open
+DIAL_SECONDS = 30.0
 _PIECE = 32 * 1024
 
 
@@ -94,6 +96,20 @@ class ContainerStreams:
             return
         except (OSError, ValueError) as error:
             await _refuse(stream, Refused(502, f"failed to connect to localhost:{query.get('port')}: {_words(error)}"))
+            return
+        await stream.respond({"status": 200})
+        await _join(connected, stream)
+
+    async def dial(self, steps: list[str], query: MultiMapping[str], stream: Stream) -> None:
+        """One connection to an address that this node can reach: a pod's, for what masters proxy."""
+        address, port = query.get("address", ""), query.get("port", "")
+        try:
+            connected = await asyncio.wait_for(_connect_to(address, int(port)), DIAL_SECONDS)
+        except TimeoutError:
+            await _refuse(stream, Refused(504, f"dial tcp {address}:{port}: i/o timeout"))
+            return
+        except (OSError, ValueError) as error:
+            await _refuse(stream, Refused(502, f"dial tcp {address}:{port}: connect: {_words(error)}"))
             return
         await stream.respond({"status": 200})
         await _join(connected, stream)
@@ -241,6 +257,18 @@ async def _connect(sandbox: Sandbox, port: int) -> socket.socket:
 def _words(error: Exception) -> str:
     number = getattr(error, "errno", None)
     return os.strerror(number).lower() if number else str(error)
+
+
+async def _connect_to(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setblocking(False)
+    try:
+        await asyncio.get_running_loop().sock_connect(made, (address, port))
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 async def _join(connected: socket.socket, stream: Stream) -> None:

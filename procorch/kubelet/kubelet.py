@@ -100,6 +100,7 @@ class Kubelet:
             "exec": streams.exec,
             "attach": streams.attach,
             "portForward": streams.port_forward,
+            "dial": streams.dial,
         }
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""exec, attach and port-forward: what a client speaks on a connection that it has upgraded, and the way to the node.
+"""exec, attach, port-forward and proxy: what a client speaks on a connection of its own, and the way to the node.
 
       kubectl, client libraries                         this master                              node (dials in)
     WebSocket v5, v4, base64 ─┐  websocket.py  ┐
@@ -8,10 +8,13 @@
     a WebSocket (tunnel) ─────┴─ spdy.py ──────── forward.py ───────────▶ one such stream a connection, bare bytes
     WebSocket v4 ────────────── channels ─────┘                           /portForward/…
 
-`connect.py` says who may ask for what of which pod (and is asked like any other subresource); `upgrade.py` takes the
-connection over.
+    HTTP of any server ──────── proxy.py, exchange.py ─────────────────▶ such a stream: /dial?address=…&port=…
+
+`connect.py` and `targets.py` say who may ask for what of whom (they are asked like any other subresource); `upgrade.py`
+and `raw.py` take the connection over.
 """
 
 from procorch.api.streaming.connect import Connect, attach, exec_, portforward
+from procorch.api.streaming.proxy import Proxied, proxy
 
-__all__ = ["Connect", "attach", "exec_", "portforward"]
+__all__ = ["Connect", "Proxied", "attach", "exec_", "portforward", "proxy"]

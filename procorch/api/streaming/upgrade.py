@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Coroutine
 
@@ -12,17 +11,17 @@ from aiohttp import WSMsgType, web
 from procorch.api.request import Request, refusal
 from procorch.api.streaming import command, forward, websocket
 from procorch.api.streaming.connect import Connect
+from procorch.api.streaming.raw import Raw
 from procorch.api.streaming.spdy import Spdy, SpdyError, SpdyStream
 from procorch.api.streaming.websocket import V5, Channels, WebSocketRemote
 from procorch.link import Stream
-from procorch.objects import ApiError, BadRequest, Forbidden
+from procorch.objects import ApiError, Forbidden
 from procorch.remotecommand import failed
 
 logger = logging.getLogger(__name__)
 
 TUNNEL = f"SPDY/3.1+{forward.PROTOCOL}"  # SPDY's bytes in a WebSocket's messages: KEP-4006
 STREAMS_SECONDS = 30.0  # for a client to open its streams
-_UNREAD = 1 << 20  # bytes of an upgraded connection that may wait before it is read no more
 
 
 async def upgrade(http: web.BaseRequest, request: Request, connect: Connect) -> web.StreamResponse:
@@ -92,9 +91,6 @@ async def _tunnel(socket: web.WebSocketResponse, connect: Connect) -> None:
 
 
 async def _spdy(http: web.BaseRequest, request: Request, connect: Connect) -> web.StreamResponse:
-    transport = http.transport
-    if transport is None:
-        raise BadRequest.of("the connection is over")
     offered = [one.strip() for one in request.headers.get("x-stream-protocol-version", "").split(",") if one.strip()]
     known = command.PROTOCOLS if connect.wanted is not None else (forward.PROTOCOL,)
     protocol = command.chosen(offered, known) if offered else known[-1]
@@ -104,12 +100,8 @@ async def _spdy(http: web.BaseRequest, request: Request, connect: Connect) -> we
     stream = None if connect.wanted is None else await connect.open()
     answered = web.StreamResponse(status=101)
     answered.headers.update({"Connection": "Upgrade", "Upgrade": "SPDY/3.1", "X-Stream-Protocol-Version": protocol})
-    answered.force_close()
-    raw = Raw(http.protocol, transport)
+    raw = await Raw.take_over(http, answered)
     try:
-        await answered.prepare(http)
-        _send_head(answered)
-        transport.set_protocol(raw)
         opened: asyncio.Queue[SpdyStream] = asyncio.Queue()
         spdy = Spdy(raw.write, opened.put_nowait)
         if connect.wanted is None:
@@ -124,13 +116,6 @@ async def _spdy(http: web.BaseRequest, request: Request, connect: Connect) -> we
             await stream.reset("no longer wanted")
         await raw.drain()
     return answered
-
-
-def _send_head(answered: web.StreamResponse) -> None:
-    """The status line and the headers go out before anything else does: aiohttp keeps them back for a body."""
-    writer = answered._payload_writer
-    if writer is not None:
-        writer.send_headers()
 
 
 async def _command_over(connect: Connect, opened: asyncio.Queue[SpdyStream], stream: Stream, protocol: str) -> None:
@@ -156,70 +141,3 @@ async def _while_fed(spdy: Spdy, pieces: AsyncIterator[bytes], work: Coroutine[N
             spdy.close()
 
     await command.until_one_ends(feed(), work)
-
-
-class Raw(asyncio.Protocol):
-    """A connection's bytes, once HTTP is done with it. before: HTTP's protocol, which is told of the end.
-
-    Iterated, it gives what came, until the client has no more.
-    """
-
-    def __init__(self, before: asyncio.BaseProtocol, transport: asyncio.Transport) -> None:
-        self._before = before
-        self._transport = transport
-        self._came = bytearray()
-        self._news = asyncio.Event()
-        self._ended = False
-        self._room = asyncio.Event()
-        self._room.set()
-
-    def data_received(self, data: bytes) -> None:
-        self._came += data
-        self._news.set()
-        if len(self._came) > _UNREAD:
-            with contextlib.suppress(RuntimeError):
-                self._transport.pause_reading()
-
-    def eof_received(self) -> bool:
-        self._ended = True
-        self._news.set()
-        return self._transport.get_extra_info("sslcontext") is None  # we close when we have said everything
-
-    def pause_writing(self) -> None:
-        self._room.clear()
-
-    def resume_writing(self) -> None:
-        self._room.set()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._ended = True
-        self._news.set()
-        self._room.set()
-        self._before.connection_lost(exc)
-
-    def __aiter__(self) -> Raw:
-        return self
-
-    async def __anext__(self) -> bytes:
-        while not self._came:
-            if self._ended:
-                raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
-        data, self._came = bytes(self._came), bytearray()
-        with contextlib.suppress(RuntimeError):
-            self._transport.resume_reading()
-        return data
-
-    async def write(self, data: bytes) -> None:
-        """Waits while the client does not read. Raises ConnectionError."""
-        await self._room.wait()
-        if self._transport.is_closing():
-            raise ConnectionResetError("the client has gone")
-        self._transport.write(data)
-
-    async def drain(self, seconds: float = 5.0) -> None:
-        """What was written has a while to leave before the connection is closed."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._room.wait()
