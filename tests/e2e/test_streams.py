@@ -19,7 +19,7 @@ from tests.e2e.test_pods import create, shell
 pytestmark = [pytest.mark.e2e, pytest.mark.kernel, pytest.mark.timeout(180)]
 
 SPDY = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false", "KUBECTL_PORT_FORWARD_WEBSOCKETS": "false"}
-SERVE = "python3 -m http.server 8080 --bind 127.0.0.1 & while read line; do echo got $line; done; sleep 1000"
+SERVE = "python3 -m http.server 8080 & while read line; do echo got $line; done; sleep 1000"
 
 
 class User:
@@ -114,6 +114,17 @@ def test_port_forward(user: User) -> None:
     assert all(fetched() for _ in range(5))
     client.terminate()
     client.communicate()
+
+
+def test_requests_go_through_the_api_to_pods_and_services(user: User) -> None:
+    cluster, namespace = user.cluster, user.namespace
+    create(cluster, namespace, "served", shell("echo page > /tmp/x; cd /tmp; exec python3 -m http.server 8080",
+           ports=[{"containerPort": 8080}]), labels={"app": "served"})  # fmt: skip
+    cluster.ready(2, "-n", namespace)
+    user.run("expose", "pod", "served", "--port=80", "--target-port=8080")
+    for name in ("pods/served:8080", "pods/served", "services/served", "services/served:80"):
+        path = f"/api/v1/namespaces/{namespace}/{name}/proxy/x"
+        cluster.until(lambda path=path: user.run("get", "--raw", path)[1] == b"page\n", f"{name} answers")
 
 
 def test_commands_that_are_cut_leave_nothing(cluster: Cluster, namespace: str) -> None:
