@@ -29,7 +29,7 @@ from procorch.clock import Backoff, Clock, system_clock
 from procorch.events import EventRecorder
 from procorch.failover import Failover
 from procorch.informer import Informers
-from procorch.kubelet.dial import Serve, dial
+from procorch.kubelet.dial import dial
 from procorch.kubelet.images import Images, RegistryConfig, open_images
 from procorch.kubelet.images.inventory import Inventory
 from procorch.kubelet.join import Credentials, join, keep_fresh
@@ -38,7 +38,6 @@ from procorch.kubelet.node import NodeReporter
 from procorch.kubelet.node_status import Measured, NodeConfig, allocatable
 from procorch.kubelet.pod_files import Dns
 from procorch.kubelet.preflight import preflight
-from procorch.link import Stream
 from procorch.objects import Object, get
 from procorch.services import service_environment, service_ports
 from runtime import Runtime, RuntimeFailed
@@ -200,8 +199,7 @@ class Agent:
                     inner.create_task(kubelet.run(), name="kubelet")
                     inner.create_task(self._announce(node, ready), name="node")
                     for server in config.servers:
-                        routes = {"containerLogs": _logs_of(kubelet)}
-                        link = dial(server, config.node_name, context, routes)
+                        link = dial(server, config.node_name, context, kubelet.routes)
                         inner.create_task(link, name=f"link:{server}")
             finally:
                 for kind in _WATCHED:
@@ -416,13 +414,3 @@ async def _pod_range(informers: Informers, name: str) -> str:
     informers.of("Node").add_handler(look)
     await found.wait()
     return str(get(informers["Node"][name], ".spec.podCIDR"))
-
-
-def _logs_of(kubelet: Kubelet) -> Serve:
-    async def serve(steps: list[str], query: Mapping[str, str], stream: Stream) -> None:
-        if len(steps) != 3:
-            await stream.respond({"status": 404, "headers": {}})
-            return
-        await kubelet.logs.serve(steps[0], steps[1], steps[2], query, stream)
-
-    return serve

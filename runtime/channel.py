@@ -8,7 +8,7 @@ import resource
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class Channel:
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._last = 0
         self._unsent = b""
+        self._given: list[int] = []
         self.open = True
         self._why = "the sandbox's pause has gone"
         self.on_event: Callable[[Message], None] = lambda message: None
@@ -47,28 +48,43 @@ class Channel:
             os.close(fd)
         return cls(sock)
 
-    async def ask(self, message: Message) -> Message:
-        """The answer to one question; raises RuntimeFailed with the pause's words, or if it has gone."""
+    async def ask(self, message: Message, fds: Sequence[int] = ()) -> Message:
+        """The answer to one question; raises RuntimeFailed with the pause's words, or if it has gone.
+
+        fds: go with it. Only the first question of a channel may have some.
+        """
+        return await self.answered(self.post(message, fds))
+
+    def post(self, message: Message, fds: Sequence[int] = ()) -> int:
+        """Asks at once, and leaves the answer to `answered`, which must be called with this number."""
         if not self.open:
             raise RuntimeFailed(f"{message['do']}: {self._why}")
         self._last = number = self._last + 1
-        future: asyncio.Future[Message] = self._loop.create_future()
-        self._waiting[number] = future
+        self._waiting[number] = self._loop.create_future()
+        self._send(pack(message | {"id": number}), fds)
+        return number
+
+    async def answered(self, number: int) -> Message:
+        """What came for a question that was posted; raises as `ask`."""
         try:
-            self._send(pack(message | {"id": number}))
-            answer = await future
+            answer = await self._waiting[number]
         finally:
             self._waiting.pop(number, None)
         if "error" in answer:
             raise RuntimeFailed(answer["error"])
         return answer
 
-    def _send(self, data: bytes) -> None:
+    def take_fds(self) -> list[int]:
+        """Those that came so far; they are the caller's."""
+        given, self._given = self._given, []
+        return given
+
+    def _send(self, data: bytes, fds: Sequence[int] = ()) -> None:
         if self._unsent:
             self._unsent += data
             return
         try:
-            sent = self._sock.send(data)
+            sent = socket.send_fds(self._sock, [data], fds) if fds else self._sock.send(data)
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -85,7 +101,8 @@ class Channel:
 
     def _read(self) -> None:
         try:
-            data = self._sock.recv(256 * 1024)
+            data, given, _, _ = socket.recv_fds(self._sock, 256 * 1024, 1, socket.MSG_CMSG_CLOEXEC)
+            self._given += given
             messages = self._unpacker.feed(data)
         except BlockingIOError:
             return
@@ -110,6 +127,8 @@ class Channel:
         self._loop.remove_reader(self._sock.fileno())
         self._loop.remove_writer(self._sock.fileno())
         self._sock.close()
+        for fd in self.take_fds():
+            os.close(fd)
         for future in self._waiting.values():
             if not future.done():
                 future.set_result({"error": self._why})

@@ -12,6 +12,7 @@ import _socket
 import os
 import select
 import time
+from sys import byteorder
 
 from . import process, syscalls
 from .logwriter import LogWriter
@@ -21,7 +22,7 @@ from .wire import dumps
 TYPE_CHECKING = False  # `typing` would be loaded into every pause; type checkers know this name
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from .wire import Message
@@ -32,6 +33,8 @@ READ = 64 * 1024
 SPAWN = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS
 READY = ".ready"  # the layer of a child that is made before its name is known
 READY_WITHIN = 2.0  # seconds: then another one is cloned
+NEVER = float("inf")
+HANG_UP_SECONDS = 5.0  # from SIGHUP to SIGKILL for a command whose caller has gone
 LONGEST_PLAN = 60_000  # bytes: a socket takes them without waiting
 
 
@@ -48,6 +51,7 @@ class Running:
         self.oom_file = ""
         self.answer: Callable[[Message], None] | None = None
         self.run: dict[str, Any] | None = None
+        self.attached: list[dict[str, int]] = []  # of each who is attached, where a copy of a stream goes
 
 
 class Children:
@@ -69,7 +73,7 @@ class Children:
 
     def run(self) -> None:
         while True:
-            deadlines = [one.run["deadline"] for one in self.commands if one.run]
+            deadlines = [one.run["deadline"] for one in self.commands if one.run and one.run["deadline"] < NEVER]
             wait = max(0.0, min(deadlines) - time.monotonic()) if deadlines else -1
             for fd, _ in self.epoll.poll(wait):
                 if handler := self.handlers.get(fd):
@@ -105,21 +109,56 @@ class Children:
             "signal": 0, "oom_killed": False, "error": "",
         }  # fmt: skip
 
-    def run_beside(self, message: Message, answer: Callable[[Message], None]) -> None:
-        """A command in a running process's namespaces; answered when it has ended, with what it wrote."""
+    def run_beside(self, message: Message, answer: Callable[[Message], None], given: Sequence[int] = ()) -> Running:
+        """A command in a running process's namespaces; answered when it has ended, with what it wrote.
+
+        given: input, output and errors, where the one who asks reads and writes himself; or, with a "terminal" among
+        the steps, the socket through which he is sent its other end.
+        """
         beside = self._running(message["name"])
         for step in message["steps"]:
             if step[0] == "enter":
                 step[1:] = [beside.pidfd, beside.pid]
         syscalls.setns(beside.pidfd, syscalls.CLONE_NEWPID)
         try:
-            one = self._spawn(message["name"], message, 0)
+            one = self._spawn(message["name"], message, 0, given)
         finally:
             syscalls.setns(self.own_pidns, syscalls.CLONE_NEWPID)
         one.answer = answer
-        deadline = time.monotonic() + message["timeout"]
+        deadline = time.monotonic() + message["timeout"] if message["timeout"] else NEVER
         one.run = {"deadline": deadline, "left": message["most"], "stdout": [], "stderr": [], "late": False}
         self.commands.add(one)
+        return one
+
+    def hang_up(self, one: Running) -> None:
+        """Nobody is there any more for whom this command runs: it is told, and a little later it is ended."""
+        if one.run is not None and one in self.commands:
+            one.answer = None
+            send_to_group(one.pidfd, signal.SIGHUP)
+            one.run["deadline"] = min(one.run["deadline"], time.monotonic() + HANG_UP_SECONDS)
+
+    def attach(self, name: str, given: list[int]) -> int:
+        """From now on what the process writes goes to these, too: output and errors. Returns its input, -1 for none."""
+        one = self._running(name)
+        for fd in given:
+            os.set_blocking(fd, False)
+        one.attached.append(dict(zip(("stdout", "stderr"), given, strict=True)))
+        return one.stdin
+
+    def detach(self, name: str, given: int) -> None:
+        """The one whose output this is hears no more."""
+        if (one := self.running.get(name)) is not None:
+            for row in one.attached:
+                if row["stdout"] == given:
+                    self._let_go(one, row)
+                    break
+
+    def close_input(self, name: str) -> None:
+        """The process reads the end of its input. A terminal has none."""
+        one = self._running(name)
+        if one.stdin >= 0 and one.stdin not in one.streams:
+            os.close(one.stdin)
+            one.stdin = -1
 
     def send_signal(self, name: str, number: int) -> None:
         signal.pidfd_send_signal(self._running(name).pidfd, number)
@@ -145,41 +184,88 @@ class Children:
             syscalls.mount("tmpfs", path, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
             self.tmpfs.add(path)
 
-    def _spawn(self, name: str, message: Message, flags: int) -> Running:
-        stdin = os.pipe2(os.O_CLOEXEC) if message["stdin"] else (os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), -1)
+    def _spawn(self, name: str, message: Message, flags: int, given: Sequence[int] = ()) -> Running:
+        steps = message["steps"]
+        terminal = next((step for step in steps if step[0] == "terminal"), None)
         cgroup = os.open(message["cgroup"], os.O_RDONLY | os.O_CLOEXEC) if message["cgroup"] else -1
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        theirs = [cgroup, null]
         try:
-            child = self._clone(message["steps"], stdin, flags, cgroup)
+            if given and terminal is None:
+                return self._supervise(name, (*self._clone(steps, given, flags, cgroup), -1, -1, -1))
+            if terminal is not None:
+                ours = None
+                if not given:
+                    ours, other = _socket.socketpair()
+                    theirs.append(other.detach())
+                terminal[1:] = given or theirs[-1:]
+                one = self._supervise(name, (*self._clone(steps, [null] * 3, flags, cgroup), -1, -1, -1))
+                if ours is not None:
+                    self._expect_terminal(one, ours)
+                return one
+            stdin = null, -1
+            if message["stdin"]:
+                stdin = os.pipe2(os.O_CLOEXEC)
+                theirs.append(stdin[0])
+            return self._supervise(name, self._clone_with_pipes(steps, stdin, flags, cgroup))
         finally:
-            for fd in (stdin[0], cgroup):
+            for fd in theirs:
                 if fd >= 0:
                     os.close(fd)
-        return self._supervise(name, child)
 
     def _clone(
-        self, steps: list[Any], stdin: tuple[int, int], flags: int, cgroup: int = -1, more: int = -1
-    ) -> tuple[int, int, int, int, int]:
-        """A child that carries out the steps: its pidfd, output, errors, what it tells, and its input (or -1)."""
-        out, err, told = (os.pipe2(os.O_CLOEXEC) for _ in range(3))
+        self, steps: list[Any], stdio: Sequence[int], flags: int, cgroup: int = -1, more: int = -1
+    ) -> tuple[int, int]:
+        """A child that carries out the steps on these three fds: its pidfd, and the pipe on which it tells."""
+        told = os.pipe2(os.O_CLOEXEC)
         try:
             pid, pidfd = syscalls.clone(flags, cgroup)
             if pid == 0:
-                process.carry_out(steps, stdin[0], out[1], err[1], told[1], more)
+                process.carry_out(steps, stdio, told[1], more)
         except OSError:
-            for fd in (out[0], err[0], told[0], stdin[1]):
+            os.close(told[0])
+            raise
+        finally:
+            os.close(told[1])
+        return pidfd, told[0]
+
+    def _clone_with_pipes(
+        self, steps: list[Any], stdin: tuple[int, int], flags: int, cgroup: int = -1, more: int = -1
+    ) -> tuple[int, int, int, int, int]:
+        """Such a child, and our ends: its pidfd, what it tells, output, errors, and its input (or -1)."""
+        out, err = (os.pipe2(os.O_CLOEXEC) for _ in range(2))
+        try:
+            child = self._clone(steps, (stdin[0], out[1], err[1]), flags, cgroup, more)
+        except OSError:
+            for fd in (out[0], err[0], stdin[1]):
                 if fd >= 0:
                     os.close(fd)
             raise
         finally:
-            for fd in (out[1], err[1], told[1]):
+            for fd in (out[1], err[1]):
                 os.close(fd)
-        return pidfd, out[0], err[0], told[0], stdin[1]
+        return *child, out[0], err[0], stdin[1]
+
+    def _expect_terminal(self, one: Running, sock: _socket.socket) -> None:
+        """The child sends the other end of its terminal: from then on that is its output and its input."""
+
+        def came() -> None:
+            with quiet(OSError):
+                _, fds = receive(sock, 1)
+                for fd in fds:
+                    one.streams[fd], one.stdin = "stdout", fd
+                    os.set_blocking(fd, False)
+                    self.watch(fd, self._reader(one, fd))
+            self.close(sock.detach())
+
+        self.watch(sock.fileno(), came)
 
     def _supervise(self, name: str, child: tuple[int, int, int, int, int]) -> Running:
-        """Watch the child's pipes and its end."""
-        pidfd, out, err, told, stdin = child
+        """Watch the child's pipes and its end. -1 for the output and errors that somebody else reads."""
+        pidfd, told, out, err, stdin = child
         one = Running(name, host_pid(pidfd), pidfd)
-        one.streams, one.told, one.stdin = {out: "stdout", err: "stderr"}, told, stdin
+        one.streams = {fd: kind for fd, kind in ((out, "stdout"), (err, "stderr")) if fd >= 0}
+        one.told, one.stdin = told, stdin
         for fd in one.streams:
             os.set_blocking(fd, False)
             self.watch(fd, self._reader(one, fd))
@@ -198,7 +284,7 @@ class Children:
         ours, theirs = _socket.socketpair()
         null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self.ready = (self._clone(steps, (null, -1), SPAWN, more=theirs.fileno()), ours)
+            self.ready = (self._clone_with_pipes(steps, (null, -1), SPAWN, more=theirs.fileno()), ours)
         finally:
             os.close(null)
             theirs.close()
@@ -211,7 +297,8 @@ class Children:
         steps = [step for step in message["steps"] if step[0] not in ("overlay", "kernel_mounts", "mask")]
         lower = [step[1] for step in message["steps"] if step[0] == "overlay"]
         text = dumps(steps).encode()
-        fits = lower == ["/"] and not message["stdin"] and not message["cgroup"] and not self.tmpfs
+        plain = not message["stdin"] and not any(step[0] == "terminal" for step in steps)
+        fits = lower == ["/"] and plain and not message["cgroup"] and not self.tmpfs
         layers = f"{self.directory}/layers"
         try:
             # Its one byte says that it has come so far. To wait a little holds up nobody: nothing runs here yet. No
@@ -230,7 +317,7 @@ class Children:
 
     def _waste(self, child: tuple[int, int, int, int, int]) -> None:
         """End a child that is not needed; it is reaped when its pidfd says so."""
-        pidfd, out, err, told, _ = child
+        pidfd, told, out, err, _ = child
         for fd in (out, err, told):
             os.close(fd)
         with quiet(OSError):
@@ -254,7 +341,11 @@ class Children:
             data = os.read(fd, READ)
         except BlockingIOError:
             return False
+        except OSError:  # of a terminal that nobody has open any more
+            data = b""
         stream = one.streams[fd]
+        for row in list(one.attached):
+            self._copy(one, row, stream, data)
         if one.run is not None:
             kept = data[: one.run["left"]]
             one.run["left"] -= len(kept)
@@ -267,8 +358,27 @@ class Children:
                 one.log.end(stream, time.time_ns())
         if not data:
             del one.streams[fd]
+            if fd == one.stdin:
+                one.stdin = -1
             self.close(fd)
         return bool(data)
+
+    def _copy(self, one: Running, row: dict[str, int], stream: str, data: bytes) -> None:
+        """To one who is attached. Who does not read is let go: the program must not wait for him."""
+        fd = row.get(stream, -1)
+        if fd < 0:
+            return
+        try:
+            if os.write(fd, data) == len(data):
+                return
+        except OSError:
+            pass
+        self._let_go(one, row)
+
+    def _let_go(self, one: Running, row: dict[str, int]) -> None:
+        one.attached.remove(row)
+        for fd in row.values():
+            os.close(fd)
 
     def _told(self, one: Running) -> None:
         """The child's own words: none, and the pipe's end, mean that the program runs."""
@@ -303,9 +413,13 @@ class Children:
         for fd in list(one.streams):
             if one.log is not None:
                 one.log.end(one.streams[fd], time.time_ns())
+            if fd == one.stdin:
+                one.stdin = -1
             self.close(fd)
         if one.log is not None:
             one.log.close()
+        for row in list(one.attached):
+            self._let_go(one, row)
         if one.stdin >= 0:
             os.close(one.stdin)
         self.close(one.pidfd)
@@ -334,8 +448,8 @@ class Children:
         now = time.monotonic()
         for one in self.commands:
             if one.run and one.run["deadline"] <= now and not one.run["late"]:
-                one.run.update(late=True, deadline=now + 3600.0)
-                signal.pidfd_send_signal(one.pidfd, signal.SIGKILL)
+                one.run.update(late=True, deadline=NEVER)
+                send_to_group(one.pidfd, signal.SIGKILL)
 
     # --- what is known ----------------------------------------------------------------------------------------------
 
@@ -351,6 +465,26 @@ class Children:
             os.rename(f"{self.directory}/processes.new", f"{self.directory}/processes.json")
         except OSError:
             pass  # a full disk costs the copy, not the sandbox
+
+
+def receive(sock: _socket.socket, most: int, size: int = READ) -> tuple[bytes, list[int]]:
+    """Bytes from a socket, and the fds that came with them."""
+    flags = _socket.MSG_CMSG_CLOEXEC
+    data, parts, _, _ = sock.recvmsg(size, _socket.CMSG_SPACE(4 * most), flags)
+    fds = []
+    for level, kind, value in parts:
+        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+            fds += [int.from_bytes(value[at : at + 4], byteorder) for at in range(0, len(value) // 4 * 4, 4)]
+    return data, fds
+
+
+def send_to_group(pidfd: int, number: int) -> None:
+    """To a command and what it has started in its own process group; kernels before 6.9 know no way but to itself."""
+    try:
+        syscalls.signal_group(pidfd, number)
+    except OSError:
+        with quiet(OSError):  # it has ended
+            signal.pidfd_send_signal(pidfd, number)
 
 
 def host_pid(pidfd: int) -> int:

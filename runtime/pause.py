@@ -14,20 +14,23 @@ from __future__ import annotations
 import _socket
 import fcntl
 import os
+from sys import byteorder
 
 from . import syscalls
-from .children import READ, Children
+from .children import Children, receive
 from .syscalls import quiet, write_file
 from .wire import Unpacker, pack
 
 TYPE_CHECKING = False  # `typing` would be loaded into every pause; type checkers know this name
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .wire import Message
 else:
     import _signal as signal  # without the module's enums
+
+MOST_GIVEN = 3  # fds that come with a message
 
 
 class Connection:
@@ -37,12 +40,16 @@ class Connection:
         sock.setblocking(False)
         self.sock = sock
         self.unpacker = Unpacker()
+        self.given: list[int] = []  # fds that came with a message
+        self.left: Callable[[], None] = lambda: None  # what happens when it is over
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message, fds: Sequence[int] = ()) -> None:
         """Hand a message over; an agent that does not read for 200 kB is cut off: it comes back and asks anew."""
         try:
             data = pack(message)
-            if self.sock.send(data) < len(data):
+            rights = b"".join(fd.to_bytes(4, byteorder) for fd in fds)
+            beside = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)] if fds else []
+            if self.sock.sendmsg([data], beside) < len(data):
                 self.sock.shutdown(_socket.SHUT_RDWR)
         except OSError:
             pass  # its end is read as an end
@@ -86,7 +93,8 @@ class Pause:
 
     def _read(self, connection: Connection) -> None:
         try:
-            data = connection.sock.recv(READ)
+            data, given = receive(connection.sock, MOST_GIVEN)
+            connection.given += given
             messages = connection.unpacker.feed(data)
         except BlockingIOError:
             return
@@ -94,17 +102,23 @@ class Pause:
             data, messages = b"", []
         for message in messages:
             self._obey(connection, message)
+        if messages or not data:  # the rest of a long message is still to come
+            for fd in connection.given:
+                os.close(fd)
+            connection.given.clear()
         if not data:
             self.connections.discard(connection)
             self.children.close(connection.sock.detach())
+            connection.left()
             if not self.assigned and not self.connections:
                 os._exit(0)  # a warm pause whose agent has gone is nobody's
 
     def _obey(self, connection: Connection, message: Message) -> None:
-        def answer(result: Message) -> None:
-            connection.send({"id": message.get("id"), **result})
+        def answer(result: Message, fds: Sequence[int] = ()) -> None:
+            connection.send({"id": message.get("id"), **result}, fds)
 
         try:
+            message["caller"] = connection
             result = getattr(self, f"do_{message['do']}")(message, answer)
         except Exception as error:  # what one request does wrong must not end the sandbox
             result = {"error": str(error) or type(error).__name__}
@@ -132,6 +146,25 @@ class Pause:
 
     def do_run(self, message: Message, answer: Callable[[Message], None]) -> None:
         self.children.run_beside(message, answer)
+
+    def do_open(self, message: Message, answer: Callable[[Message], None]) -> None:
+        """A command beside a process, on fds that came with the message; it ends with the connection."""
+        caller: Connection = message["caller"]
+        one = self.children.run_beside(message | {"timeout": 0, "most": 0}, answer, caller.given)
+        caller.left = lambda: self.children.hang_up(one)
+
+    def do_attach(self, message: Message, answer: Callable[[Message, Sequence[int]], None]) -> None:
+        """What a process writes, from now on, and its input; copies end with the connection."""
+        caller: Connection = message["caller"]
+        (output, errors), caller.given = caller.given, []
+        name = message["name"]
+        stdin = self.children.attach(name, [output, errors])
+        caller.left = lambda: self.children.detach(name, output)
+        answer({}, [stdin] if stdin >= 0 else [])
+
+    def do_close_input(self, message: Message, answer: object) -> Message:
+        self.children.close_input(message["name"])
+        return {}
 
     def do_signal(self, message: Message, answer: object) -> Message:
         self.children.send_signal(message["name"], message["signum"])

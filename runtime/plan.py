@@ -88,6 +88,8 @@ def process_steps(spec: ProcessSpec, directory: str, mask: str, tasks: list[str]
     steps += [["kernel_mounts", f"{directory}/shm"], ["mask"]]
     steps += [mount_step(mount, directory) for mount in sorted(spec.mounts, key=depth)]
     steps += [["pivot", spec.cwd or "/", spec.root.read_only]]
+    if spec.tty:
+        steps.append(["terminal"])  # the pause adds the socket that its other end goes through
     if spec.rlimits:
         steps.append(["limits", rlimit_rows(spec)])
     return steps + becoming(spec.user, capability_mask(spec.capabilities), spec)
@@ -113,4 +115,6 @@ def becoming(user: User, kept: int, spec: ProcessSpec) -> list[Step]:
 def exec_steps(spec: ProcessSpec, tasks: list[str]) -> list[Step]:
     """The same door for a command in a running process's namespaces; the pause adds which process to `enter`."""
     steps: list[Step] = [["join_tasks", tasks], ["oom_score", spec.oom_score_adj], ["enter"]]
+    if spec.tty:
+        steps.append(["terminal"])
     return steps + becoming(spec.user, capability_mask(spec.capabilities), spec)

@@ -10,8 +10,11 @@ runtime specification, and the defaults of container engines.
 
 from __future__ import annotations
 
+import _socket
+import fcntl
 import os
 import stat
+from sys import byteorder
 
 from . import syscalls
 from .syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, quiet
@@ -30,6 +33,10 @@ else:
 _DEVICES = (
     ("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0),
 )  # fmt: skip
+# Source: include/uapi/asm-generic/ioctls.h, and Documentation/admin-guide/devices.txt of Linux.
+TIOCSCTTY, TIOCSPTLCK, TIOCGPTPEER = 0x540E, 0x40045431, 0x5441
+PTMX = os.makedev(5, 2)
+TERMINALS = range(136, 144)  # majors of /dev/pts
 _LINKS = (("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"))
 _MASKED_FILES = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sched_debug", "/proc/latency_stats")
 _MASKED_DIRECTORIES = ("/proc/acpi", "/proc/asound", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap")
@@ -181,12 +188,33 @@ class Child:
         for kind, soft, hard in rows:
             resource.setrlimit(kind, (soft, hard))
 
+    def terminal(self, sock: int) -> None:
+        """A terminal of this root's own /dev/pts is input, output and errors; its other end goes through `sock`."""
+        # The tenant may have put anything there: what is opened does not block and takes nothing over by that alone.
+        ours = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if os.fstat(ours).st_rdev != PTMX:
+            raise NotStarted("/dev/ptmx: no terminal can be made: it is another file here")
+        fcntl.ioctl(ours, TIOCSPTLCK, bytes(4))
+        theirs = fcntl.ioctl(ours, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
+        fcntl.ioctl(theirs, TIOCSCTTY, 0)
+        for fd in (0, 1, 2):
+            os.dup2(theirs, fd)
+        os.close(theirs)
+        way = _socket.socket(fileno=sock)
+        way.sendmsg([b"t"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, ours.to_bytes(4, byteorder))])
+        way.close()
+        os.close(ours)
+
     def identity(self, uid: int, gid: int, groups: Sequence[int], keep: int, no_new_privs: bool) -> None:
         """keep: capabilities as a bit mask. A user that is not root has them only as a bound, as with OCI runtimes."""
         for fd in (0, 1, 2):
-            # So that the program can open /dev/stdout again: a pipe belongs to its maker. /dev/null stays root's.
-            if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            # So that the program can open /dev/stdout again: a pipe or terminal belongs to its maker. /dev/null stays
+            # root's.
+            about = os.fstat(fd)
+            if stat.S_ISFIFO(about.st_mode):
                 os.fchown(fd, uid, gid)
+            elif os.major(about.st_rdev) in TERMINALS:
+                os.fchown(fd, uid, -1)
         held = capabilities_held()
         for bit in held:
             if not keep >> bit & 1:
@@ -283,8 +311,8 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def carry_out(steps: Sequence[Step], stdin: int, stdout: int, stderr: int, told: int, more: int = -1) -> None:
-    """Become the program, or write why not to `told` (an fd) and exit with 127. Never returns.
+def carry_out(steps: Sequence[Step], stdio: Sequence[int], told: int, more: int = -1) -> None:
+    """Become the program on these three fds, or write why not to `told` (an fd) and exit with 127. Never returns.
 
     more: an fd from which, after these steps, the others come as JSON up to its end: a child that is made ready before
     it is known what it will be.
@@ -293,7 +321,7 @@ def carry_out(steps: Sequence[Step], stdin: int, stdout: int, stderr: int, told:
     try:
         os.setsid()
         reset_signals()
-        for target, fd in enumerate((stdin, stdout, stderr)):
+        for target, fd in enumerate(stdio):
             os.dup2(fd, target)
         os.umask(0)
         child = Child()

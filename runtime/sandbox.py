@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .channel import Channel
 from .identity import Identity
 from .plan import exec_steps, process_steps, shared_tmpfs
+from .sessions import Session, attach_session, open_session
 from .spec import Capabilities, ProcessSpec, ProcessState, Ran, RuntimeFailed, User
 from .wire import Message
 
@@ -160,9 +161,12 @@ class Sandbox:
             self._channel.close()
             self._channel = None
 
-    async def _ask(self, message: Message) -> Message:
+    def _check_alive(self) -> None:
         if not self.alive:
             raise RuntimeFailed(f"sandbox {self.id}: its pause has ended")
+
+    async def _ask(self, message: Message) -> Message:
+        self._check_alive()
         if self._channel is None or not self._channel.open:
             try:
                 self._channel = Channel.connect(self.directory)
@@ -211,6 +215,11 @@ class Sandbox:
             raise
         return self._note(answer["process"])
 
+    def _beside(self, name: str, spec: ProcessSpec) -> Message:
+        groups, group = self.groups, self._group(name)
+        steps = exec_steps(spec, groups.tasks_files(group))
+        return {"do": "run", "name": name, "steps": steps, "stdin": False, "cgroup": groups.directory(group)}
+
     async def exec(
         self,
         name: str,
@@ -232,20 +241,27 @@ class Sandbox:
             name, tuple(argv), env=env or {}, cwd=cwd, user=user or User(), no_new_privs=no_new_privs,
             capabilities=capabilities or Capabilities(),
         )  # fmt: skip
-        groups, group = self.groups, self._group(name)
-        message = {
-            "do": "run",
-            "name": name,
-            "steps": exec_steps(spec, groups.tasks_files(group)),
-            "stdin": False,
-            "cgroup": groups.directory(group),
-            "timeout": timeout,
-            "most": most,
-        }
-        ran = (await self._ask(message))["ran"]
+        ran = (await self._ask(self._beside(name, spec) | {"timeout": timeout, "most": most}))["ran"]
         for stream in ("stdout", "stderr"):
             ran[stream] = ran[stream].encode("latin-1")
         return Ran(**{field: ran[field] for field in Ran.__slots__})
+
+    async def open(self, name: str, spec: ProcessSpec) -> Session:
+        """Run a command beside the process `name` as `exec` does, with its input and output in the caller's hands.
+
+        spec: its argv, env, cwd, user and rights, stdin and tty are meant. It ends with the session.
+        """
+        self._check_alive()
+        return await open_session(self.directory, self._beside(name, spec), stdin=spec.stdin, tty=spec.tty)
+
+    async def attach_to(self, name: str, *, tty: bool) -> Session:
+        """What the process `name` writes from now on, and its input if it has one. tty: it is on a terminal."""
+        self._check_alive()
+        return await attach_session(self.directory, name, tty=tty)
+
+    async def close_input(self, name: str) -> None:
+        """The process reads the end of its input, as soon as nobody who is attached holds it either."""
+        await self._ask({"do": "close_input", "name": name})
 
     async def signal(self, name: str, signum: int) -> None:
         """To the program itself. It is its pid namespace's init: what it does not handle it ignores, but SIGKILL."""

@@ -109,7 +109,8 @@ class ProcessSpec:
 
     name: unique in the sandbox, made as SandboxSpec.id; free again after Sandbox.forget.
     env: exactly what the program gets. argv[0] without a slash is looked up in env's PATH inside the root.
-    cwd: created if missing. stdin: keep a pipe open for it; otherwise /dev/null.
+    cwd: created if missing. stdin: keep a pipe open for it; otherwise /dev/null. tty: input, output and errors are one
+    terminal.
     log_path: where its output goes as CRI lines; the directory must exist. None: thrown away.
     oom_score_adj: -1000..1000. rlimits: name ("NOFILE") to (soft, hard).
     hostname: only for a "hostname" that differs from the sandbox's: the process then has its own uts namespace.
@@ -127,6 +128,7 @@ class ProcessSpec:
     capabilities: Capabilities = Capabilities()
     no_new_privs: bool = True
     stdin: bool = False
+    tty: bool = False
     hostname: str = ""
     oom_score_adj: int = 0
     rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)

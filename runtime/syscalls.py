@@ -42,6 +42,7 @@ MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH = 0x04, 0x40
 MOUNT_ATTR_RDONLY = 0x1
 CLOSE_RANGE_CLOEXEC = 4
 O_PATH = 0o10000000
+PIDFD_SIGNAL_PROCESS_GROUP = 4
 
 # Since 2019 new calls have one number on every architecture; only the old ones differ.
 _OLD = {
@@ -50,7 +51,8 @@ _OLD = {
 }
 _MACHINE = os.uname().machine
 _NUMBER = {
-    "open_tree": 428, "move_mount": 429, "clone3": 435, "close_range": 436, "openat2": 437, "mount_setattr": 442,
+    "pidfd_send_signal": 424, "open_tree": 428, "move_mount": 429, "clone3": 435, "close_range": 436, "openat2": 437,
+    "mount_setattr": 442,
     **_OLD.get(_MACHINE, {}),
 }  # fmt: skip
 
@@ -112,6 +114,11 @@ def clone(flags: int, cgroup_fd: int = -1) -> tuple[int, int]:
         arguments.cgroup = cgroup_fd
     pid = _call("clone3", f"clone3 flags={flags:#x}", ctypes.addressof(arguments), ctypes.sizeof(arguments))
     return (pid, pidfd.value) if pid else (0, -1)
+
+
+def signal_group(pidfd: int, number: int) -> None:
+    """To the process group that this process leads; kernels before 6.9 refuse."""
+    _call("pidfd_send_signal", f"pidfd_send_signal {number}", pidfd, number, 0, PIDFD_SIGNAL_PROCESS_GROUP)
 
 
 def unshare(flags: int) -> None:

@@ -113,7 +113,7 @@ class Api:
         self.links = Links()
         self.log = log
         self.cache = Cache(log, KINDS)
-        draw = draw or random.SystemRandom()
+        self.draw = draw = draw or random.SystemRandom()
         self.allocations = Allocations(log, self.config.service_cidr, self.config.node_port_range, draw)
         self.rest = Rest(log, self.cache, self.allocations, clock, draw)
         self.listing = Listing(self.cache, log, draw.random)
@@ -226,7 +226,8 @@ class Api:
             return plain.serve(self, route, request)
         user = impersonated(self.authenticator.authenticate(request), request.headers)
         self.authorizer.check(user, route, request.query)
-        await request.arrive()  # who may not ask need not be listened to
+        if route.subresource != "proxy":  # whose body is passed on as it comes
+            await request.arrive()  # who may not ask need not be listened to
         if request.remote == LOCAL or route.subresource in _LONG:
             return await self._perform(route, request, user)
         level, flow = levels.place(user, route, request.headers.get("user-agent", ""))
@@ -250,7 +251,7 @@ class Api:
             return answer(_NO_DEFINITIONS)
         if route.kind is None or (route.kind.namespaced and not route.namespace and not route.is_collection):
             raise not_found()
-        if route.verb in ("create", "update", "patch"):
+        if route.verb in ("create", "update", "patch") and route.subresource != "proxy":
             check_write(route.verb, request.query, applies=route.verb == "patch" and is_apply(request))
         if route.subresource:
             return await self._below(route, request, user)

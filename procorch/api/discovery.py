@@ -155,9 +155,16 @@ def _storage_hash(kind: Kind) -> str:
     return base64.b64encode(digest[:8]).decode()
 
 
+def _answered(kind: Kind, name: str) -> Kind:
+    """The kind that a subresource takes or gives."""
+    if name == "proxy":
+        return Kind(f"{kind.name}ProxyOptions", "", group=kind.group)
+    return subresources.TABLE[name].kind or kind
+
+
 def _subresources(kind: Kind) -> list[tuple[str, subresources.Subresource, Kind]]:
     return [
-        (name, subresources.TABLE[name], subresources.TABLE[name].kind or kind)
+        (name, subresources.TABLE[name], _answered(kind, name))
         for name in sorted(kind.subresources)
         if name in subresources.TABLE
     ]

@@ -18,6 +18,9 @@ from procorch.api.api import Api, as_api_error
 from procorch.api.budget import Budget
 from procorch.api.connection import Connection, Connections
 from procorch.api.request import Request, Response, User, refusal
+from procorch.api.streaming import Proxied
+from procorch.api.streaming.proxy import forward
+from procorch.api.streaming.upgrade import upgrade
 from procorch.api.watch import BACKLOG, Watch
 from procorch.objects import (
     ApiError,
@@ -123,6 +126,10 @@ class _Handler:
         if request.path.endswith("/link") and http.headers.get("Upgrade", "").lower() == "websocket":
             return await self._link(http, request)
         response = await self._api.handle(request)
+        if isinstance(response.connect, Proxied):
+            return await forward(http, response.connect)
+        if response.connect is not None:
+            return await upgrade(http, request, response.connect)
         if request.receive is not None and response.stream is None and response.status >= 400:
             return _last(response)  # the body is not waited for
         if response.stream is None:

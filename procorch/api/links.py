@@ -50,6 +50,10 @@ class Links(Mapping[str, Link]):
 
     async def request(self, node: str, method: str, path: str) -> AsyncIterator[bytes]:
         """The body of the node's answer, as it comes. Raises ApiError with the node's words."""
+        return _Body(await self.open(node, method, path))
+
+    async def open(self, node: str, method: str, path: str) -> Stream:
+        """A stream on which the node has agreed to what was asked. Raises ApiError with the node's words."""
         link = self._links.get(node)
         if link is None:
             raise ServiceUnavailable.of(f'node "{node}" is not connected to the API server')
@@ -61,16 +65,15 @@ class Links(Mapping[str, Link]):
             except BaseException:
                 await stream.reset("no longer wanted")
                 raise
-            body = _Body(stream)
-            status = int(head.get("status", 500))
-            if status >= 400:
-                text = b"".join([chunk async for chunk in body]).decode("utf-8", "replace").strip()
-                raise _refused(status, text)
-            return body
         except TimeoutError:
             raise ServiceUnavailable.of(f'node "{node}" does not answer') from None
         except (StreamReset, LinkClosed) as error:
             raise ServiceUnavailable.of(f'node "{node}": {error}') from None
+        status = int(head.get("status", 500))
+        if status >= 400:
+            text = b"".join([chunk async for chunk in _Body(stream)]).decode("utf-8", "replace").strip()
+            raise _refused(status, text)
+        return stream
 
     def close(self) -> None:
         for link in tuple(self._links.values()):

@@ -21,9 +21,15 @@ SUBRESOURCES = {
     "eviction": ("policy", "v1", "Eviction"),
     "token": ("authentication.k8s.io", "v1", "TokenRequest"),
 }
+_STREAMS = ("container", "stderr", "stdin", "stdout", "tty")
+#: what is upgraded to a connection, and its options: their kind, and their names in the query
+CONNECTS = {"exec": ("PodExecOptions", ("command", *_STREAMS)), "attach": ("PodAttachOptions", _STREAMS),
+            "portforward": ("PodPortForwardOptions", ("ports",))}  # fmt: skip
+_ANY_METHOD = ("get", "put", "post", "delete", "options", "head", "patch")
 _TYPES = {"limit": "integer", "timeoutSeconds": "integer", "gracePeriodSeconds": "integer", "watch": "boolean",
           "allowWatchBookmarks": "boolean", "sendInitialEvents": "boolean", "force": "boolean",
-          "orphanDependents": "boolean"}  # fmt: skip
+          "orphanDependents": "boolean", "stderr": "boolean", "stdin": "boolean", "stdout": "boolean",
+          "tty": "boolean", "ports": "integer"}  # fmt: skip
 _CHOICE = ("continue", "fieldSelector", "labelSelector", "limit", "resourceVersion", "resourceVersionMatch",
            "sendInitialEvents", "timeoutSeconds")  # fmt: skip
 _DELETE = ("dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy")
@@ -56,6 +62,14 @@ def _operations(kind: Kind) -> Iterator[tuple[str, list[_Row]]]:
             yield f"{one}/{name}", [("post", "post", meant)]
         elif name == "log":
             yield f"{one}/{name}", [("get", "get", own)]
+        elif name in CONNECTS:
+            meant = ("", "v1", CONNECTS[name][0])
+            yield f"{one}/{name}", [("get", "connectGet", meant), ("post", "connectPost", meant)]
+        elif name == "proxy":
+            meant = ("", "v1", f"{kind.name}ProxyOptions")
+            rows = [(method, f"connect{method.title()}", meant) for method in _ANY_METHOD]
+            yield f"{one}/{name}", rows
+            yield f"{one}/{name}/{{path}}", rows
         else:
             yield f"{one}/{name}", [("get", "get", meant), ("put", "put", meant), ("patch", "patch", meant)]
 
@@ -79,7 +93,7 @@ def _operation_id(path: str, action: str) -> str:
 def _given(kind: Kind, path: str, row: _Row) -> str:
     """The definition of what is answered; empty for text."""
     _, action, meant = row
-    if path.endswith("/log"):
+    if path.endswith("/log") or action.startswith("connect"):
         return ""
     if action in ("delete", "deletecollection"):
         return f"{_META}Status"
@@ -108,18 +122,21 @@ def _responses(kind: Kind, path: str, row: _Row, *, third: bool) -> Object:
 
 def _operation(kind: Kind, path: str, row: _Row, *, third: bool) -> Object:
     method, action, meant = row
-    parameters = [_parameter(name, "query", third=third) for name in _OPTIONS[action]]
+    connects = action.startswith("connect")
+    below = path.partition("{name}/")[2].partition("/")[0]
+    names = _OPTIONS[action] if not connects else CONNECTS[below][1] if below in CONNECTS else ()
+    parameters = [_parameter(name, "query", third=third) for name in names]
     result: Object = {
         "operationId": _operation_id(path, action),
         "tags": [f"{kind.group.partition('.')[0] or 'core'}_{kind.version}"],
-        "x-kubernetes-action": action,
+        "x-kubernetes-action": "connect" if connects else action,
         "x-kubernetes-group-version-kind": _gvk(*meant),
         "parameters": parameters,
         "responses": _responses(kind, path, row, third=third),
     }
     if not third:
         result["produces"] = list(_STREAM_TYPES if action == "list" else _ANSWER_TYPES)
-    if method in ("post", "put", "patch", "delete"):
+    if method in ("post", "put", "patch", "delete") and not connects:
         _take(result, method, schema.name_of(*meant) if method in ("post", "put") else "", third=third)
     return result
 

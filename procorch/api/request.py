@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import orjson
 from multidict import MultiMapping
 
 from procorch.objects import ApiError, Invalid, Object, shortened
+
+if TYPE_CHECKING:
+    from procorch.api.streaming import Connect, Proxied
 
 JSON = "application/json"
 MASTERS = "system:masters"
@@ -57,12 +61,16 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """One answer. stream: a body that is still being made (watch, log); then `body` is empty."""
+    """One answer. stream: a body that is still being made (watch, log); then `body` is empty.
+
+    connect: what the connection is about from now on, or which server gives the answer.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     stream: AsyncIterator[bytes] | None = None
+    connect: Connect | Proxied | None = None
 
 
 def answer(obj: Object, status: int = 200) -> Response:

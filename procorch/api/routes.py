@@ -102,7 +102,9 @@ def parse(kinds: Kinds, method: str, path: str, query: Mapping[str, str]) -> Rou
 
 
 def _verb(method: str, name: str | None, subresource: str, query: Mapping[str, str]) -> str:
-    verb = _BY_METHOD.get(method)
+    verb = "get" if method == "OPTIONS" and subresource == "proxy" else _BY_METHOD.get(method)
+    if verb is not None and subresource == "proxy":
+        return verb  # the query is for the server behind it
     if verb is None:
         raise MethodNotAllowed.of()
     if subresource in _CONNECTS:

@@ -11,11 +11,13 @@ from urllib.parse import quote, urlencode
 from procorch.api import deletion, disruption, intake, metadata
 from procorch.api.accept import form_of
 from procorch.api.cache import Entry
+from procorch.api.containers import container_of
 from procorch.api.encoding import encode
 from procorch.api.fieldmanager import apply_scale, config_of, is_apply, update_scale
 from procorch.api.patch import apply_patch
 from procorch.api.request import JSON, Request, Response, answer, is_true
 from procorch.api.routes import Route, not_found
+from procorch.api.streaming import attach, exec_, portforward, proxy
 from procorch.api.table import view_of
 from procorch.clock import parse_timestamp, timestamp
 from procorch.kinds import KINDS
@@ -51,6 +53,11 @@ SCALE = Kind(
 BINDING = Kind("Binding", "bindings")
 EVICTION = Kind("Eviction", "evictions", group="policy")
 TOKEN_REQUEST = Kind("TokenRequest", "tokenrequests", group="authentication.k8s.io")
+_CORE = "io.k8s.api.core.v1."
+EXEC_OPTIONS, ATTACH_OPTIONS, PORT_FORWARD_OPTIONS = (
+    Kind(name, name.lower(), schema=_CORE + name)
+    for name in ("PodExecOptions", "PodAttachOptions", "PodPortForwardOptions")
+)
 
 _SHORTEST_TOKEN = 600  # seconds
 
@@ -265,7 +272,7 @@ async def log(api: Api, route: Route, request: Request) -> Response:
     assert route.kind is not None and route.name is not None
     pod = api.rest.entry(route.kind, route.namespace, route.name).object
     options = _log_options(request.query, route.name)
-    container = _log_container(pod, request.query.get("container", ""))
+    container = container_of(pod, request.query.get("container", ""))
     node = get(pod, ".spec.nodeName")
     if not node:  # as Kubernetes: nothing was said yet
         return Response(200, {"Content-Type": "text/plain"})
@@ -297,30 +304,6 @@ def _log_options(query: Mapping[str, str], name: str) -> dict[str, str]:
     if causes:
         raise Invalid.of("PodLogOptions", name, causes)
     return options
-
-
-def _log_container(pod: Object, asked: str) -> str:
-    """Which container is meant. Raises BadRequest in Kubernetes' words."""
-    spec, name = pod["spec"], pod["metadata"]["name"]
-    main, init, extra = (
-        [row["name"] for row in rows(spec.get(field))]
-        for field in ("containers", "initContainers", "ephemeralContainers")
-    )
-    if asked:
-        if asked not in (*main, *init, *extra):
-            raise BadRequest.of(f"container {asked} is not valid for pod {name}")
-        return asked
-    if len(main) == 1 and not init and not extra:
-        return str(main[0])
-    default = (pod["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container")
-    if default in main:
-        return str(default)
-    choice = f"choose one of: [{' '.join(main)}]"
-    if init:
-        choice += f" or one of the init containers: [{' '.join(init)}]"
-    if extra:
-        choice += f" or one of the ephemeral containers: [{' '.join(extra)}]"
-    raise BadRequest.of(f"a container name must be specified for pod {name}, {choice}")
 
 
 def _check_waiting(pod: Object, container: str, previous: bool) -> None:
@@ -355,6 +338,10 @@ TABLE: dict[str, Subresource] = {
     "eviction": Subresource(("create",), EVICTION, evict),
     "token": Subresource(("create",), TOKEN_REQUEST, token),
     "log": Subresource(("get",), None, log),
+    "exec": Subresource(("create", "get"), EXEC_OPTIONS, exec_),
+    "attach": Subresource(("create", "get"), ATTACH_OPTIONS, attach),
+    "portforward": Subresource(("create", "get"), PORT_FORWARD_OPTIONS, portforward),
+    "proxy": Subresource(("create", "delete", "get", "patch", "update"), None, proxy),
 }
 
 
@@ -362,7 +349,9 @@ def of(route: Route) -> Subresource:
     """Raises NotFound for a subresource the kind does not have, MethodNotAllowed for a verb it does not have."""
     assert route.kind is not None
     found = TABLE.get(route.subresource)
-    if found is None or route.subresource not in route.kind.subresources or route.rest:
+    if found is None or route.subresource not in route.kind.subresources:
+        raise not_found()
+    if route.rest and route.subresource != "proxy":
         raise not_found()
     if route.verb not in found.verbs:
         raise MethodNotAllowed.of()

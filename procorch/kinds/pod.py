@@ -124,7 +124,8 @@ def _addresses(pod: Object) -> str:
 KIND = Kind(
     "Pod", "pods",
     short_names=("po",), categories=("all",),
-    subresources=("status", "log", "binding", "eviction", "ephemeralcontainers", "resize"), parts=PARTS,
+    subresources=("status", "log", "binding", "eviction", "ephemeralcontainers", "resize", "exec", "attach",
+                  "portforward", "proxy"), parts=PARTS,
     default=default, prepare=prepare, admit=admit, validate=validate, warn=warn,
     columns=COLUMNS,
     fields={

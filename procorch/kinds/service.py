@@ -154,7 +154,7 @@ def _address(service: Object, now: float) -> str:
 
 KIND = Kind(
     "Service", "services",
-    short_names=("svc",), categories=("all",), subresources=("status",),
+    short_names=("svc",), categories=("all",), subresources=("status", "proxy"),
     name_format=dns_label,
     default=default, prepare=prepare, validate=validate,
     columns=(

@@ -14,6 +14,7 @@ from procorch.clock import Clock, parse_timestamp
 from procorch.kubelet.launch import log_path
 from procorch.kubelet.record import Attempt, PodRecord, process_name
 from procorch.link import Stream
+from procorch.objects import Object, uid_of
 from runtime import Runtime
 from runtime.logs import LogReader, Wanted
 
@@ -38,14 +39,14 @@ def wanted_of(query: Mapping[str, str], now: float) -> Wanted:
 
 
 class ContainerLogs:
-    """directory: of all pods. find: a pod's uid and record by namespace/name, None for one that is not here."""
+    """directory: of all pods. find: a pod and its record by namespace/name, None for one that is not here."""
 
     def __init__(
         self,
         directory: Path,
         runtime: Runtime,
         clock: Clock,
-        find: Callable[[str], tuple[str, PodRecord] | None],
+        find: Callable[[str], tuple[Object, PodRecord] | None],
         node_name: str,
     ) -> None:
         self._directory = directory
@@ -60,12 +61,16 @@ class ContainerLogs:
         for reader in self._followers.get(sandbox_id, ()):
             reader.poke()
 
-    async def serve(self, namespace: str, name: str, container: str, query: Mapping[str, str], out: Stream) -> None:
+    async def serve(self, steps: list[str], query: Mapping[str, str], out: Stream) -> None:
         """Answers with the log, or with a status and a sentence."""
+        if len(steps) != 3:
+            await _refuse(out, 404, "a log is named by its namespace, pod and container")
+            return
+        namespace, name, container = steps
         if (found := self._find(f"{namespace}/{name}")) is None:
             await _refuse(out, 404, f'pod "{name}" not found on node {self._node_name}')
             return
-        uid, pod_record = found
+        pod, pod_record = found
         try:
             wanted = wanted_of(query, self._clock())
         except ValueError as error:
@@ -78,7 +83,7 @@ class ContainerLogs:
             what = "previous terminated container" if previous else "container"
             await _refuse(out, 400, f'{what} "{container}" in pod "{name}" not found')
             return
-        path = log_path(self._directory / uid, container, attempt.number)
+        path = log_path(self._directory / uid_of(pod), container, attempt.number)
         if not path.parent.exists():
             await _refuse(out, 404, f'the log of container "{container}" in pod "{name}" is gone')
             return

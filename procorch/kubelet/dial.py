@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import aiohttp
+from multidict import MultiDict, MultiMapping
 
 from procorch.clock import Backoff
 from procorch.link import Link, Stream
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 LARGEST_MESSAGE = 1 << 20
 
-Serve = Callable[[list[str], Mapping[str, str], Stream], Awaitable[None]]
+Serve = Callable[[list[str], MultiMapping[str], Stream], Awaitable[None]]
 """Answers one request: the decoded steps of its path after the first, its query, where the answer goes."""
 
 
@@ -50,15 +51,16 @@ async def dial(server: str, node: str, context: ssl.SSLContext | None, routes: M
 
 
 async def answer(header: Mapping[str, Any], stream: Stream, routes: Mapping[str, Serve]) -> None:
-    """One request on the link: `{"method": "GET", "path": "/containerLogs/…?follow=true"}`."""
+    """One request on the link: `{"method": "GET", "path": "/containerLogs/…?follow=true"}`; POST for what goes both
+    ways."""
     parts = urlsplit(str(header.get("path") or "/"))
     steps = [unquote(step) for step in parts.path.strip("/").split("/")]
     serve = routes.get(steps[0])
-    if serve is None or header.get("method") != "GET":
+    if serve is None or header.get("method") not in ("GET", "POST"):
         await stream.respond({"status": 404, "headers": {"Content-Type": "text/plain"}})
         await stream.write(f"this node does not serve {header.get('method')} /{steps[0]}".encode())
         return
-    await serve(steps[1:], dict(parse_qsl(parts.query)), stream)
+    await serve(steps[1:], MultiDict(parse_qsl(parts.query, keep_blank_values=True)), stream)
 
 
 async def _messages(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[bytes]:

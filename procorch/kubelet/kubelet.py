@@ -18,6 +18,8 @@ from procorch.clock import Backoff, Clock
 from procorch.events import EventRecorder
 from procorch.informer import Informer
 from procorch.kubelet.container_logs import ContainerLogs
+from procorch.kubelet.container_streams import ContainerStreams
+from procorch.kubelet.dial import Serve
 from procorch.kubelet.images import Images
 from procorch.kubelet.pod_files import Dns
 from procorch.kubelet.pod_worker import PodWorker
@@ -80,13 +82,26 @@ class Kubelet:
         self._known = known
         self.on_images_changed: Callable[[], object] = lambda: None
         self._workers: dict[str, PodWorker] = {}
-        self.logs = ContainerLogs(config.directory, runtime, clock, self._find, config.node_name)
+        self._logs = ContainerLogs(config.directory, runtime, clock, self._find, config.node_name)
+        self._streams = ContainerStreams(runtime, self._find, config.node_name)
         self._pods = Informer(client, "Pod", field_selector=f"spec.nodeName={config.node_name}")
 
     @property
     def workers(self) -> Mapping[str, PodWorker]:
         """By pod uid."""
         return self._workers
+
+    @property
+    def routes(self) -> Mapping[str, Serve]:
+        """What masters ask of this node's pods, by the first step of the path."""
+        streams = self._streams
+        return {
+            "containerLogs": self._logs.serve,
+            "exec": streams.exec,
+            "attach": streams.attach,
+            "portForward": streams.port_forward,
+            "dial": streams.dial,
+        }
 
     async def run(self) -> None:
         """Until cancelled; then every pod is left as it is."""
@@ -199,7 +214,7 @@ class Kubelet:
                 await self._network.detach(sandbox.id)
 
     def _sandbox_changed(self, sandbox_id: str) -> None:
-        self.logs.changed(sandbox_id)
+        self._logs.changed(sandbox_id)
         sandbox = self._runtime.sandboxes.get(sandbox_id)
         if sandbox is not None and (worker := self._workers.get(sandbox.labels.get("uid", ""))) is not None:
             worker.wake()
@@ -208,7 +223,7 @@ class Kubelet:
         if (worker := self._workers.get(uid)) is not None:
             worker.source_changed()
 
-    def _find(self, key: str) -> tuple[str, PodRecord] | None:
-        """A pod's uid and record by namespace/name; of two of one name the newer, which the API has."""
+    def _find(self, key: str) -> tuple[Object, PodRecord] | None:
+        """A pod and its record by namespace/name; of two of one name the newer, which the API has."""
         found = [worker for worker in self._workers.values() if key_of(worker.pod) == key]
-        return (found[-1].uid, found[-1].record) if found else None
+        return (found[-1].pod, found[-1].record) if found else None

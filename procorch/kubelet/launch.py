@@ -112,6 +112,7 @@ async def process_spec(
         capabilities=security.capabilities(container),
         no_new_privs=security.no_new_privs(container),
         stdin=bool(container.get("stdin")),
+        tty=bool(container.get("tty")),
         oom_score_adj=security.oom_score_adjust(qos_class(pod), byte_count(requested), prepared.memory_capacity),
     )
 

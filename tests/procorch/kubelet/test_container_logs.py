@@ -81,7 +81,7 @@ class Node:
             directory,
             self.machine,  # type: ignore[arg-type]
             lambda: 100.0,
-            lambda key: ("uid", self.record) if key == "default/web" else None,
+            lambda key: ({"metadata": {"uid": "uid"}}, self.record) if key == "default/web" else None,
             "one",
         )
         self.writers = []
@@ -92,9 +92,8 @@ class Node:
             self.writers[number].feed("stdout", b"run %d\n" % number, (10 + 50 * number) * SECOND)
 
     async def get(self, steps: str = "default/web/a", **query: str) -> tuple[int, str]:
-        namespace, name, container = steps.split("/")
         answer = Answer()
-        await self.logs.serve(namespace, name, container, query, answer)  # type: ignore[arg-type]
+        await self.logs.serve(steps.split("/"), query, answer)  # type: ignore[arg-type]
         return answer.status, answer.text.decode()
 
 
@@ -142,7 +141,7 @@ async def test_following_ends_when_the_process_does_and_loses_nothing(node: Node
     answer = Answer()
     query = {"follow": "true", "tailLines": "1"}
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
-        tasks.create_task(node.logs.serve("default", "web", "a", query, answer))  # type: ignore[arg-type]
+        tasks.create_task(node.logs.serve(["default", "web", "a"], query, answer))  # type: ignore[arg-type]
         await answer.heard.wait()
 
         node.writers[1].feed("stdout", b"last words\n", 70 * SECOND)
@@ -155,7 +154,7 @@ async def test_following_ends_when_the_process_does_and_loses_nothing(node: Node
 async def test_who_follows_is_told_when_the_sandbox_is_gone(node: Node) -> None:
     answer = Answer()
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
-        tasks.create_task(node.logs.serve("default", "web", "a", {"follow": "true"}, answer))  # type: ignore[arg-type]
+        tasks.create_task(node.logs.serve(["default", "web", "a"], {"follow": "true"}, answer))  # type: ignore[arg-type]
         await answer.heard.wait()
         node.machine.sandboxes.clear()
         node.logs.changed("sandbox")

@@ -41,9 +41,7 @@ class Answer:
     [
         pytest.param({"method": "GET", "path": "/say/a%2Fb/c?x=1&y=%26"}, 200, "['a/b', 'c'] x=1 y=&", id="found"),
         pytest.param({"method": "GET", "path": "/other/a"}, 404, "this node does not serve GET /other", id="nobody"),
-        pytest.param(
-            {"method": "POST", "path": "/say/a"}, 404, "this node does not serve POST /say", id="not asked so"
-        ),
+        pytest.param({"method": "PUT", "path": "/say/a"}, 404, "this node does not serve PUT /say", id="not asked so"),
         pytest.param({}, 404, "this node does not serve None /", id="nothing asked"),
     ],
 )
