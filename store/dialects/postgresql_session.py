@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from store import schema
 from store.batch import Draft, Replacement
-from store.checksum import sealed
+from store.dialects.postgresql_append import Append
 from store.dialects.postgresql_news import read
 from store.index import Sweep
 from store.news import News
@@ -38,20 +38,6 @@ _SETTLED = (
 """Of revisions the highest up to which every change is older than so many milliseconds. Moments never decrease, so the
 next change that is there speaks for one that is not."""
 _DELETE = "DELETE FROM changes WHERE revision = ANY(%s::bigint[])"
-_HEAD = "head AS (UPDATE counter SET issued = %(last)s WHERE issued = %(base)s RETURNING issued)"
-_ROWS = (
-    "SELECT t.* FROM head, unnest(%({0}_revision)b::bigint[], %({0}_key)b::text[], %({0}_value)b::bytea[], "
-    "%({0}_created)b::bigint[], %({0}_moment)b::bigint[]{1}) AS t"
-)
-_SUMS = ", %(rows_checksum)b::bigint[]"
-_PUT = f"put AS (INSERT INTO changes (revision, key, value, created, moment, checksum) {_ROWS.format('rows', _SUMS)})"
-_NOTE = (
-    f"note AS (INSERT INTO notes (revision, key, value, created, moment) {_ROWS.format('notes', '')} ON CONFLICT (key) "
-    "DO UPDATE SET revision = excluded.revision, value = excluded.value, created = excluded.created, "
-    "moment = excluded.moment)"
-)
-_OVERTAKE = "overtake AS (DELETE FROM notes USING head WHERE key = ANY(%(overtaken)b::text[]))"
-_TELL = "SELECT issued, pg_notify(%(channel)s, issued::text) FROM head"
 
 
 class PostgresqlSession:
@@ -69,6 +55,7 @@ class PostgresqlSession:
         """own: gets the server's process for as long as this lives."""
         self._connection = connection
         self._channel = channel
+        self._append = Append(connection, channel)
         self._own = own
         self._renew = renew
         own.add(connection.info.backend_pid)
@@ -88,7 +75,7 @@ class PostgresqlSession:
         draft's base. Else the count's lock is taken first, and kept while `redo` decides."""
         if not draft.forget and not draft.reserved:
             with _committing():
-                if self._write(draft):
+                if self._append.write(draft):
                     return
         renewed = False
         if self._connection.execute("SELECT FROM counter").fetchone() is None:
@@ -100,7 +87,7 @@ class PostgresqlSession:
                 again = redo(read(self._connection, draft.base, renewed=renewed))
             if again is None:
                 return
-            if not self._write(again):
+            if not self._append.write(again):
                 raise RuntimeError("the count moved while its lock was held")
             if again.forget:
                 self._delete(again.forget)
@@ -159,21 +146,6 @@ class PostgresqlSession:
         self._own.discard(self._connection.info.backend_pid)
         self._connection.close()
 
-    def _write(self, draft: Draft) -> bool:
-        """False, and nothing done, unless the count stands at the draft's base."""
-        parts, values = [_HEAD], {"base": draft.base, "last": draft.last, "channel": self._channel}
-        if draft.rows:
-            parts.append(_PUT)
-            values |= _columns("rows", map(sealed, draft.rows))
-        if draft.notes:
-            parts.append(_NOTE)
-            values |= _columns("notes", draft.notes)
-        if draft.overtaken:
-            parts.append(_OVERTAKE)
-            values["overtaken"] = list(draft.overtaken)
-        statement = f"WITH {', '.join(parts)} {_TELL}"
-        return self._connection.execute(statement.encode(), values, binary=True, prepare=True).fetchone() is not None
-
     def _delete(self, revisions: Sequence[int]) -> None:
         """One master at a time: two that delete the same rows would wait for each other crosswise."""
         self._connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s), 2)", (self._channel,))
@@ -212,12 +184,6 @@ def _committing() -> Iterator[None]:
         if error.sqlstate is None or error.sqlstate.startswith(("57P0", "08")):
             error.committing = True  # type: ignore[attr-defined]
         raise
-
-
-def _columns(table: str, rows: Any) -> dict[str, Any]:
-    return {
-        f"{table}_{name}": list(values) for name, values in zip(schema.COLUMNS, zip(*rows, strict=True), strict=False)
-    }
 
 
 @cache
