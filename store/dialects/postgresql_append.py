@@ -7,10 +7,12 @@ Sources: PostgreSQL's array_send and array_recv (src/backend/utils/adt/arrayfunc
 "Set Returning Functions", for several of them in one list of a SELECT: they go on in step.
 """
 
+import re
 import struct
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.errors import error_from_result
@@ -26,7 +28,7 @@ _ARRAY = struct.Struct(">iiIii")  # dimensions, whether there are NULLs, type; i
 _NULL = _LENGTH.pack(-1)
 
 _HEAD = "head AS (UPDATE counter SET issued = $2 WHERE issued = $1 RETURNING issued)"
-_TELL = "SELECT issued, pg_notify($3, issued::text) FROM head"
+_END, _TELL = "SELECT issued FROM head", "SELECT issued, pg_notify(${}::text, issued::text) FROM head"
 _PUT = (
     "put AS (INSERT INTO changes (revision, key, value, created, checksum, moment) SELECT unnest(${}::bigint[]), "
     "unnest(${}::text[]), unnest(${}::bytea[]), unnest(${}::bigint[]), unnest(${}::bigint[]), ${}::bigint FROM head)"
@@ -40,19 +42,28 @@ _NOTE = (
 _OVERTAKE = "overtake AS (DELETE FROM notes USING head WHERE key = ANY(${}::text[]))"
 
 
+class Ready(NamedTuple):
+    """A prepared statement by its name, and its parameters."""
+
+    name: bytes
+    values: Sequence[bytes]
+
+
 class Append:
-    """Of one connection, on which each form of the statement is prepared when it is first used."""
+    """Of one connection, on which each form of the statement is prepared before it is needed, or when it first is."""
 
     def __init__(self, connection: psycopg.Connection[Any], channel: str) -> None:
-        """channel: on which a commit is told."""
+        """channel: on which a commit is told. Raises psycopg.Error."""
         self._pgconn = connection.pgconn
         self._channel = channel.encode()
         self._prepared: dict[tuple[str, ...], bytes] = {}
+        for end in (_TELL, _END):
+            self._prepare((_PUT, end))
 
-    def write(self, draft: Draft) -> bool:
-        """False, and nothing done, unless the count stands at the draft's base. Raises psycopg.Error."""
+    def ready(self, draft: Draft, *, tell: bool) -> Ready:
+        """tell: the others, by NOTIFY, when it is committed. Raises psycopg.Error."""
         forms: list[str] = []
-        values = [_NUMBER.pack(draft.base), _NUMBER.pack(draft.last), self._channel]
+        values = [_NUMBER.pack(draft.base), _NUMBER.pack(draft.last)]
         if draft.rows:
             forms.append(_PUT)
             values += _columns(draft.rows, _numbers([checksum(*row) for row in draft.rows]))
@@ -62,20 +73,24 @@ class Append:
         if draft.overtaken:
             forms.append(_OVERTAKE)
             values.append(_texts(draft.overtaken))
-        name = self._prepared.get(key := tuple(forms)) or self._prepare(key)
-        result = self._pgconn.exec_prepared(name, values, [Format.BINARY] * len(values), Format.BINARY)
+        forms.append(_TELL if tell else _END)
+        if tell:
+            values.append(self._channel)
+        return Ready(self._prepared.get(key := tuple(forms)) or self._prepare(key), values)
+
+    def run(self, ready: Ready) -> bool:
+        """False, and nothing done, unless the count stands at the draft's base. Raises psycopg.Error."""
+        formats = [Format.BINARY] * len(ready.values)
+        result = self._pgconn.exec_prepared(ready.name, ready.values, formats, Format.BINARY)
         if result.status != ExecStatus.TUPLES_OK:
             raise error_from_result(result)
         return result.ntuples > 0
 
     def _prepare(self, forms: tuple[str, ...]) -> bytes:
-        parts, number = [_HEAD], 4
-        for form in forms:
-            count = form.count("{}")
-            parts.append(form.format(*range(number, number + count)))
-            number += count
+        numbers = count(3)
+        *parts, end = (re.sub("{}", lambda _: str(next(numbers)), form) for form in forms)
         name = b"store_append_%d" % len(self._prepared)
-        result = self._pgconn.prepare(name, f"WITH {', '.join(parts)} {_TELL}".encode())
+        result = self._pgconn.prepare(name, f"WITH {', '.join([_HEAD, *parts])} {end}".encode())
         if result.status != ExecStatus.COMMAND_OK:
             raise error_from_result(result)
         self._prepared[forms] = name

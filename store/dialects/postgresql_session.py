@@ -13,6 +13,7 @@ from store import schema
 from store.batch import Draft, Replacement
 from store.dialects.postgresql_append import Append
 from store.dialects.postgresql_news import read
+from store.dialects.postgresql_telling import Telling
 from store.index import Sweep
 from store.news import News
 
@@ -50,6 +51,7 @@ class PostgresqlSession:
         connection: psycopg.Connection[Any],
         channel: str,
         own: set[int],
+        telling: Telling,
         renew: Callable[[psycopg.Connection[Any]], bool],
     ) -> None:
         """own: gets the server's process for as long as this lives."""
@@ -57,8 +59,10 @@ class PostgresqlSession:
         self._channel = channel
         self._append = Append(connection, channel)
         self._own = own
+        self._telling = telling
         self._renew = renew
-        own.add(connection.info.backend_pid)
+        self._process = connection.info.backend_pid
+        own.add(self._process)
 
     def is_usable(self) -> bool:
         """False where the server has ended the connection: found before something is sent whose fate is unknown."""
@@ -73,10 +77,24 @@ class PostgresqlSession:
     def commit(self, draft: Draft, redo: Callable[[News], Draft | None]) -> None:
         """One round trip while nobody else writes: a statement that does nothing unless the count stands at the
         draft's base. Else the count's lock is taken first, and kept while `redo` decides."""
+        tell = self._telling.is_due()
+        try:
+            reached = self._commit(draft, redo, tell)
+        except BaseException:
+            self._telling.owe(draft.last)  # it may have been done
+            raise
+        if reached and tell:
+            self._telling.told(reached)
+        elif reached:
+            self._telling.owe(reached)
+
+    def _commit(self, draft: Draft, redo: Callable[[News], Draft | None], tell: bool) -> int:
+        """The revision reached; 0 where there was nothing to write any more."""
         if not draft.forget and not draft.reserved:
+            ready = self._append.ready(draft, tell=tell)
             with _committing():
-                if self._append.write(draft):
-                    return
+                if self._append.run(ready):
+                    return draft.last
         renewed = False
         if self._connection.execute("SELECT FROM counter").fetchone() is None:
             with self._transaction():
@@ -86,13 +104,14 @@ class PostgresqlSession:
             if self._one("SELECT issued FROM counter FOR UPDATE") != draft.base:
                 again = redo(read(self._connection, draft.base, renewed=renewed))
             if again is None:
-                return
-            if not self._append.write(again):
+                return 0
+            if not self._append.run(self._append.ready(again, tell=tell)):
                 raise RuntimeError("the count moved while its lock was held")
             if again.forget:
                 self._delete(again.forget)
             if again.reserved:
                 self._connection.execute(SET, ("reserved", again.reserved))
+        return again.last
 
     def erase(self, revisions: Sequence[int]) -> None:
         with self._transaction():
@@ -143,7 +162,7 @@ class PostgresqlSession:
         return True
 
     def close(self) -> None:
-        self._own.discard(self._connection.info.backend_pid)
+        self._own.discard(self._process)
         self._connection.close()
 
     def _delete(self, revisions: Sequence[int]) -> None:
