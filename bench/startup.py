@@ -30,11 +30,13 @@ from procorch.api import MASTERS, Api, LocalTransport, User
 from procorch.client import Client
 from procorch.clock import timestamp
 from procorch.objects import Object
-from store import Log, Write
+from store import Log, Retention, Write
 from tests.postgresql import Server, binaries
 
 STARTS = {0: 1, 10_000: 3, 100_000: 1}
 """Objects → starts, of which the median is printed."""
+VERSIONS = 5
+"""Of each object, on disk, where the history's part in an opening is measured: with the most objects."""
 PODS_A_NODE = 100
 AT_ONCE = 256
 PROCORCH = Path(sys.executable).parent / "procorch"
@@ -67,6 +69,16 @@ async def fill(url: str, count: int) -> int:
             group.create_task(append())
     await log.close()
     return size
+
+
+async def change(url: str) -> None:
+    """Every object of a store until there are VERSIONS of it."""
+    log = await Log.open(url, retention=Retention(age=None, size=None))
+    rows = await log.items("/registry/")
+    for _ in range(VERSIONS - 1):
+        for start in range(0, len(rows), AT_ONCE):
+            await log.append(*(Write(row.key, row.value) for row in rows[start : start + AT_ONCE]))
+    await log.close()
 
 
 async def _copies(log: Log, number: int) -> list[Write]:
@@ -225,6 +237,10 @@ async def measure(directory: Path) -> list[tuple[str, str]]:
                     continue
                 found.append((f"{what}: beside their bytes", f"{(pss - empty - size) / count:,.0f} bytes an object"))
                 found.append((f"{what}: log and API alone", await _core_alone(store, count, size)))
+                if count == max(STARTS):
+                    await change(store)
+                    what += f" with {VERSIONS} versions each"
+                    found.append((f"{what}: log and API alone", await _core_alone(store, count, size)))
     return found
 
 

@@ -11,7 +11,7 @@ from bench import commits, fanout, startup
 
 
 def rows() -> list[tuple[str, str]]:
-    """(what, figure). Takes some four minutes; uses the disk of the temporary directory (TMPDIR)."""
+    """(what, figure). Takes some five minutes; uses the disk of the temporary directory (TMPDIR)."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
         directory.chmod(0o755)  # PostgreSQL runs as a user of its own

@@ -132,7 +132,8 @@ class Batch:
         rows: list[tuple[Any, ...]] = []
         events: list[Event] = []
         held: list[Row | None] = []
-        revision, size = self.last, 0
+        before, moment, size = self.last, self.moment, 0
+        revision = before
         for key, value, expected, _ in pending.writes:
             now = own[key] if key in own else self._holds(key)
             if expected is not None and expected != (0 if now is None else now.revision):
@@ -140,24 +141,28 @@ class Batch:
                 return
             revision += 1
             created = revision if now is None else now.created
-            own[key] = row = None if value is None else Row(key, value, revision, created)
+            row = None
+            if value is not None:
+                row = Row(key, value, revision, created)
+                size += len(value)
+            own[key] = row
             held.append(row)
-            rows.append((revision, key, value, created, self.moment))
+            rows.append((revision, key, value, created, moment))
             events.append(Event(revision, key, value, now))
-            size += 0 if value is None else len(value)
-        self.forget += [write.key for write in pending.writes if write.forget]
         self.size += size
         if not pending.durable:
             self.notes += rows
             self.noted |= own.keys()
         else:
             self.rows += rows
-            self.noted -= own.keys()
+            self.forget += [write.key for write in pending.writes if write.forget]
+            if self.noted:
+                self.noted -= own.keys()
         self.events += events
         self.held += held
-        self.staged |= own
+        self.staged.update(own)
         self.pending.append(pending)
-        self.accepted.append((pending, [row[0] for row in rows]))
+        self.accepted.append((pending, list(range(before + 1, revision + 1))))
 
     def _holds(self, key: str) -> Row | None:
         """What the key would hold after this batch."""

@@ -17,6 +17,8 @@ from store.errors import Damaged
 
 _NUMBERS = struct.Struct("<qqqii")
 _NAMED = 1 << 62
+UNNAMED = (-1 << 32, (1 << 32) - 1)
+"""The least and the greatest without these 30 bits."""
 _NAME = 0x3FFFFFFF
 """What is kept of the CRC over the name. The two bits left out are the difference of no single flipped bit."""
 

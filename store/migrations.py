@@ -9,11 +9,11 @@ import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from sqlalchemy import Connection, bindparam, insert, inspect, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, inspect, select, update
 from sqlalchemy.schema import CreateColumn
 
 from store import schema
-from store.checksum import checksum
+from store.checksum import UNNAMED, checksum, is_whole
 from store.errors import Unusable
 from store.schema import changes, state
 
@@ -75,5 +75,23 @@ def _without_index(connection: Connection) -> None:
     connection.execute(update(state).where(state.c.name == "schema").values(value=3))
 
 
-STEPS: dict[int, Callable[[Connection], None]] = {1: _seal, 2: _without_index}
+def _name(connection: Connection) -> None:
+    """3 → 4: the changes that schema 2 wrote get a checksum that also says whose they are.
+
+    A damaged one stays as it is: a new checksum would make it pass for good.
+    """
+    reached = connection.execute(select(state.c.value).where(state.c.name == "named")).scalar()
+    unnamed = select(changes).where(changes.c.revision > (reached or 0), changes.c.checksum.between(*UNNAMED))
+    part = [tuple(row) for row in connection.execute(unnamed.order_by(changes.c.revision).limit(PART))]
+    connection.execute(delete(state).where(state.c.name == "named"))
+    if not part:
+        connection.execute(update(state).where(state.c.name == "schema").values(value=4))
+        return
+    if whole := [change for change in part if is_whole(change)]:
+        naming = update(changes).where(changes.c.revision == bindparam("of")).values(checksum=bindparam("sum"))
+        connection.execute(naming, [{"of": change[0], "sum": checksum(*change[:-1])} for change in whole])
+    connection.execute(insert(state).values(name="named", value=part[-1][0]))
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {1: _seal, 2: _without_index, 3: _name}
 """The step away from each version. One that is done in parts is called again until the version is another."""

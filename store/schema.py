@@ -43,7 +43,7 @@ from sqlalchemy import Text as Words
 
 from store.rows import following
 
-VERSION = 3
+VERSION = 4
 """Of the schema. A store with a greater one is refused, one with a smaller one is changed: migrations.py."""
 
 metadata = MetaData()

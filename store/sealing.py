@@ -167,6 +167,8 @@ class Sealing:
 
     def _sealed(self, changes: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
         """changes: in the order of schema.COLUMNS."""
+        if not self.rules and not self.traceless and not any((change[2] or b"").startswith(MARK) for change in changes):
+            return changes
         return [
             change if change[2] is None else (*change[:2], self.seal(change[1], change[2]), *change[3:])
             for change in changes

@@ -24,6 +24,7 @@ from store import schema
 from store.checksum import sealed
 from store.dialects.postgresql_feed import PostgresqlFeed
 from store.dialects.postgresql_session import SET, PostgresqlSession
+from store.dialects.postgresql_telling import Telling
 from store.errors import Damaged, LogError, StorageFull, Unavailable, Unknown, Unusable
 from store.migrations import identity, migrate
 
@@ -59,6 +60,7 @@ class Postgresql:
         self.where = "PostgreSQL"
         self._patience = patience
         self._own: set[int] = set()  # the server's processes that write for us: what they tell is known already
+        self._telling = Telling()
         try:
             with self.connect() as connection:
                 self.where = f"{connection.info.host}:{connection.info.port}/{connection.info.dbname}"
@@ -93,10 +95,10 @@ class Postgresql:
         return connection
 
     def session(self) -> PostgresqlSession:
-        return PostgresqlSession(self.connect(), self.channel, self._own, renew)
+        return PostgresqlSession(self.connect(), self.channel, self._own, self._telling, renew)
 
     def feed(self) -> PostgresqlFeed:
-        return PostgresqlFeed(self.connect(), self.channel, self._own, renew)
+        return PostgresqlFeed(self.connect(), self.channel, self._own, self._telling, renew)
 
     def engine(self) -> Engine:
         return create_engine(

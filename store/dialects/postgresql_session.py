@@ -11,8 +11,9 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from store import schema
 from store.batch import Draft, Replacement
-from store.checksum import sealed
+from store.dialects.postgresql_append import Append
 from store.dialects.postgresql_news import read
+from store.dialects.postgresql_telling import Telling
 from store.index import Sweep
 from store.news import News
 
@@ -38,20 +39,6 @@ _SETTLED = (
 """Of revisions the highest up to which every change is older than so many milliseconds. Moments never decrease, so the
 next change that is there speaks for one that is not."""
 _DELETE = "DELETE FROM changes WHERE revision = ANY(%s::bigint[])"
-_HEAD = "head AS (UPDATE counter SET issued = %(last)s WHERE issued = %(base)s RETURNING issued)"
-_ROWS = (
-    "SELECT t.* FROM head, unnest(%({0}_revision)b::bigint[], %({0}_key)b::text[], %({0}_value)b::bytea[], "
-    "%({0}_created)b::bigint[], %({0}_moment)b::bigint[]{1}) AS t"
-)
-_SUMS = ", %(rows_checksum)b::bigint[]"
-_PUT = f"put AS (INSERT INTO changes (revision, key, value, created, moment, checksum) {_ROWS.format('rows', _SUMS)})"
-_NOTE = (
-    f"note AS (INSERT INTO notes (revision, key, value, created, moment) {_ROWS.format('notes', '')} ON CONFLICT (key) "
-    "DO UPDATE SET revision = excluded.revision, value = excluded.value, created = excluded.created, "
-    "moment = excluded.moment)"
-)
-_OVERTAKE = "overtake AS (DELETE FROM notes USING head WHERE key = ANY(%(overtaken)b::text[]))"
-_TELL = "SELECT issued, pg_notify(%(channel)s, issued::text) FROM head"
 
 
 class PostgresqlSession:
@@ -64,14 +51,18 @@ class PostgresqlSession:
         connection: psycopg.Connection[Any],
         channel: str,
         own: set[int],
+        telling: Telling,
         renew: Callable[[psycopg.Connection[Any]], bool],
     ) -> None:
         """own: gets the server's process for as long as this lives."""
         self._connection = connection
         self._channel = channel
+        self._append = Append(connection, channel)
         self._own = own
+        self._telling = telling
         self._renew = renew
-        own.add(connection.info.backend_pid)
+        self._process = connection.info.backend_pid
+        own.add(self._process)
 
     def is_usable(self) -> bool:
         """False where the server has ended the connection: found before something is sent whose fate is unknown."""
@@ -86,10 +77,24 @@ class PostgresqlSession:
     def commit(self, draft: Draft, redo: Callable[[News], Draft | None]) -> None:
         """One round trip while nobody else writes: a statement that does nothing unless the count stands at the
         draft's base. Else the count's lock is taken first, and kept while `redo` decides."""
+        tell = self._telling.is_due()
+        try:
+            reached = self._commit(draft, redo, tell)
+        except BaseException:
+            self._telling.owe(draft.last)  # it may have been done
+            raise
+        if reached and tell:
+            self._telling.told(reached)
+        elif reached:
+            self._telling.owe(reached)
+
+    def _commit(self, draft: Draft, redo: Callable[[News], Draft | None], tell: bool) -> int:
+        """The revision reached; 0 where there was nothing to write any more."""
         if not draft.forget and not draft.reserved:
+            ready = self._append.ready(draft, tell=tell)
             with _committing():
-                if self._write(draft):
-                    return
+                if self._append.run(ready):
+                    return draft.last
         renewed = False
         if self._connection.execute("SELECT FROM counter").fetchone() is None:
             with self._transaction():
@@ -99,13 +104,14 @@ class PostgresqlSession:
             if self._one("SELECT issued FROM counter FOR UPDATE") != draft.base:
                 again = redo(read(self._connection, draft.base, renewed=renewed))
             if again is None:
-                return
-            if not self._write(again):
+                return 0
+            if not self._append.run(self._append.ready(again, tell=tell)):
                 raise RuntimeError("the count moved while its lock was held")
             if again.forget:
                 self._delete(again.forget)
             if again.reserved:
                 self._connection.execute(SET, ("reserved", again.reserved))
+        return again.last
 
     def erase(self, revisions: Sequence[int]) -> None:
         with self._transaction():
@@ -156,23 +162,8 @@ class PostgresqlSession:
         return True
 
     def close(self) -> None:
-        self._own.discard(self._connection.info.backend_pid)
+        self._own.discard(self._process)
         self._connection.close()
-
-    def _write(self, draft: Draft) -> bool:
-        """False, and nothing done, unless the count stands at the draft's base."""
-        parts, values = [_HEAD], {"base": draft.base, "last": draft.last, "channel": self._channel}
-        if draft.rows:
-            parts.append(_PUT)
-            values |= _columns("rows", map(sealed, draft.rows))
-        if draft.notes:
-            parts.append(_NOTE)
-            values |= _columns("notes", draft.notes)
-        if draft.overtaken:
-            parts.append(_OVERTAKE)
-            values["overtaken"] = list(draft.overtaken)
-        statement = f"WITH {', '.join(parts)} {_TELL}"
-        return self._connection.execute(statement.encode(), values, binary=True, prepare=True).fetchone() is not None
 
     def _delete(self, revisions: Sequence[int]) -> None:
         """One master at a time: two that delete the same rows would wait for each other crosswise."""
@@ -212,12 +203,6 @@ def _committing() -> Iterator[None]:
         if error.sqlstate is None or error.sqlstate.startswith(("57P0", "08")):
             error.committing = True  # type: ignore[attr-defined]
         raise
-
-
-def _columns(table: str, rows: Any) -> dict[str, Any]:
-    return {
-        f"{table}_{name}": list(values) for name, values in zip(schema.COLUMNS, zip(*rows, strict=True), strict=False)
-    }
 
 
 @cache

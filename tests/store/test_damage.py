@@ -1,6 +1,6 @@
 """Bits flip and files lose their ends: a store is refused with one line, or tells the truth of everything it serves."""
 
-import asyncio
+import contextlib
 import random
 import shutil
 import sqlite3
@@ -11,6 +11,7 @@ import pytest
 
 from store import Compacted, Damaged, Log, LogError, Retention, Row, Unusable, Write
 from store.check import Found
+from store.dialects.sqlite_session import remember
 
 FOREVER = Retention(age=None, size=None)
 
@@ -231,19 +232,30 @@ async def test_a_running_store_knows_whose_the_damage_is(bent: Bent):
     await log.close()
 
 
-def test_what_schema_2_wrote_is_refused_when_any_of_it_is_damaged(bent: Bent):
-    """Its checksums say of the whole alone whether it is what was written."""
-    with sqlite3.connect(bent.path) as connection:
+def as_schema_2_wrote(path: Path) -> None:
+    """The checksums of a store of schema 3 that began with schema 2: they say of the whole alone what it is."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE changes SET checksum = checksum & 0xffffffff WHERE checksum >= 0")
         connection.execute("UPDATE changes SET checksum = ~(~checksum & 0xffffffff) WHERE checksum < 0")
+        remember(connection.execute, schema=3)
 
-    async def opened() -> list[Row]:
-        log = await Log.open(bent.path, retention=FOREVER)
-        rows = await log.items("/", revision=2)
-        await log.close()
-        return rows
 
-    assert asyncio.run(opened()) == [Row("/a", bent.values[1], 2, 1)]
+async def test_of_what_schema_2_wrote_damage_of_the_past_costs_that_value_alone(bent: Bent):
+    """From its first opening on, when each change got a checksum that says whose it is."""
+    as_schema_2_wrote(bent.path)
+    await (await Log.open(bent.path, retention=FOREVER)).close()
     bent.bend(bent.value(1))
-    with pytest.raises(Unusable, match="damaged: /a at revision 1; restore"):
-        asyncio.run(opened())
+    log = await Log.open(bent.path, retention=FOREVER)
+
+    assert log.damaged == {1: "/a"}
+    assert await log.items("/", revision=2) == [Row("/a", bent.values[1], 2, 1)]
+    await log.close()
+
+
+async def test_what_schema_2_wrote_and_was_damaged_before_is_refused_and_never_made_to_pass(bent: Bent):
+    as_schema_2_wrote(bent.path)
+    bent.bend(bent.value(1))
+
+    for _ in range(2):
+        with pytest.raises(Unusable, match="damaged: /a at revision 1; restore"):
+            await Log.open(bent.path)

@@ -1,6 +1,7 @@
 """A store that an older version wrote opens, and is whole wherever the change to today's schema was killed."""
 
 import asyncio
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -10,9 +11,10 @@ from typing import Any, NamedTuple
 
 import psycopg
 import pytest
+from sqlalchemy import Connection
 
-from store import Log, Retention, Row, Write, schema
-from store.checksum import is_whole
+from store import Log, Retention, Row, Unusable, Write, migrations, schema
+from store.checksum import is_named, is_whole
 from store.dialects.sqlite_session import state_sum
 
 VERSION_1 = Path(__file__).parent / "data" / "version1.sql"
@@ -71,9 +73,14 @@ async def test_a_store_of_version_1_opens_as_it_was(old: Path):
 def as_version_2(sql: Callable[[str], Iterable[Sequence[Any]]]) -> None:
     """Of a store of today what version 2 would have written. sql: carries out a statement."""
     sql("CREATE INDEX changes_by_key ON changes (key, revision)")
+    as_version_3(sql, version=2)
+
+
+def as_version_3(sql: Callable[[str], Iterable[Sequence[Any]]], *, version: int = 3) -> None:
+    """Likewise, of one that had begun with version 2."""
     sql("UPDATE changes SET checksum = checksum & 4294967295 WHERE checksum >= 0")
     sql("UPDATE changes SET checksum = ~(~checksum & 4294967295) WHERE checksum < 0")
-    sql("UPDATE state SET value = 2 WHERE name = 'schema'")
+    sql(f"UPDATE state SET value = {version} WHERE name = 'schema'")
     numbers = dict(sql("SELECT name, value FROM state"))
     if "sum" in numbers:  # of a file
         sql(f"UPDATE state SET value = {state_sum(numbers)} WHERE name = 'sum'")
@@ -101,7 +108,7 @@ def rows_of(found: psycopg.Cursor[Any]) -> list[Any]:
     return found.fetchall() if found.description else []
 
 
-async def test_a_store_of_version_2_opens_without_its_index_and_no_row_is_touched(version_2: str):
+async def test_a_store_of_version_2_opens_without_its_index_and_its_changes_say_whose_they_are(version_2: str):
     before = contents(version_2)
     log = await Log.open(version_2, retention=FOREVER)
     present, past = await log.items("/"), await log.items("/", revision=8)
@@ -116,8 +123,9 @@ async def test_a_store_of_version_2_opens_without_its_index_and_no_row_is_touche
     assert before.indexes == ["changes_by_key"]
     assert before.schema == 2
     after = contents(version_2)
-    assert (after.indexes, after.schema) == ([], 3)
-    assert {row for row in after.rows if row[0] <= 14} <= set(before.rows)
+    assert (after.indexes, after.schema) == ([], schema.VERSION)
+    assert {row[:-1] for row in after.rows if row[0] <= 14} <= {row[:-1] for row in before.rows}
+    assert all(is_named(*row[:2], row[-1]) for row in after.rows)
 
 
 class Contents(NamedTuple):
@@ -167,6 +175,55 @@ async def test_on_postgresql_two_masters_that_open_at_once_change_it_once(shared
     assert len(await logs[0].events(0)) == 30
     for one in logs:
         await one.close()
+
+
+@pytest.fixture
+async def version_3(shared: str) -> str:
+    """On PostgreSQL. Version 3 wrote every third change, version 2 the others, of which one is damaged."""
+    log = await Log.open(shared, retention=FOREVER)
+    for number in range(30):
+        await log.append(Write(f"/{number % 7}", b"%d" % number if number % 5 else None))
+    await log.close()
+    with psycopg.connect(shared, autocommit=True) as server:
+        kept = server.execute("SELECT revision, checksum FROM changes WHERE revision % 3 = 0").fetchall()
+        as_version_3(lambda statement: rows_of(server.execute(statement.encode())))
+        for revision, found in kept:
+            server.execute("UPDATE changes SET checksum = %s WHERE revision = %s", (found, revision))
+        server.execute("UPDATE changes SET value = 'bent' WHERE revision = 17")
+    return shared
+
+
+async def test_several_that_open_a_store_of_version_3_at_once_name_each_change_once(
+    version_3: str, monkeypatch: pytest.MonkeyPatch
+):
+    """However often one of them ends between two parts; the one that is damaged does not come to pass for whole."""
+    monkeypatch.setattr("store.migrations.PART", 4)
+    parts = 0
+
+    def dying(connection: Connection) -> None:
+        nonlocal parts
+        parts += 1
+        step(connection)
+        if parts % 3 == 0:
+            raise MemoryError
+
+    step = migrations.STEPS[3]
+    monkeypatch.setitem(migrations.STEPS, 3, dying)
+
+    async def opened() -> None:
+        for _ in range(20):
+            with contextlib.suppress(MemoryError):
+                await Log.open(version_3, retention=FOREVER)
+
+    with pytest.raises(Unusable, match="damaged: /2 at revision 17;"):
+        await asyncio.gather(*(opened() for _ in range(3)))
+    with psycopg.connect(version_3) as connection:
+        rows = connection.execute("SELECT * FROM changes ORDER BY revision").fetchall()
+        state = dict(connection.execute("SELECT name, value FROM state").fetchall())
+
+    assert [row[0] for row in rows if not is_named(*row[:2], row[-1])] == [17]
+    assert [row[0] for row in rows if not is_whole(row)] == [17]
+    assert (state["schema"], "named" in state) == (schema.VERSION, False)
 
 
 KILLED = """

@@ -14,7 +14,10 @@ import psycopg
 import pytest
 
 from store import Conflict, Event, Log, LogError, Retention, Row, Unavailable, Unknown, Write
+from store.batch import Draft
+from store.dialects.postgresql import Postgresql, renew
 from store.dialects.postgresql_session import PostgresqlSession
+from store.dialects.postgresql_telling import Telling
 from tests.postgresql import Server
 
 FOREVER = Retention(age=None, size=None)
@@ -62,6 +65,50 @@ async def test_two_writers_make_one_gapless_history_that_both_tell_alike(shared:
         assert seen[one] == seen[two]
         assert [event.revision for event in seen[one]] == sorted(acknowledged)
         assert await one.items("/") == await two.items("/")
+
+
+async def test_commits_that_follow_each_other_are_told_before_a_follower_would_look_by_itself(
+    shared: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("store.dialects.postgresql_feed.SILENCE", 60)
+    async with logs(shared) as (one, two):
+        for number in range(30):
+            for _ in range(1 + number % 4):
+                last = (await one.append(Write("/a", b"x")))[-1]
+            await reach(two, last)
+
+
+async def test_what_nobody_has_told_is_heard_of_all_the_same(shared: str):
+    """A master that was killed owed it to the others."""
+    async with logs(shared, 1) as (log,):
+        await log.append(Write("/a", b"1"))
+        killed = Postgresql(shared)
+        telling = Telling()
+        telling.told(1)
+        session = PostgresqlSession(killed.connect(), killed.channel, set(), telling, renew)
+        session.commit(Draft(1, 2, [(2, "/a", b"2", 1, 5)]), lambda news: None)
+        session.close()
+        assert log.revision == 1
+        await reach(log, 2)
+
+        assert await log.latest("/a") == Row("/a", b"2", 2, 1)
+
+
+def test_what_is_told_while_a_follower_reads_is_not_missed(shared: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("store.dialects.postgresql_feed.SILENCE", 60)
+    database = Postgresql(shared)
+    feed = database.feed()
+    reading = threading.Thread(target=lambda: feed._connection.execute("SELECT pg_sleep(0.3)"))
+    with database.connect() as other:
+        reading.start()
+        other.execute("SELECT pg_notify(%s, '7')", (database.channel,))
+    reading.join()
+    giving_up = threading.Timer(20, feed.wake)
+    giving_up.start()
+
+    assert feed.wait(lambda: 6), "it was woken by the timer"
+    giving_up.cancel()
+    feed.close()
 
 
 async def test_a_precondition_that_holds_is_never_a_conflict_however_old_the_memory(shared: str):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from store import Log, Unusable, Write
+from store import Log, Unusable, Write, schema
 from store.dialects.sqlite import Sqlite
 
 
@@ -52,9 +52,9 @@ async def test_a_second_process_is_refused_and_told_the_first(path: Path):
 async def test_a_newer_schema_is_refused(path: Path):
     await (await Log.open(path)).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE state SET value = 4 WHERE name = 'schema'")
+        connection.execute(f"UPDATE state SET value = {schema.VERSION + 1} WHERE name = 'schema'")
 
-    assert "written by a newer version (schema 4" in await refusal(path)
+    assert f"written by a newer version (schema {schema.VERSION + 1}" in await refusal(path)
 
 
 async def test_another_programs_database_is_refused_and_left_as_it_is(path: Path):
