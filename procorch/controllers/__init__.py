@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from procorch.controllers import (
     csr,
+    disruption,
     endpoints,
     endpointslice,
     endpointslice_mirroring,
@@ -14,6 +15,7 @@ from procorch.controllers import (
     podgc,
     replicaset,
     replicationcontroller,
+    resourcequota,
     serviceaccount,
     taint_eviction,
 )
@@ -36,4 +38,6 @@ CONTROLLERS: tuple[Controller, ...] = (
     namespace.CONTROLLER,
     garbage.CONTROLLER,
     podgc.CONTROLLER,
+    resourcequota.CONTROLLER,
+    disruption.CONTROLLER,
 )
