@@ -113,7 +113,7 @@ OBJECTS: dict[str, dict[str, Any]] = {
 _NAMES = {"IPAddress": "203.0.113.{}", "CSIDriver": "e2e-{}.example.com"}
 
 
-def _made(kind: str, number: int, ns: str) -> Object:
+def made_of(kind: str, number: int, ns: str) -> Object:
     name = _NAMES.get(kind, f"{kind.lower()}-{ns}-{{}}").format(number)
 
     def filled(value: Any) -> Any:
@@ -160,7 +160,7 @@ async def test_a_kind_through_all_its_verbs(name: str, cluster: Cluster, client:
     where = ns if kind.namespaced else None
     prefix = f"{ns}/" if kind.namespaced else ""
     await _discovered(cluster, kind)
-    made = [await client.create(_made(name, number, ns)) for number in (1, 2, 3)]
+    made = [await client.create(made_of(name, number, ns)) for number in (1, 2, 3)]
     first = prefix + made[0]["metadata"]["name"]
 
     assert (await client.get(name, first))["metadata"]["uid"] == made[0]["metadata"]["uid"]
