@@ -208,12 +208,12 @@ class ServiceAccountTokens:
     def _check(self, data: bytes, signature: bytes) -> None:
         """Raises InvalidSignature."""
         if isinstance(self._key, rsa.RSAPrivateKey):
-            self.public_key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
+            self._key.public_key().verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
             return
         if len(signature) != 2 * _SCALAR:
             raise InvalidSignature
         r, s = (int.from_bytes(signature[at : at + _SCALAR], "big") for at in (0, _SCALAR))
-        self.public_key.verify(encode_dss_signature(r, s), data, ec.ECDSA(hashes.SHA256()))
+        self._key.public_key().verify(encode_dss_signature(r, s), data, ec.ECDSA(hashes.SHA256()))
 
 
 def _uid(obj: Object | None) -> str | None:

@@ -31,7 +31,7 @@ async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clu
     config = ApiConfig(ca_pem=authority.pem, service_account_key=pki.signing_key(directory))
     api = Api(log, config=config)
     await api.start()
-    address = Address("127.0.0.1", 6443, "10.96.0.1", "10.96.0.0/12")
+    address = Address("10.0.0.9", 6443, "10.96.0.1", "10.96.0.0/12")
     basics = Basics(Client(LocalTransport(api, ADMIN)), time.time, address, "")
     await basics.ensure("")
     settings = controllers.ControllerConfig(root_ca=authority.pem.decode())

@@ -9,7 +9,7 @@ import pytest
 from procorch.client import Client
 from procorch.controllers import garbage
 from procorch.controllers.garbage import Delete, Keep, Owner, plan
-from procorch.objects import Object
+from procorch.objects import Object, owner_reference
 
 
 def obj(*finalizers: str, deleting: bool = False) -> Object:
