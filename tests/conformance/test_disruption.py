@@ -90,8 +90,11 @@ async def test_an_eviction_is_blocked_until_the_budget_allows_it(cluster: Cluste
     assert caught.value.details["causes"][0]["reason"] == "DisruptionBudget"
     await client.patch("PodDisruptionBudget", key, {"spec": {"minAvailable": 2}})
     await counted(cluster, key, disruptionsAllowed=1)
-    await evict(client, f"{ns}/p-0")
-    await cluster.until(lambda: cluster.gone("Pod", f"{ns}/p-0"))
+    async with cluster.watching("Pod", ns) as watch:
+        await evict(client, f"{ns}/p-0")
+        last = await watch.find("DELETED")
+    condition = condition_of(last, "DisruptionTarget")
+    assert condition is not None and condition["reason"] == "EvictionByEvictionAPI"
     await counted(cluster, key, currentHealthy=2, disruptionsAllowed=0)
     await client.patch("PodDisruptionBudget", key, {"spec": {"minAvailable": 3}})
     await counted(cluster, key, desiredHealthy=3)

@@ -84,3 +84,10 @@ async def test_a_status_is_read_patched_and_updated(name: str, client: Client, n
             continue
         break
     await client.delete(name, key)
+
+
+async def test_volumes_and_claims_begin_pending(client: Client, ns: str) -> None:
+    for kind in ("PersistentVolume", "PersistentVolumeClaim"):
+        made = await client.create(made_of(kind, 8, ns))
+        assert get(made, ".status.phase") == "Pending"
+        await client.delete(kind, f"{ns}/{made['metadata']['name']}" if "Claim" in kind else made["metadata"]["name"])
