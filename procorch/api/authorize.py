@@ -37,7 +37,7 @@ _REVIEWS = (
 _REQUESTS = ("certificates.k8s.io", "certificatesigningrequests")
 _NODE_READS = frozenset({
     ("", "services"), ("", "endpoints"), ("discovery.k8s.io", "endpointslices"), ("procorch.dev", "images"),
-    ("", "nodes"), ("", "namespaces"),
+    ("", "nodes"), ("", "namespaces"), ("node.k8s.io", "runtimeclasses"),
 })  # fmt: skip
 
 

@@ -134,6 +134,22 @@ async def test_a_pod_is_resized_within_a_quota_and_a_limit_range(cluster: Cluste
         await resize("300m", "600m")
 
 
+async def test_runtime_classes_are_kept_to(cluster: Cluster, client: Client, ns: str) -> None:
+    async with refused(403, f'pods "p" is forbidden: pod rejected: RuntimeClass "{ns}-none" not found'):
+        await client.create(pod("p", ns, runtimeClassName=f"{ns}-none"))
+    fixed = {"podFixed": {"cpu": "10m", "memory": "1Mi"}}
+    await client.create(obj("RuntimeClass", f"{ns}-over", handler="runc", overhead=fixed))
+    await client.create(obj("RuntimeClass", f"{ns}-plain", handler="runc"))
+    made = await client.create(pod("over", ns, runtimeClassName=f"{ns}-over"))
+    assert made["spec"]["overhead"] == fixed["podFixed"]
+    assert "overhead" not in (await client.create(pod("plain", ns, runtimeClassName=f"{ns}-plain")))["spec"]
+    for name in ("over", "plain"):
+        await cluster.until(lambda name=name: _bound(client, f"{ns}/{name}"))
+    await client.delete("RuntimeClass", f"{ns}-plain")
+    async with refused(403, "pod rejected: RuntimeClass"):
+        await client.create(pod("p", ns, runtimeClassName=f"{ns}-plain"))
+
+
 async def _bound(client: Client, key: str) -> bool:
     return bool(get(await client.get("Pod", key), ".spec.nodeName"))
 
