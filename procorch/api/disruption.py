@@ -52,13 +52,12 @@ async def allow(api: Api, pod: Object, *, dry_run: bool) -> None:
 
 def _budgets(api: Api, pod: Object) -> list[Object]:
     """Those whose selector chooses the pod; one without a selector chooses none. Raises ApiError for a lost one."""
-    namespace, kind = pod["metadata"]["namespace"], KINDS["PodDisruptionBudget"]
+    kind = KINDS["PodDisruptionBudget"]
     budgets = []
-    for key, entry in api.cache.shelf(kind).entries.items():
-        if key.partition("/")[0] == namespace:
-            if isinstance(entry, LostEntry):  # it may have been this pod's
-                raise entry.error(kind)
-            budgets.append(entry.object)
+    for entry in api.cache.shelf(kind).within(pod["metadata"]["namespace"]):
+        if isinstance(entry, LostEntry):  # it may have been this pod's
+            raise entry.error(kind)
+        budgets.append(entry.object)
     return [one for one in budgets if LabelSelector.of(get(one, ".spec.selector")).matches(labels_of(pod))]
 
 

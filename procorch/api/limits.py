@@ -7,7 +7,6 @@ Source: plugin/pkg/admission/limitranger.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 
 from procorch.api.cache import Cache, LostEntry
@@ -77,12 +76,8 @@ def check(cache: Cache, kind: Kind, obj: Object, old: Object | None = None, subr
 
 def _ranges(cache: Cache, obj: Object) -> Iterator[Object]:
     """Those of its namespace. Raises ApiError for one that cannot be read: it may say anything."""
-    kind, prefix = KINDS["LimitRange"], f"{obj['metadata'].get('namespace')}/"
-    shelf = cache.shelf(kind)
-    for key in shelf.keys[bisect_left(shelf.keys, prefix) :]:
-        if not key.startswith(prefix):
-            return
-        entry = shelf.entries[key]
+    kind = KINDS["LimitRange"]
+    for entry in cache.shelf(kind).within(obj["metadata"].get("namespace") or ""):
         if isinstance(entry, LostEntry):
             raise entry.error(kind)
         yield entry.object

@@ -14,7 +14,6 @@ Source: apiserver pkg/admission/plugin/resourcequota.
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from fractions import Fraction
@@ -22,7 +21,7 @@ from weakref import WeakValueDictionary
 
 import store
 from procorch import quota as costs
-from procorch.api.cache import Cache, LostEntry
+from procorch.api.cache import Cache, Entry, LostEntry
 from procorch.api.encoding import encode
 from procorch.clock import Clock
 from procorch.kinds import KINDS
@@ -46,7 +45,7 @@ class Quotas:
 
     def turn(self, kind: Kind, namespace: str | None) -> AbstractAsyncContextManager[object]:
         """Where a namespace has quotas its writes wait for each other: each changes the same row."""
-        if not kind.namespaced or not namespace or next(self._keys(namespace), None) is None:
+        if not kind.namespaced or not namespace or next(self._all(namespace), None) is None:
             return nullcontext()
         turn = self._turns.get(namespace)
         if turn is None:
@@ -59,22 +58,17 @@ class Quotas:
             return []
         if old is not None and (kind.group, kind.plural) not in _GROWING.get(subresource, ()):
             return []
-        namespace = obj["metadata"]["namespace"]
-        return [write for key in list(self._keys(namespace)) if (write := self._one(key, kind, obj, old)) is not None]
+        charged = (self._one(entry, kind, obj, old) for entry in self._all(obj["metadata"]["namespace"]))
+        return [write for write in charged if write is not None]
 
     def is_mine(self, key: str) -> bool:
         """Whether a row that somebody else has changed is a quota's: then it is to be charged again."""
         return key.startswith(self._prefix)
 
-    def _keys(self, namespace: str) -> Iterator[str]:
-        shelf = self._cache.shelf(self._kind)
-        for index in range(bisect_left(shelf.keys, f"{namespace}/"), len(shelf.keys)):
-            if not shelf.keys[index].startswith(f"{namespace}/"):
-                return
-            yield shelf.keys[index]
+    def _all(self, namespace: str) -> Iterator[Entry]:
+        return self._cache.shelf(self._kind).within(namespace)
 
-    def _one(self, key: str, kind: Kind, obj: Object, old: Object | None) -> store.Write | None:
-        entry = self._cache.shelf(self._kind).entries[key]
+    def _one(self, entry: Entry, kind: Kind, obj: Object, old: Object | None) -> store.Write | None:
         if isinstance(entry, LostEntry):
             raise entry.error(self._kind)
         quota, now = entry.object, self._clock()
@@ -98,7 +92,7 @@ class Quotas:
             raise _refusal(kind, obj, why)
         changed = entry.copy()
         changed["status"]["used"] = costs.shown(total)
-        namespace, _, name = key.partition("/")
+        namespace, _, name = entry.key.partition("/")
         return store.Write(
             self._kind.store_key(namespace, name), encode(self._kind, changed), entry.revision
         )  # fmt: skip

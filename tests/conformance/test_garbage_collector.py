@@ -8,7 +8,7 @@ import pytest
 
 from procorch.client import Client
 from procorch.objects import Object, get, is_deleting, owner_reference
-from tests.conformance.cluster import Cluster, obj, pod, pod_spec
+from tests.conformance.cluster import Cluster, needs_deployments, obj, pod, pod_spec
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -97,5 +97,32 @@ async def test_a_circle_is_no_obstacle(cluster: Cluster, client: Client, ns: str
 
     async def none() -> bool:
         return not (await client.items("Pod", ns)).objects
+
+    await cluster.until(none)
+
+
+@needs_deployments
+@pytest.mark.parametrize("propagation", ["Background", "Orphan"])
+async def test_the_replica_set_of_a_deployment_follows_or_stays(
+    propagation: str, cluster: Cluster, client: Client, ns: str
+) -> None:
+    template = {"metadata": {"labels": {"app": "gc"}}, "spec": pod_spec()}
+    spec = {"replicas": 2, "selector": {"matchLabels": {"app": "gc"}}, "template": template}
+    await client.create(obj("Deployment", "d", ns, spec=spec))
+
+    async def ready() -> bool:
+        return bool(get(await client.get("Deployment", f"{ns}/d"), ".status.readyReplicas") == 2)
+
+    await cluster.until(ready)
+    await client.delete("Deployment", f"{ns}/d", propagation=propagation)
+    await cluster.until(lambda: cluster.gone("Deployment", f"{ns}/d"))
+    if propagation == "Orphan":
+        (left,) = (await client.items("ReplicaSet", ns)).objects
+        assert not left["metadata"].get("ownerReferences") and not is_deleting(left)
+        assert len((await client.items("Pod", ns)).objects) == 2
+        return
+
+    async def none() -> bool:
+        return not (await client.items("ReplicaSet", ns)).objects and not (await client.items("Pod", ns)).objects
 
     await cluster.until(none)
