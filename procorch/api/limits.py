@@ -13,7 +13,7 @@ from procorch.api.cache import Cache, LostEntry
 from procorch.kinds import KINDS
 from procorch.kinds.fields import Fields, made, mapping, part, rows, text
 from procorch.kinds.kind import Kind
-from procorch.objects import Forbidden, Object
+from procorch.objects import Forbidden, Object, is_deleting
 from procorch.pod_resources import quantities_of, read_list
 from procorch.quantity import Quantity
 
@@ -52,7 +52,9 @@ def _filled(spec: Fields, limit_range: Object) -> list[str]:
 
 
 def check(cache: Cache, kind: Kind, obj: Object, old: Object | None = None, subresource: str = "") -> None:
-    """Raises Forbidden, with all that is beyond the limits."""
+    """Raises Forbidden, with all that is beyond the limits. What is being deleted may go, however large it is."""
+    if old is not None and is_deleting(old):
+        return
     match kind.group, kind.name, subresource:
         case ("", "Pod", "resize"):
             pass

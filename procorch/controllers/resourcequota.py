@@ -8,6 +8,7 @@ Source: pkg/controller/resourcequota.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
@@ -68,7 +69,8 @@ async def reconcile(key: str, context: Context) -> float | None:
             counts |= dict.fromkeys(names, len(page.objects) + (page.remaining or 0))
     status = plan(quota, found, counts, context.clock())
     if status is not None:
-        await context.client.update_status({**quota, "status": status})
+        with contextlib.suppress(NotFound):
+            await context.client.update_status({**quota, "status": status})
     return None
 
 

@@ -83,3 +83,18 @@ async def test_other_namespaces_and_what_is_there_already_are_not_touched(served
     await served.client.patch("Pod", "default/p", {"metadata": {"labels": {"a": "b"}}})
     there["metadata"] = {"name": "p", "namespace": "kube-system"}
     assert "limits" not in (await served.client.create(there))["spec"]["containers"][0]["resources"]
+
+
+async def test_what_is_being_deleted_may_go_however_large_it_is(served):
+    metadata = {"name": "c", "namespace": "default", "finalizers": ["example.com/f"]}
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "10Gi"}}}
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
+    await served.client.create(claim)
+    await served.client.create(limit_range(type="PersistentVolumeClaim", max={"storage": "1Gi"}))
+    with pytest.raises(Forbidden):
+        await served.client.patch("PersistentVolumeClaim", "default/c", {"metadata": {"labels": {"a": "b"}}})
+
+    await served.client.delete("PersistentVolumeClaim", "default/c")
+    await served.client.patch("PersistentVolumeClaim", "default/c", {"metadata": {"finalizers": None}})
+
+    assert (await served.client.items("PersistentVolumeClaim")).objects == []
