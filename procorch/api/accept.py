@@ -57,6 +57,12 @@ class Form:
             why = f"you requested PartialObjectMetadata, but the requested object is a list ({kind}List)"
             raise NotAcceptable(why, 406, "NotAcceptable")
 
+    def check_untabled(self, resource: str, group: str) -> None:
+        """What is asked of something without rows and columns. Raises NotAcceptable."""
+        if self.view == "Table":
+            why = f"the resource {resource}.{group} does not support being converted to a Table"
+            raise NotAcceptable(why, 406, "NotAcceptable")
+
 
 def form_of(request: Request) -> Form:
     """Raises NotAcceptable."""

@@ -246,6 +246,7 @@ class Api:
             return plain.serve(self, route, request)
         review = reviews.TABLE.get((route.group, route.resource))
         if review is not None and route.verb == "create":
+            form_of(request).check_untabled(route.resource, route.group)
             return review(self, user, route, request)
         if (route.group, route.resource, route.verb) == _DEFINITIONS:
             return answer(_NO_DEFINITIONS)

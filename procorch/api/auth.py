@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
+from procorch.api import issuer as issuer_keys
 from procorch.api.request import MASTERS, Request, User
 from procorch.clock import Clock, parse_timestamp
 from procorch.objects import Forbidden, Object, Unauthorized
@@ -152,7 +153,9 @@ class ServiceAccountTokens:
             raise ValueError("the ServiceAccount key must be an RSA or an elliptic curve key")
         self._key = key
         self.issuer = issuer
-        self._algorithm = "RS256" if isinstance(key, rsa.RSAPrivateKey) else "ES256"
+        self.algorithm = "RS256" if isinstance(key, rsa.RSAPrivateKey) else "ES256"
+        self.public_key = key.public_key()
+        self._head = {"alg": self.algorithm, "kid": issuer_keys.key_id(self.public_key), "typ": "JWT"}
 
     def mint(
         self, account: Object, *, now: float, seconds: int, audiences: list[str], pod: Object | None = None
@@ -175,7 +178,7 @@ class ServiceAccountTokens:
             "nbf": int(now),
             "sub": f"system:serviceaccount:{metadata['namespace']}:{metadata['name']}",
         }
-        signed = b".".join(_base64(orjson.dumps(part)) for part in ({"alg": self._algorithm, "typ": "JWT"}, claims))
+        signed = b".".join(_base64(orjson.dumps(part)) for part in (self._head, claims))
         return (signed + b"." + _base64(self._sign(signed))).decode()
 
     def verify(self, token: str, now: float, audiences: Sequence[str] = ()) -> dict[str, Any] | None:
@@ -184,7 +187,7 @@ class ServiceAccountTokens:
         signed, _, signature = token.encode().rpartition(b".")
         try:
             head, claims = (orjson.loads(_unbase64url(part)) for part in signed.split(b"."))
-            if head.get("alg") != self._algorithm:
+            if head.get("alg") != self.algorithm:
                 return None
             self._check(signed, _unbase64url(signature))
         except (ValueError, InvalidSignature, AttributeError, binascii.Error):

@@ -25,7 +25,10 @@ _LOOPS = (
     "system:kube-scheduler",
     "system:apiserver",
 )
-_PUBLIC_PATHS = ("/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz", "/.well-known")
+_PUBLIC_PATHS = (
+    "/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz",
+    "/.well-known/openid-configuration", "/openid/v1/jwks",
+)  # fmt: skip
 _REVIEWS = (
     ("authentication.k8s.io", "selfsubjectreviews"),
     ("authorization.k8s.io", "selfsubjectaccessreviews"),
@@ -34,7 +37,7 @@ _REVIEWS = (
 _REQUESTS = ("certificates.k8s.io", "certificatesigningrequests")
 _NODE_READS = frozenset({
     ("", "services"), ("", "endpoints"), ("discovery.k8s.io", "endpointslices"), ("procorch.dev", "images"),
-    ("", "nodes"), ("", "namespaces"),
+    ("", "nodes"), ("", "namespaces"), ("node.k8s.io", "runtimeclasses"),
 })  # fmt: skip
 
 

@@ -162,6 +162,14 @@ class Shelf:
         self.keys = sorted(self.entries)
         self.changed = self.window_after = revision
 
+    def within(self, namespace: str) -> Iterator[Entry]:
+        """The objects of one namespace, however many the others have."""
+        prefix, keys = f"{namespace}/", self.keys
+        for index in range(bisect_left(keys, prefix), len(keys)):
+            if not keys[index].startswith(prefix):
+                return
+            yield self.entries[keys[index]]
+
     def apply(self, event: store.Event) -> None:
         """Takes the event in and tells the listeners."""
         key = event.key[len(self.prefix) :]

@@ -1,7 +1,7 @@
-"""What an object gets by its class, or by the one that is the default: priority, storage, who serves an Ingress.
+"""What an object gets by its class, or by the default one: priority, overhead, storage, who serves an Ingress.
 
 It needs the classes that there are, so it is not in the kinds.
-Source: plugin/pkg/admission/{priority,storage/storageclass/setdefault,network/defaultingressclass}.
+Source: plugin/pkg/admission/{priority,runtimeclass,storage/storageclass/setdefault,network/defaultingressclass}.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from procorch.api.cache import Cache, LostEntry
 from procorch.kinds import KINDS, ingress, persistentvolume, priorityclass, storageclass
-from procorch.kinds.fields import Fields, fill, labels, number, part, text
+from procorch.kinds.fields import Fields, fill, labels, made, number, part, rows, text
 from procorch.kinds.kind import Kind
 from procorch.objects import Forbidden, Object
 
@@ -20,6 +20,7 @@ def assign(cache: Cache, kind: Kind, obj: Object) -> None:
     match kind.group, kind.name:
         case "", "Pod":
             _prioritise(cache, obj)
+            _run_as(cache, obj)
         case "", "PersistentVolumeClaim":
             spec = part(obj, "spec")
             annotated = persistentvolume.BETA_CLASS in labels(obj["metadata"].get("annotations"))
@@ -89,6 +90,37 @@ def _prioritise(cache: Cache, pod: Object) -> None:
             )
             raise _forbidden(pod, why)
         fill(spec, field, wanted)
+
+
+def _run_as(cache: Cache, pod: Object) -> None:
+    """What a pod gets by its RuntimeClass: overhead, and where it may run. Raises Forbidden.
+
+    Source: plugin/pkg/admission/runtimeclass.
+    """
+    spec = part(pod, "spec")
+    name, said = text(spec.get("runtimeClassName")), part(spec, "overhead")
+    found: Object = {}
+    if name:
+        entry = cache.shelf(KINDS["RuntimeClass"]).entries.get(name)
+        if entry is None or isinstance(entry, LostEntry):
+            raise _forbidden(pod, f'pod rejected: RuntimeClass "{name}" not found')
+        found = entry.object
+    fixed = part(found, "overhead", "podFixed")
+    if said and not fixed:
+        raise _forbidden(pod, "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead")
+    if said and said != fixed:
+        raise _forbidden(pod, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead")
+    if fixed:
+        spec["overhead"] = dict(fixed)
+    for key, value in labels(part(found, "scheduling").get("nodeSelector")).items():
+        if made(spec, "nodeSelector").setdefault(key, value) != value:
+            where = f"[{key}] = "
+            why = f"runtimeClass.scheduling.nodeSelector{where}{value}; pod.spec.nodeSelector{where}"
+            raise _forbidden(pod, f"pod rejected: conflict: {why}{spec['nodeSelector'][key]}")
+    tolerations = rows(spec.get("tolerations"))
+    new = [dict(one) for one in rows(part(found, "scheduling").get("tolerations")) if one not in tolerations]
+    if new:
+        spec["tolerations"] = [*tolerations, *new]
 
 
 def _class_of(cache: Cache, name: str) -> Object | None:

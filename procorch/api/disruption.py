@@ -24,6 +24,7 @@ _REFUSED = "Cannot evict pod as it would violate the pod's disruption budget."
 _SEVERAL = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
 _MOST_NOTED = 2000
 _BUDGET = "poddisruptionbudgets"
+_SOON = 10  # seconds until a budget will have been counted
 
 
 async def allow(api: Api, pod: Object, *, dry_run: bool) -> None:
@@ -51,13 +52,12 @@ async def allow(api: Api, pod: Object, *, dry_run: bool) -> None:
 
 def _budgets(api: Api, pod: Object) -> list[Object]:
     """Those whose selector chooses the pod; one without a selector chooses none. Raises ApiError for a lost one."""
-    namespace, kind = pod["metadata"]["namespace"], KINDS["PodDisruptionBudget"]
+    kind = KINDS["PodDisruptionBudget"]
     budgets = []
-    for key, entry in api.cache.shelf(kind).entries.items():
-        if key.partition("/")[0] == namespace:
-            if isinstance(entry, LostEntry):  # it may have been this pod's
-                raise entry.error(kind)
-            budgets.append(entry.object)
+    for entry in api.cache.shelf(kind).within(pod["metadata"]["namespace"]):
+        if isinstance(entry, LostEntry):  # it may have been this pod's
+            raise entry.error(kind)
+        budgets.append(entry.object)
     return [one for one in budgets if LabelSelector.of(get(one, ".spec.selector")).matches(labels_of(pod))]
 
 
@@ -76,7 +76,7 @@ def _spend(budget: Object, pod: str, now: str) -> None:
     name, status = budget["metadata"]["name"], budget.setdefault("status", {})
     left = status.get("disruptionsAllowed", 0)
     if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
-        raise _refusal(f"The disruption budget {name} is still being processed by the server.")
+        raise _refusal(f"The disruption budget {name} is still being processed by the server.", _SOON)
     if left < 0:
         raise Forbidden.of(_BUDGET, name, "pod disruption budget disruptions allowed is negative", "policy")
     noted: dict[str, Any] = status.setdefault("disruptedPods", {})
@@ -84,8 +84,7 @@ def _spend(budget: Object, pod: str, now: str) -> None:
         why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
         raise Forbidden.of(_BUDGET, name, why, "policy")
     if left == 0:
-        wanted, seen = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
-        raise _refusal(f"The disruption budget {name} needs {wanted} healthy pods and has {seen} currently")
+        raise _refusal(_why_none(budget))
     status["disruptionsAllowed"] = left - 1
     if left == 1:
         _exhaust(budget, now)
@@ -105,9 +104,18 @@ def _exhaust(budget: Object, now: str) -> None:
     budget["status"]["conditions"] = [*others, condition]
 
 
-def _refusal(why: str) -> TooManyRequests:
-    """Without Retry-After, also where Kubernetes says ten seconds: kubectl would be silent for a hundred."""
+def _why_none(budget: Object) -> str:
+    name, status, condition = budget["metadata"]["name"], budget["status"], condition_of(budget, "DisruptionAllowed")
+    if condition is not None and condition.get("reason") == "SyncFailed":
+        said = condition.get("message", "")
+        return f"The disruption budget {name} does not allow evicting pods currently because it failed sync: {said}"
+    wanted, seen = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
+    return f"The disruption budget {name} needs {wanted} healthy pods and has {seen} currently"
+
+
+def _refusal(why: str, retry_after: int | None = None) -> TooManyRequests:
+    """retry_after: seconds, where waiting alone will help."""
     refused = TooManyRequests.of(_REFUSED)
-    refused.retry_after = None
+    refused.retry_after = retry_after
     refused.details = {"causes": [{"reason": "DisruptionBudget", "message": why}]}
     return refused

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from procorch.api import health
+from procorch.api import health, issuer
 from procorch.api.health import Check
 from procorch.api.metrics import Family, process_families
 from procorch.api.request import JSON, Request, Response, text
@@ -50,6 +50,11 @@ def serve(api: Api, route: Route, request: Request) -> Response:
             return text(api.config.ca_pem.decode(), content_type="application/x-pem-file")
         case ("metrics",):
             return text(api.metrics.text(_families(api)), content_type="text/plain; version=0.0.4; charset=utf-8")
+        case (".well-known", "openid-configuration") if api.service_accounts is not None:
+            tokens = api.service_accounts
+            return issuer.configuration(tokens.issuer, tokens.algorithm, api.config.advertise)
+        case ("openid", "v1", "jwks") if api.service_accounts is not None:
+            return issuer.keys(api.service_accounts.public_key, api.service_accounts.algorithm)
         case ("openapi", *_):
             return api.openapi.answer(request)
         case ("api" | "apis", *_):
@@ -64,7 +69,8 @@ def _shown(value: object) -> Response:
 
 def _paths(api: Api) -> list[str]:
     checks = [f"/{where}/{check.name}" for where in _HEALTH for check in _checks(api)]
-    return sorted([*api.discovery.paths, *_OTHERS, *(f"/{where}" for where in _HEALTH), *checks])
+    keys = (issuer.CONFIGURATION, issuer.KEYS) if api.service_accounts is not None else ()
+    return sorted([*api.discovery.paths, *_OTHERS, *keys, *(f"/{where}" for where in _HEALTH), *checks])
 
 
 def _checks(api: Api) -> list[Check]:

@@ -15,13 +15,14 @@ from collections.abc import Callable
 import orjson
 
 import store
-from procorch.api import admission, classes, deletion, intake, metadata
+from procorch.api import admission, classes, deletion, intake, limits, metadata
 from procorch.api.allocation import Allocations, Taken, release
 from procorch.api.cache import Cache, Entry, LostEntry
 from procorch.api.encoding import decode, encode
 from procorch.api.fieldmanager import Apply, keep_times
 from procorch.api.intake import Fields
 from procorch.api.patch import Patch, apply_patch, check_media
+from procorch.api.quotas import Quotas
 from procorch.api.request import Request
 from procorch.api.routes import Route
 from procorch.clock import Clock, timestamp
@@ -46,6 +47,7 @@ class Rest:
         self._log = log
         self._cache = cache
         self._allocations = allocations
+        self._quotas = Quotas(cache, clock)
         self._clock = clock
         self._draw = draw
 
@@ -78,15 +80,21 @@ class Rest:
             track(obj, None)
         kind.admit(obj)
         classes.assign(self._cache, kind, obj)
+        limits.fill(self._cache, kind, obj)
         kind.prepare(obj, None)
         _validate(asked, obj, None)
+        limits.check(self._cache, kind, obj)
         fields.warn(kind.warn(obj, None))
         admission.use_service_account(self._cache, kind, obj)
         if _key(kind, obj) in self._cache.shelf(kind).entries:  # before its addresses are found to be taken: by itself
             raise AlreadyExists.of(kind.plural, obj["metadata"]["name"], kind.group)
+        async with self._quotas.turn(kind, route.namespace):
+            return await self._place(kind, obj, dry_run=dry_run)
+
+    async def _place(self, kind: Kind, obj: Object, *, dry_run: bool) -> Entry:
+        """A new object's row, with what it claims and what it costs. Raises AlreadyExists, Invalid, Forbidden."""
         for _ in range(TRIES):
-            wanted = copy.deepcopy(obj) if kind.name == "Service" else obj
-            claims = self._allocations.claim(wanted, None) if kind.name == "Service" else []
+            wanted, claims = self._claimed(kind, obj, None)
             if dry_run:
                 return Entry(_key(kind, wanted), encode(kind, wanted), 0)
             try:
@@ -94,7 +102,7 @@ class Rest:
             except store.Conflict as conflict:
                 if conflict.key == _row_key(kind, wanted):
                     raise AlreadyExists.of(kind.plural, obj["metadata"]["name"], kind.group) from None
-                _clash(self._allocations, obj, conflict.key)
+                self._clash(obj, conflict.key)
         raise self._busy(kind, obj["metadata"]["name"])
 
     async def update(
@@ -192,10 +200,7 @@ class Rest:
             obj = self._successor(_kind(route), change(copied), old, route.subresource, track)
             if fields is not None and not route.subresource:
                 fields.warn(kind.warn(obj, old))
-            wanted = copy.deepcopy(obj) if kind.name == "Service" else obj
-            claims: list[store.Write] = []
-            if kind.name == "Service" and not route.subresource:
-                claims = self._allocations.claim(wanted, old)
+            wanted, claims = self._claimed(kind, obj, old, route.subresource)
             if wanted == old and not deletion.is_finished(wanted):
                 if await self._is_newest(kind, entry):
                     return entry
@@ -208,7 +213,7 @@ class Rest:
                 return await self._append(kind, wanted, store.Write("", None, entry.revision), claims, entry)
             except store.Conflict as conflict:
                 if conflict.key != _row_key(kind, wanted):
-                    _clash(self._allocations, obj, conflict.key)
+                    self._clash(obj, conflict.key)
         raise self._busy(kind, route.name)
 
     async def delete(
@@ -276,10 +281,27 @@ class Rest:
             metadata.count_generation(kind, obj, old, metadata.desired)
         if subresource != "binding":  # which sets what a client may not change
             _validate(asked, obj, old, part)
+        limits.check(self._cache, kind, obj, old, subresource)
         if is_deleting(old):
             _check_finalizers(kind, obj, old)
         keep_times(obj, old)
         return obj
+
+    def _claimed(
+        self, kind: Kind, obj: Object, old: Object | None, subresource: str = ""
+    ) -> tuple[Object, list[store.Write]]:
+        """The object with the addresses it gets, and the rows that go with it: those, and its share of quotas."""
+        wanted, claims = obj, []
+        if kind.name == "Service" and not subresource:
+            wanted = copy.deepcopy(obj)
+            claims = self._allocations.claim(wanted, old)
+        return wanted, claims + self._quotas.charge(kind, wanted, old, subresource)
+
+    def _clash(self, asked: Object, key: str) -> None:
+        """Somebody else was quicker with a row that goes with the object. Raises Invalid where it asked for that."""
+        if not self._quotas.is_mine(key):
+            with contextlib.suppress(Taken):
+                self._allocations.clash(asked, key)
 
     async def _append(
         self,
@@ -339,11 +361,6 @@ def _check_finalizers(kind: Kind, obj: Object, old: Object) -> None:
         rule = "no new finalizers can be added if the object is being deleted"
         cause = Cause.forbidden("metadata.finalizers", f"{rule}, found new finalizers {sorted(added)}")
         raise Invalid.of(kind.name, old["metadata"]["name"], [cause], kind.group)
-
-
-def _clash(allocations: Allocations, asked: Object, key: str) -> None:
-    with contextlib.suppress(Taken):
-        allocations.clash(asked, key)
 
 
 def _kind(route: Route) -> Kind:

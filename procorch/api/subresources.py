@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -223,8 +223,23 @@ async def evict(api: Api, route: Route, request: Request) -> Response:
     pod = api.rest.entry(route.kind, route.namespace, route.name).object
     deletion.check_preconditions(route.kind, pod, options)
     await disruption.allow(api, pod, dry_run=options.dry_run)
+    if not options.dry_run and not is_deleting(pod):
+        options = await _told(api, route, options)
     await api.rest.delete(route.kind, route.namespace, route.name, options)
     return answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201)
+
+
+async def _told(api: Api, route: Route, options: deletion.Options) -> deletion.Options:
+    """The pod's status says why it goes; a version that the client named is the one that this makes."""
+
+    def change(pod: Object) -> Object:
+        why = {"reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"}
+        _set_condition(pod, {"type": "DisruptionTarget", "status": "True", **why}, api.clock())
+        return pod
+
+    entry = await api.rest.change(replace(route, verb="update", subresource="status"), change, opaque=True)
+    named = options.resource_version is not None
+    return replace(options, resource_version=str(entry.revision)) if named else options
 
 
 async def token(api: Api, route: Route, request: Request) -> Response:

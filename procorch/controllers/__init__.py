@@ -5,6 +5,7 @@ from __future__ import annotations
 from procorch.controllers import (
     csr,
     deployment,
+    disruption,
     endpoints,
     endpointslice,
     endpointslice_mirroring,
@@ -15,6 +16,7 @@ from procorch.controllers import (
     podgc,
     replicaset,
     replicationcontroller,
+    resourcequota,
     serviceaccount,
     taint_eviction,
 )
@@ -38,4 +40,6 @@ CONTROLLERS: tuple[Controller, ...] = (
     namespace.CONTROLLER,
     garbage.CONTROLLER,
     podgc.CONTROLLER,
+    resourcequota.CONTROLLER,
+    disruption.CONTROLLER,
 )

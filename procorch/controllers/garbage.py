@@ -83,8 +83,11 @@ async def reconcile(key: str, context: Context) -> float | None:
     if not owners_of(obj):
         return None
     owners = {row["uid"]: await _standing(obj, row, context) for row in owners_of(obj)}
-    match plan(obj, owners, bool(dependents_of(uid_of(obj), context.lister))):
+    dependents = dependents_of(uid_of(obj), context.lister)
+    match plan(obj, owners, bool(dependents)):
         case Delete(propagation):
+            if propagation == "Foreground" and any(_waits(dependent) for dependent in dependents):
+                obj = await _unblocked(obj, context)
             await _delete(obj, propagation, context)
         case Keep(without):
             await _set_owners(obj, [row for row in owners_of(obj) if row["uid"] not in without], context)
@@ -109,9 +112,12 @@ async def _standing(obj: Object, row: OwnerReference, context: Context) -> Owner
             return Owner.GONE
         if uid_of(owner) != row["uid"]:
             return Owner.GONE
-    if is_deleting(owner) and FOREGROUND in (owner["metadata"].get("finalizers") or []):
-        return Owner.WAITING
-    return Owner.SOLID
+    return Owner.WAITING if _waits(owner) else Owner.SOLID
+
+
+def _waits(obj: Object) -> bool:
+    """It is deleted in the foreground, and waits for its dependents."""
+    return is_deleting(obj) and FOREGROUND in (obj["metadata"].get("finalizers") or [])
 
 
 def _kind_of(row: OwnerReference) -> Kind | None:
@@ -138,6 +144,14 @@ async def _delete(obj: Object, propagation: str, context: Context) -> None:
         return
 
 
+async def _unblocked(obj: Object, context: Context) -> Object:
+    """The object, no longer waited for by its owners: they may be waiting for each other in a circle."""
+    owners = [{**row, "blockOwnerDeletion": False} for row in owners_of(obj)]
+    if owners == owners_of(obj):
+        return obj
+    return await _patch_metadata(obj, {"ownerReferences": owners}, context) or obj
+
+
 async def _orphan(owner: Object, context: Context) -> None:
     for dependent in dependents_of(uid_of(owner), context.lister):
         await _set_owners(dependent, [row for row in owners_of(dependent) if row["uid"] != uid_of(owner)], context)
@@ -159,17 +173,19 @@ async def _set_owners(obj: Object, owners: Sequence[OwnerReference], context: Co
     await _patch_metadata(obj, {"ownerReferences": list(owners) or None}, context)
 
 
-async def _patch_metadata(obj: Object, change: dict[str, Any], context: Context) -> None:
+async def _patch_metadata(obj: Object, change: dict[str, Any], context: Context) -> Object | None:
+    """The object as it stands then; None where it is gone, or another by now."""
     metadata = obj["metadata"]
     precondition = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
     try:
-        await context.client.patch(KINDS.of(obj), key_of(obj), {"metadata": {**precondition, **change}})
+        return await context.client.patch(KINDS.of(obj), key_of(obj), {"metadata": {**precondition, **change}})
     except NotFound:
-        return
+        return None
     except Conflict:
         fresh = await context.client.get(KINDS.of(obj), key_of(obj))
         if uid_of(fresh) == metadata["uid"]:
             raise
+        return None
 
 
 def graph_kinds() -> list[Kind]:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from procorch.client import Unreachable
-from procorch.kubelet import pod_files
+from procorch.kubelet import pod_files, runtime_classes
 from procorch.kubelet.container_images import ContainerImages, Spawn, tell
 from procorch.kubelet.environment import ConfigProblem, Facts
 from procorch.kubelet.launch import Prepared, again, clear_message, log_path, process_spec, read_message, sandbox_spec
@@ -81,7 +81,9 @@ class PodActions:
             record.started_at = around.clock()
         if not self.retries.may("pod", around.clock()):
             return
-        if self._is_known():
+        if problem := await runtime_classes.problem(pod, around.sources.client):
+            mounted = False
+        elif self._is_known():
             problem, mounted = await self._make_sandbox(pod), True
         elif self.retries.is_failing("pod"):
             mounted = await self.make_volumes(pod)

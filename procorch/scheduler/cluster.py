@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from procorch.objects import Object, controller_of, get, key_of, labels_of, uid_of
+from procorch.pod_resources import total_of
 from procorch.quantity import byte_count, cpu_millis
 
 Resources = dict[str, int]
@@ -59,50 +60,12 @@ def pod_info(pod: Object) -> PodInfo:
 
 
 def requests_of(spec: Object, least: Mapping[str, int] | None = None) -> Resources:
-    """What a pod asks for in all: its containers and sidecars together, or one init container if that is more.
-
-    Sidecars (init containers that restart always) run beside the init containers that come after them.
-    least: taken for a container that does not ask for the resource. Source: component-helpers resource.PodRequests.
-    """
-    containers = [_container(one, least) for one in spec.get("containers") or ()]
-    total = _sum(containers)
-    sidecars: Resources = {}
-    peak: Resources = {}
-    for one in spec.get("initContainers") or ():
-        asked = _container(one, least)
-        if one.get("restartPolicy") == "Always":
-            total = _sum((total, asked))
-            sidecars = _sum((sidecars, asked))
-            asked = sidecars
-        else:
-            asked = _sum((asked, sidecars))
-        peak = _most(peak, asked)
-    whole = get(spec, ".resources.requests")
-    total = _most(total, peak)
-    if whole:
-        total = total | _resources(whole)
-    return _sum((total, _resources(spec.get("overhead") or {})))
-
-
-def _container(container: Object, least: Mapping[str, int] | None) -> Resources:
-    asked = _resources(get(container, ".resources.requests", {}))
-    return {**least, **asked} if least else asked
+    """What a pod asks for in all. least: taken for a container that does not ask for the resource."""
+    return total_of(spec, "requests", _resources, least)
 
 
 def _resources(table: Mapping[str, Any]) -> Resources:
     return {name: cpu_millis(value) if name == "cpu" else byte_count(value) for name, value in table.items()}
-
-
-def _sum(tables: Iterable[Resources]) -> Resources:
-    total: Resources = {}
-    for table in tables:
-        for name, amount in table.items():
-            total[name] = total.get(name, 0) + amount
-    return total
-
-
-def _most(a: Resources, b: Resources) -> Resources:
-    return {name: max(a.get(name, 0), b.get(name, 0)) for name in (*a, *b)}
 
 
 def _host_ports(spec: Object) -> Iterable[HostPort]:

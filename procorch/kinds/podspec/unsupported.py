@@ -19,7 +19,6 @@ _SPEC: dict[str, tuple[object, ...]] = {
     "hostUsers": (None, True),
     "resources": (None, {}),
     "resourceClaims": (None, []),
-    "runtimeClassName": (None, ""),
 }
 _CONTAINER: dict[str, tuple[object, ...]] = {
     "restartPolicyRules": (None, []),

@@ -43,6 +43,7 @@ async def populated(served):
         pytest.param(NODE, "PATCH", f"{CORE}/nodes/n1/status", {}, True, id="and writes its status"),
         pytest.param(NODE, "PATCH", f"{CORE}/nodes/n2/status", {}, False, id="not another's"),
         pytest.param(NODE, "DELETE", f"{CORE}/nodes/n1", {}, False, id="does not delete itself"),
+        pytest.param(NODE, "GET", "/apis/node.k8s.io/v1/runtimeclasses/a", {}, True, id="reads how pods run"),
         pytest.param(NODE, "PUT", f"{LEASES}/kube-node-lease/leases/n1", {}, True, id="renews its lease"),
         pytest.param(NODE, "PUT", f"{LEASES}/kube-node-lease/leases/n2", {}, False, id="not another's lease"),
         pytest.param(NODE, "PUT", f"{LEASES}/kube-system/leases/n1", {}, False, id="nor one elsewhere"),

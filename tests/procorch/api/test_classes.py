@@ -120,3 +120,41 @@ async def test_an_ingress_that_names_no_class_gets_the_default(served):
 
     assert (await served.client.create(ingress))["spec"]["ingressClassName"] == "web"
     assert "ingressClassName" not in (await served.client.create(old))["spec"]
+
+
+async def test_a_runtime_class_brings_overhead_and_where_its_pods_run(served):
+    toleration = {"key": "vm", "operator": "Exists"}
+    body = {
+        "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "vm"}, "handler": "vm",
+        "overhead": {"podFixed": {"cpu": "100m"}},
+        "scheduling": {"nodeSelector": {"vm": "yes"}, "tolerations": [toleration]},
+    }  # fmt: skip
+    await served.client.create(body)
+    made = (await served.client.create(pod(runtimeClassName="vm"), query=DRY_RUN))["spec"]
+
+    assert made["overhead"] == {"cpu": "100m"} and made["nodeSelector"] == {"vm": "yes"}
+    assert toleration in made["tolerations"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({"runtimeClassName": "none"}, 'RuntimeClass "none" not found'),
+        ({"overhead": {"cpu": "1"}}, "Pod Overhead set without corresponding RuntimeClass defined Overhead"),
+        (
+            {"runtimeClassName": "vm", "overhead": {"cpu": "2"}},
+            "Pod's Overhead doesn't match RuntimeClass's defined Overhead",
+        ),
+        (
+            {"runtimeClassName": "vm", "overhead": {"cpu": "1"}, "nodeSelector": {"vm": "no"}},
+            "conflict: runtimeClass.scheduling.nodeSelector[vm] = yes; pod.spec.nodeSelector[vm] = no",
+        ),
+    ],
+)
+async def test_a_pod_that_does_not_go_with_its_runtime_class_is_refused(served, spec, why):
+    shell = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "vm"}, "handler": "vm"}
+    scheduling = {"nodeSelector": {"vm": "yes"}}
+    await served.client.create({**shell, "overhead": {"podFixed": {"cpu": "1"}}, "scheduling": scheduling})
+    with pytest.raises(Forbidden) as refused:
+        await served.client.create(pod(**spec))
+    assert str(refused.value) == f'pods "p" is forbidden: pod rejected: {why}'

@@ -82,7 +82,7 @@ async def test_a_budget_that_nobody_has_counted_yet_refuses(served):
     assert told.value.details["causes"][0]["message"] == (
         "The disruption budget web is still being processed by the server."
     )
-    assert told.value.retry_after is None
+    assert told.value.retry_after == 10
 
 
 @pytest.mark.parametrize(

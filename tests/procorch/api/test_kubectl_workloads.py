@@ -374,6 +374,7 @@ async def test_drain_waits_for_the_budget(kubectl, served):
     await served.client.bind("default/a", "n1")
     await written(served, "Pod", "a", phase="Running", conditions=[{"type": "Ready", "status": "True"}])
     await kubectl("create", "-f", "-", stdin=JOBS)
+    await written(served, "PodDisruptionBudget", "web", observedGeneration=1, desiredHealthy=1, currentHealthy=1)
 
     ran = await kubectl.run("drain", "n1", "--force", "--timeout=2s")
 

@@ -9,7 +9,7 @@ import pytest
 from procorch.client import Client
 from procorch.controllers import garbage
 from procorch.controllers.garbage import Delete, Keep, Owner, plan
-from procorch.objects import Object
+from procorch.objects import Object, owner_reference
 
 
 def obj(*finalizers: str, deleting: bool = False) -> Object:
@@ -99,3 +99,22 @@ async def test_an_owner_of_the_same_name_but_another_uid_is_no_owner(
 
         await eventually(gone)
     assert await names(client, "ConfigMap") == ["parent"]
+
+
+async def test_a_circle_that_is_deleted_in_the_foreground_is_no_obstacle(
+    client: Client, running: Any, eventually: Any
+) -> None:
+    def part(name: str) -> Object:
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "d"}}
+
+    made = [await client.create(part(name)) for name in "abc"]
+    for number, name in enumerate("abc"):
+        owners = [owner_reference(made[number - 1])]
+        await client.patch("ConfigMap", f"d/{name}", {"metadata": {"ownerReferences": owners}})
+    async with running(garbage.CONTROLLER):
+        await client.delete("ConfigMap", "d/a", propagation="Foreground")
+
+        async def none() -> bool:
+            return not (await client.items("ConfigMap", "d")).objects
+
+        await eventually(none)

@@ -30,7 +30,6 @@ def pod(container: dict[str, Any] | None = None, **spec: Any) -> Object:
         ("hostPID", True),
         ("shareProcessNamespace", True),
         ("hostUsers", False),
-        ("runtimeClassName", "gvisor"),
         ("resources", {"limits": {"cpu": "1"}}),
     ],
 )
