@@ -23,8 +23,8 @@ SHOWN = {
     "v1 LimitRange": "Created At:date",
     "v1 Namespace": "Status, Age",
     "v1 Node": "Status, Roles, Age, Version | Internal-IP, External-IP, OS-Image, Kernel-Version, Container-Runtime",
-    "v1 PersistentVolume": "Capacity, Access Modes, Reclaim Policy, Status, Claim, StorageClass, VolumeAttributesClass, "
-                           "Reason, Age | VolumeMode",
+    "v1 PersistentVolume": "Capacity, Access Modes, Reclaim Policy, Status, Claim, StorageClass, "
+                           "VolumeAttributesClass, Reason, Age | VolumeMode",
     "v1 PersistentVolumeClaim": "Status, Volume, Capacity, Access Modes, StorageClass, VolumeAttributesClass, Age "
                                 "| VolumeMode",
     "v1 Pod": "Ready, Status, Restarts, Age | IP, Node, Nominated Node, Readiness Gates",
