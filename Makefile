@@ -56,11 +56,11 @@ e2e: $(VENV)/.dev  ## the end-to-end tests alone: a whole cluster, driven by the
 	@$(BIN)/python tests/needs.py
 	$(BIN)/python -m pytest $(AT_ONCE) tests/e2e
 
-faults: $(VENV)/.dev  ## kills, server crashes, failing disks and power cuts by the thousand: some 35 minutes
+faults: $(VENV)/.dev  ## kills, server crashes, failing disks and power cuts by the thousand: some 45 minutes
 	@$(BIN)/python tests/needs.py
 	FAULTS=long $(BIN)/python -m pytest tests/faults tests/e2e/test_master_kills.py \
-	  tests/procorch/controllers/test_failpoints.py \
-	  tests/procorch/api/test_model.py tests/procorch/api/test_openapi_fuzz.py --durations=0
+	  tests/procorch/api/test_model.py tests/procorch/api/test_openapi_fuzz.py tests/procorch/api/test_mutations.py \
+	  --durations=0
 
 bench: $(VENV)/.dev  ## how fast and how small, as a table
 	$(BIN)/python -m bench

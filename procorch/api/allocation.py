@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import store
+from procorch.kinds.service_validation import needs_health_port
 from procorch.objects import Cause, Invalid, Object
 
 IPS, PORTS = "/allocations/clusterip/", "/allocations/nodeport/"
@@ -52,6 +53,7 @@ class Allocations:
         causes: list[Cause] = []
         self._choose_ip(service, before, causes)
         self._choose_ports(service, before, causes)
+        self._choose_health_port(service, before, causes)
         if causes:
             raise Invalid.of("Service", service["metadata"]["name"], causes)
         after = set(held(service))
@@ -73,6 +75,8 @@ class Allocations:
                 for index, row in enumerate(asked["spec"].get("ports") or ())
                 if row.get("nodePort") == port
             ]
+            if asked["spec"].get("healthCheckNodePort") == port:
+                causes.append(Cause.invalid("spec.healthCheckNodePort", port, "provided port is already allocated"))
         raise Invalid.of("Service", asked["metadata"]["name"], causes)
 
     def _choose_ip(self, service: Object, before: set[str], causes: list[Cause]) -> None:
@@ -119,20 +123,30 @@ class Allocations:
             for row in rows:
                 row.pop("nodePort", None)
             return
-        first, last = self._ports
-        mine = {row["nodePort"] for row in rows if row.get("nodePort")}
+        mine = _node_ports(spec)
         for index, row in enumerate(rows):
             port = row.get("nodePort")
             if not port:
                 row["nodePort"] = self._free_port(mine)
                 mine.add(row["nodePort"])
-            elif f"{PORTS}{port}" not in before:
-                field = f"spec.ports[{index}].nodePort"
-                if not first <= port <= last:
-                    detail = f"provided port is not in the valid range. The range of valid ports is {first}-{last}"
-                    causes.append(Cause.invalid(field, port, detail))
-                elif f"{PORTS}{port}" in self._taken:
-                    causes.append(Cause.invalid(field, port, "provided port is already allocated"))
+            elif f"{PORTS}{port}" not in before and (problem := self._port_problem(port)):
+                causes.append(Cause.invalid(f"spec.ports[{index}].nodePort", port, problem))
+
+    def _choose_health_port(self, service: Object, before: set[str], causes: list[Cause]) -> None:
+        spec = service["spec"]
+        if not needs_health_port(spec):
+            return
+        port = spec.get("healthCheckNodePort")
+        if not port:
+            spec["healthCheckNodePort"] = self._free_port(_node_ports(spec))
+        elif f"{PORTS}{port}" not in before and (problem := self._port_problem(port)):
+            causes.append(Cause.invalid("spec.healthCheckNodePort", port, problem))
+
+    def _port_problem(self, port: int) -> str:
+        first, last = self._ports
+        if not first <= port <= last:
+            return f"provided port is not in the valid range. The range of valid ports is {first}-{last}"
+        return "provided port is already allocated" if f"{PORTS}{port}" in self._taken else ""
 
     def _free_port(self, mine: set[int]) -> int:
         for port in self._tried(*self._ports):
@@ -161,11 +175,14 @@ def held(service: Object) -> list[str]:
     address = spec.get("clusterIP")
     if address and address != "None" and spec.get("type") != "ExternalName":
         keys.append(IPS + address)
-    if _needs_ports(spec):
-        keys += [
-            f"{PORTS}{port}" for port in {row["nodePort"] for row in spec.get("ports") or () if row.get("nodePort")}
-        ]
-    return keys
+    ports = _node_ports(spec) if _needs_ports(spec) else set()
+    if needs_health_port(spec) and spec.get("healthCheckNodePort"):
+        ports.add(spec["healthCheckNodePort"])
+    return [*keys, *(f"{PORTS}{port}" for port in ports)]
+
+
+def _node_ports(spec: Object) -> set[int]:
+    return {row["nodePort"] for row in spec.get("ports") or () if row.get("nodePort")}
 
 
 def release(service: Object) -> list[store.Write]:

@@ -132,8 +132,8 @@ async def reconcile(key: str, context: Context) -> float | None:
             with suppress(NotFound):
                 await context.client.delete("Endpoints", key, uid=known["metadata"]["uid"])
         return None
-    if not get(service, ".spec.selector"):
-        return None  # the user writes these Endpoints
+    if not get(service, ".spec.selector") or get(service, ".spec.type") == "ExternalName":
+        return None  # the user writes these Endpoints, or there are none
     body = wanted(service, selected(service, context.lister["Pod"]), known)
     try:
         if known is None:

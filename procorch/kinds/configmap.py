@@ -106,7 +106,7 @@ def _json(value: object, path: str) -> Iterator[Cause]:
 
 
 def _count(*fields: str) -> Column:
-    return Column("Data", lambda obj, now: sum(len(mapping(obj.get(field))) for field in fields), "integer")
+    return Column("Data", lambda obj, now: sum(len(mapping(obj.get(field))) for field in fields))
 
 
 CONFIG_MAP = Kind(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from procorch.kinds.cells import AGE, NAME
-from procorch.kinds.fields import part, rows, same, text
+from procorch.kinds.fields import number, part, rows, same, text
 from procorch.kinds.kind import Column, Kind
 from procorch.kinds.workload import not_negative
 from procorch.objects import Cause, Object
@@ -37,5 +37,10 @@ def _controller(revision: Object, now: float) -> str:
 KIND = Kind(
     "ControllerRevision", "controllerrevisions", group="apps",
     validate=validate,
-    columns=(NAME, Column("Controller", _controller), Column("Revision", ".revision", "integer"), AGE),
+    columns=(
+        NAME,
+        Column("Controller", _controller),
+        Column("Revision", lambda obj, now: number(obj.get("revision")) or 0),
+        AGE,
+    ),
 )  # fmt: skip

@@ -81,7 +81,7 @@ SERVICE_ACCOUNT = Kind(
     "ServiceAccount", "serviceaccounts",
     short_names=("sa",), subresources=("token",),
     validate=validate_service_account,
-    columns=(NAME, Column("Secrets", lambda obj, now: len(rows(obj.get("secrets"))), "integer"), AGE),
+    columns=(NAME, AGE),
 )  # fmt: skip
 
 

@@ -207,7 +207,7 @@ KIND = Kind(
     columns=(
         NAME,
         Column("PriorityLevel", ".spec.priorityLevelConfiguration.name"),
-        Column("MatchingPrecedence", ".spec.matchingPrecedence"),
+        Column("MatchingPrecedence", lambda obj, now: number(part(obj, "spec").get("matchingPrecedence")) or 0),
         Column("DistinguisherMethod", _method),
         AGE,
         Column("MissingPL", _dangling),

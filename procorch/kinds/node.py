@@ -115,6 +115,12 @@ def _info(name: str, field: str) -> Column:
     return Column(name, cell, priority=1)
 
 
+def _kernel(node: Object, now: float) -> str:
+    info = part(node, "status", "nodeInfo")
+    architecture = text(info.get("architecture"))
+    return (text(info.get("kernelVersion")) or "<unknown>") + f" ({architecture})" * bool(architecture)
+
+
 KIND = Kind(
     "Node", "nodes",
     short_names=("no",), namespaced=False, subresources=("status",),
@@ -128,7 +134,7 @@ KIND = Kind(
         _address("InternalIP"),
         _address("ExternalIP"),
         _info("OS-Image", "osImage"),
-        _info("Kernel-Version", "kernelVersion"),
+        Column("Kernel-Version", _kernel, priority=1),
         _info("Container-Runtime", "containerRuntimeVersion"),
     ),
     fields={"spec.unschedulable": lambda node: str(part(node, "spec").get("unschedulable") is True).lower()},

@@ -37,6 +37,7 @@ def prepare(pod: Object, old: Object | None) -> None:
         for field in ("priority", "preemptionPolicy"):
             if (before := part(old, "spec").get(field)) is not None:
                 fill(made(pod, "spec"), field, before)
+        _tolerate_for_a_while(made(pod, "spec"))
         pod["status"] = old.get("status", {})
         return
     pod["status"] = {"phase": "Pending", "qosClass": qos_class(pod)}
@@ -62,6 +63,11 @@ def admit(pod: Object) -> None:
     spec = made(pod, "spec")
     fill_text(spec, "serviceAccountName", "default")
     spec["serviceAccount"] = spec["serviceAccountName"]
+    _tolerate_for_a_while(spec)
+
+
+def _tolerate_for_a_while(spec: Fields) -> None:
+    """At creation, and on updates, too: who sends his own tolerations again takes none away."""
     if spec.get("tolerations") is None:
         spec["tolerations"] = []
     tolerations = rows(spec["tolerations"])

@@ -52,8 +52,6 @@ def _rule(rule: Fields, path: str, *, namespaced: bool) -> Iterator[Cause]:
         yield Cause.required(f"{path}.apiGroups", "resource rules must supply at least one api group")
     if not resources:
         yield Cause.required(f"{path}.resources", "resource rules must supply at least one resource")
-    if names and len(resources) > 1:
-        yield Cause.required(f"{path}.resourceNames", "resource names cannot apply to multiple resources")
 
 
 def default_binding(binding: Object) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from procorch.kinds.cells import AGE, NAME, label_text
 from procorch.kinds.fields import Fields, fill, fill_text, made, number, part, rows, text, texts
 from procorch.kinds.kind import Column, Kind
-from procorch.kinds.service_validation import externally_reachable, is_headless, validate
+from procorch.kinds.service_validation import externally_reachable, is_headless, needs_health_port, validate
 from procorch.names import dns_label
 from procorch.objects import Object
 
@@ -76,19 +76,21 @@ def _keep_allocated(spec: Fields, before: Fields) -> None:
             if not port.get("nodePort") and former and former not in taken:
                 port["nodePort"] = former
                 taken.add(former)
-        if spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local":
-            fill(spec, "healthCheckNodePort", before.get("healthCheckNodePort"))
+        if needs_health_port(spec) and before.get("healthCheckNodePort") and not spec.get("healthCheckNodePort"):
+            spec["healthCheckNodePort"] = before["healthCheckNodePort"]
 
 
 def _drop_of_old_type(spec: Fields, before: Fields) -> None:
     """A changed type takes along the values of the old one that the client did not touch."""
+    if not needs_health_port(spec) and spec.get("healthCheckNodePort") == before.get("healthCheckNodePort"):
+        spec.pop("healthCheckNodePort", None)
     if before.get("type") == spec.get("type"):
         return
     dropped: list[str] = []
     if spec.get("type") == "ExternalName":
         dropped += ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]
     if spec.get("type") != "LoadBalancer":
-        dropped += ["allocateLoadBalancerNodePorts", "loadBalancerClass", "healthCheckNodePort"]
+        dropped += ["allocateLoadBalancerNodePorts", "loadBalancerClass"]
     if not externally_reachable(spec):
         dropped.append("externalTrafficPolicy")
     for field in dropped:

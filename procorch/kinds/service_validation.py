@@ -30,6 +30,11 @@ def externally_reachable(spec: Fields) -> bool:
     )
 
 
+def needs_health_port(spec: Fields) -> bool:
+    """Whether a balancer asks each node, on a port of its own, if it has endpoints."""
+    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+
+
 def validate(service: Object, old: Object | None) -> Iterator[Cause]:
     spec = part(service, "spec")
     yield from _given(part(service, "status", "loadBalancer").get("ingress"))
@@ -66,6 +71,9 @@ def _update(spec: Fields, before: Fields) -> Iterator[Cause]:
     balanced = spec.get("type") == before.get("type") == "LoadBalancer"
     if balanced and spec.get("loadBalancerClass") != before.get("loadBalancerClass"):
         yield Cause.invalid("spec.loadBalancerClass", spec.get("loadBalancerClass"), "may not change once set")
+    checked = needs_health_port(spec) and needs_health_port(before)
+    if checked and spec.get("healthCheckNodePort") != before.get("healthCheckNodePort"):
+        yield Cause.forbidden("spec.healthCheckNodePort", "field is immutable")
     if "ExternalName" in (spec.get("type"), before.get("type")) or (is_headless(spec) and is_headless(before)):
         return
     new, old = texts(spec.get("clusterIPs")), texts(before.get("clusterIPs"))
@@ -232,7 +240,7 @@ def _policies(spec: Fields) -> Iterator[Cause]:
         yield Cause.required("spec.externalTrafficPolicy")
     elif external not in _POLICIES:
         yield Cause.unsupported("spec.externalTrafficPolicy", external, _POLICIES)
-    if spec.get("healthCheckNodePort") and not (spec.get("type") == "LoadBalancer" and external == "Local"):
+    if spec.get("healthCheckNodePort") and not needs_health_port(spec):
         yield Cause.invalid(
             "spec.healthCheckNodePort",
             spec["healthCheckNodePort"],

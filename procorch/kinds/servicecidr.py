@@ -106,5 +106,5 @@ IP_ADDRESS = Kind(
     "IPAddress", "ipaddresses", group=_GROUP, namespaced=False,
     short_names=("ip",),
     name_format=address, default=default_address, validate=validate_address,
-    columns=(NAME, Column("ParentRef", _parent), AGE),
+    columns=(NAME, Column("ParentRef", _parent)),
 )  # fmt: skip

@@ -27,6 +27,8 @@ metadata: {name: helm-busybox}
 spec: {patterns: ["busybox", "busybox:*"], root: host}
 """
 DEPLOYS = "deployment" in {controller.name for controller in CONTROLLERS}
+#: the release's pods, without the one that tests it
+PODS = "app.kubernetes.io/instance=shop" + ",pod-template-hash" * DEPLOYS
 TEMPLATES = {"deployment.yaml": "deployments", "hpa.yaml": "horizontalpodautoscalers", "ingress.yaml": "ingresses"}
 
 
@@ -103,10 +105,10 @@ def _unlabel(test: Path) -> None:
 def test_a_release_lives_and_ends(made: Helm) -> None:
     cluster, namespace = made.cluster, made.namespace
     chart = options(made)
-    mine = ("-n", namespace, "-l", "app.kubernetes.io/instance=shop")
+    mine, pods = ("-n", namespace, "-l", "app.kubernetes.io/instance=shop"), ("-n", namespace, "-l", PODS)
 
     assert "STATUS: deployed" in made("install", "shop", *chart, "--wait", "--timeout", "60s")
-    cluster.ready(1, *mine)
+    cluster.ready(1, *pods)
     assert made.releases() == [("shop", 1, "deployed")]
     assert "a name that is still in use" in made("install", "shop", *chart, code=1)
     address = cluster.path("{.spec.clusterIP}:{.spec.ports[0].port}", "service", "web", "-n", namespace)
@@ -114,13 +116,13 @@ def test_a_release_lives_and_ends(made: Helm) -> None:
     assert "TEST SUITE:     web-test-connection" in made("test", "shop", "--timeout", "60s", "--logs")
 
     made("upgrade", "shop", *chart, "--set", "replicaCount=2,service.type=NodePort", "--wait", "--timeout", "60s")
-    cluster.ready(2, *mine)
+    cluster.ready(2, *pods)
     assert cluster.path("{.spec.type}", "service", "web", "-n", namespace) == "NodePort"
     assert "replicaCount: 2" in made("get", "values", "shop")
     assert made("get", "manifest", "shop").count("kind: ") >= 3
 
     made("rollback", "shop", "1", "--wait", "--timeout", "60s")
-    cluster.ready(1, *mine)
+    cluster.ready(1, *pods)
     assert cluster.path("{.spec.type}", "service", "web", "-n", namespace) == "ClusterIP"
     history = json.loads(made("history", "shop", "-o", "json"))
     assert [row["status"] for row in history] == ["superseded", "superseded", "deployed"]
@@ -129,7 +131,7 @@ def test_a_release_lives_and_ends(made: Helm) -> None:
     assert made.releases() == []
     kinds = "services,serviceaccounts,secrets,replicasets"
     assert cluster.kubectl("get", kinds, *mine, "-o", "name") == ""
-    cluster.ready(0, *mine)
+    cluster.ready(0, *pods)
 
 
 def test_a_dry_run_leaves_nothing_and_says_what_would_be(made: Helm) -> None:
@@ -149,3 +151,32 @@ def test_an_upgrade_that_the_api_refuses_is_told_and_the_next_one_mends_it(made:
     made("upgrade", "shop", *chart, "--set", "service.type=NodePort", "--wait", "--timeout", "60s")
     assert made.releases() == [("shop", 3, "deployed")]
     made("uninstall", "shop", "--wait", "--timeout", "60s")
+
+
+@pytest.mark.skipif(not DEPLOYS, reason="waits for a controller of Deployments")
+def test_the_whole_chart_is_waited_for_and_a_failed_upgrade_undone(made: Helm) -> None:
+    """The chart with its autoscaler and Ingress; an upgrade whose pods never run goes back by itself."""
+    cluster, namespace = made.cluster, made.namespace
+    undo = "--atomic" if made.number == 3 else "--rollback-on-failure"
+    chart = [*options(made), "--set", "autoscaling.enabled=true,autoscaling.minReplicas=2,ingress.enabled=true"]
+    mine, pods = ("-n", namespace, "-l", "app.kubernetes.io/instance=shop"), ("-n", namespace, "-l", PODS)
+
+    made("install", "shop", *chart, "--wait", undo, "--timeout", "90s")
+    kinds = "deployments,horizontalpodautoscalers,ingresses,services,serviceaccounts"
+    found = cluster.kubectl("get", kinds, *mine, "-o", "name").split()
+    assert sorted(name.partition("/")[0] for name in found) == [
+        "deployment.apps", "horizontalpodautoscaler.autoscaling", "ingress.networking.k8s.io", "service",
+        "serviceaccount",
+    ]  # fmt: skip
+    assert cluster.path("{.status.conditions[?(@.type=='Available')].status}", "deploy", "web", *mine[:2]) == "True"
+
+    failed = made("upgrade", "shop", *chart, "--set", "image.tag=none,image.repository=nowhere.example.com/web",
+                  "--wait", undo, "--timeout", "15s", code=1)  # fmt: skip
+
+    assert "rolled back" in failed.lower() or "rollback" in failed.lower(), failed
+    statuses = [row["status"] for row in json.loads(made("history", "shop", "-o", "json"))]
+    assert statuses == ["superseded", "failed", "deployed"]
+    assert "nowhere" not in cluster.path("{.spec.template.spec.containers[0].image}", "deploy", "web", *mine[:2])
+    cluster.ready(1, *pods, seconds=60)
+    made("uninstall", "shop", "--wait", "--timeout", "60s")
+    cluster.ready(0, *pods)

@@ -45,6 +45,9 @@ class Credentials:
             key.write_bytes(pair.key)
         return certificate, key
 
+    def server_context(self) -> ssl.SSLContext:
+        return server_context(self.directory / "apiserver.crt", self.directory / "apiserver.key", self.ca.pem)
+
 
 @pytest.fixture(scope="session")
 def credentials(tmp_path_factory: pytest.TempPathFactory) -> Credentials:
@@ -78,6 +81,16 @@ class Running:
     def transport(self, name: str = "", *groups: str, token: str | None = None) -> HttpTransport:
         return HttpTransport(self.url, self.context(name, *groups), token)
 
+    async def restart(self) -> None:
+        """The API ends as a master does, and another one serves the same store on the same port."""
+        port = self.listener.port
+        await self.api.close()
+        await self.listener.close(0.5)
+        self.api = Api(self.api.log, config=self.api.config)
+        await self.api.start()
+        self.client = Client(LocalTransport(self.api, ADMIN))
+        self.listener = await serve(self.api, "127.0.0.1", port, self.credentials.server_context())
+
     def kubeconfig(self) -> Path:
         certificate, key = self.credentials.user("kubernetes-admin", MASTERS)
 
@@ -109,11 +122,11 @@ async def served(credentials: Credentials, tmp_path: Path) -> AsyncIterator[Runn
     client = Client(LocalTransport(api, ADMIN))
     for name in NAMESPACES:
         await client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    files = credentials.directory / "apiserver.crt", credentials.directory / "apiserver.key"
-    listener = await serve(api, "127.0.0.1", 0, server_context(*files, credentials.ca.pem))
-    yield Running(api, client, listener, credentials, tmp_path)
-    await api.close()
-    await listener.close(0.5)
+    listener = await serve(api, "127.0.0.1", 0, credentials.server_context())
+    running = Running(api, client, listener, credentials, tmp_path)
+    yield running
+    await running.api.close()
+    await running.listener.close(0.5)
     await log.close()
 
 

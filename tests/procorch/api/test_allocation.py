@@ -65,6 +65,23 @@ async def test_node_ports_are_chosen_or_given_as_asked(served):
     assert 30000 <= chosen["spec"]["ports"][0]["nodePort"] <= 32767
 
 
+async def test_a_balancer_that_keeps_addresses_has_a_port_for_health(served):
+    spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}
+    made = await served.client.create(service("a", **spec))
+    port = made["spec"]["healthCheckNodePort"]
+    assert 30000 <= port <= 32767 and port != made["spec"]["ports"][0]["nodePort"]
+
+    assert (await served.client.update(service("a", **spec)))["spec"]["healthCheckNodePort"] == port
+    with pytest.raises(Invalid, match=r"spec.healthCheckNodePort: Forbidden: field is immutable"):
+        await served.client.update(service("a", **spec, healthCheckNodePort=port ^ 1))
+    with pytest.raises(Invalid, match=rf"spec.healthCheckNodePort: Invalid value: {port}: provided port is already"):
+        await served.client.create(service("b", **spec, healthCheckNodePort=port))
+    plain = await served.client.update(service("a", type="LoadBalancer", healthCheckNodePort=port))
+    assert "healthCheckNodePort" not in plain["spec"]
+    given = await served.client.create(service("b", **spec, healthCheckNodePort=port))
+    assert given["spec"]["healthCheckNodePort"] == port
+
+
 @pytest.mark.parametrize(
     ("port", "message"),
     [

@@ -112,6 +112,6 @@ def test_the_columns_are_kubectls(enter) -> None:  # type: ignore[no-untyped-def
     made, _ = enter(schema(rules=[RULE]))
     columns = KINDS["FlowSchema"].columns
 
-    assert [column.cell(made, 0.0) for column in columns] == ["s", "level", "1000", "<none>", "<unknown>", "?"]
+    assert [column.cell(made, 0.0) for column in columns] == ["s", "level", 1000, "<none>", "<unknown>", "?"]
     made["status"] = {"conditions": [{"type": "Dangling", "status": "False"}]}
     assert columns[-1].cell(made, 0.0) == "False"

@@ -18,7 +18,12 @@ NODE: Object = {
         "capacity": {"cpu": "4000m", "memory": "1048576Ki"},
         "addresses": [{"type": "InternalIP", "address": "192.0.2.1"}, {"type": "Hostname", "address": "n1"}],
         "conditions": [{"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-23T19:00:00Z"}],
-        "nodeInfo": {"kubeletVersion": "v1.37.0", "osImage": "Debian", "kernelVersion": "6.18"},
+        "nodeInfo": {
+            "kubeletVersion": "v1.37.0",
+            "osImage": "Debian",
+            "kernelVersion": "6.18",
+            "architecture": "amd64",
+        },
         "images": [{"names": ["b"]}, {"names": ["a"]}],
     },
 }
@@ -127,7 +132,7 @@ def test_the_columns_are_kubectls() -> None:
 
     assert shown == {
         "NAME": "n1", "STATUS": "Ready", "ROLES": "control-plane,edge", "AGE": "<unknown>", "VERSION": "v1.37.0",
-        "INTERNAL-IP": "192.0.2.1", "EXTERNAL-IP": "<none>", "OS-IMAGE": "Debian", "KERNEL-VERSION": "6.18",
+        "INTERNAL-IP": "192.0.2.1", "EXTERNAL-IP": "<none>", "OS-IMAGE": "Debian", "KERNEL-VERSION": "6.18 (amd64)",
         "CONTAINER-RUNTIME": "<unknown>",
     }  # fmt: skip
 

@@ -52,11 +52,6 @@ def test_a_role_that_gathers_others_keeps_saying_so(enter) -> None:  # type: ign
         ),
         (
             "Role",
-            {**RULE, "resources": ["pods", "secrets"], "resourceNames": ["x"]},
-            "resourceNames: Required value: resource names cannot apply to multiple resources",
-        ),
-        (
-            "Role",
             {"verbs": ["get"], "nonResourceURLs": ["/x"]},
             'nonResourceURLs: Invalid value: ["/x"]: namespaced rules cannot apply to non-resource URLs',
         ),

@@ -72,11 +72,7 @@ def test_an_address_is_named_by_itself_and_is_somebodys(enter) -> None:  # type:
 def test_the_columns_are_kubectls() -> None:
     some = ip(group="a.b", resource="things", name="t")
 
-    assert [column.cell(some, 0.0) for column in KINDS["IPAddress"].columns] == [
-        "10.96.0.7",
-        "things.a.b/t",
-        "<unknown>",
-    ]
+    assert [column.cell(some, 0.0) for column in KINDS["IPAddress"].columns] == ["10.96.0.7", "things.a.b/t"]
     assert KINDS["IPAddress"].columns[1].cell(ip(resource="services", namespace="n", name="s"), 0.0) == "services/n/s"
     assert (
         KINDS["ServiceCIDR"].columns[1].cell(ranges("10.1.0.0/16", "2001:db8::/64"), 0.0) == "10.1.0.0/16,2001:db8::/64"
