@@ -25,6 +25,7 @@ from procorch.api.cache import Cache, Entry, LostEntry
 from procorch.api.encoding import encode
 from procorch.clock import Clock
 from procorch.kinds import KINDS
+from procorch.kinds.fields import mapping, part
 from procorch.kinds.kind import Kind
 from procorch.objects import Forbidden, Object
 from procorch.quantity import Quantity
@@ -69,33 +70,46 @@ class Quotas:
         return self._cache.shelf(self._kind).within(namespace)
 
     def _one(self, entry: Entry, kind: Kind, obj: Object, old: Object | None) -> store.Write | None:
+        """The quota's row with what the object costs.
+
+        What its specification limits and nobody has counted yet is free, as in Kubernetes; the row is written all the
+        same, so that a count which began before does not come to pass without the object.
+        """
         if isinstance(entry, LostEntry):
             raise entry.error(self._kind)
-        quota, now = entry.object, self._clock()
-        hard = costs.hard_of(quota)
+        quota = entry.object
+        wanted = costs.concerning(kind, mapping(part(quota, "spec").get("hard")))
+        hard, used = costs.hard_of(quota), costs.used_of(quota)
         names = costs.concerning(kind, hard)
-        if not names or not costs.matches(quota, kind, obj):
+        if not wanted | names or not costs.matches(quota, kind, obj):
             return None
-        used = costs.used_of(quota)
         self._check_known(quota, kind, obj, names, used)
+        cost = self._cost(quota, kind, obj, old)
+        charged = {name: amount for name, amount in cost.items() if name in names}
+        if not charged:
+            return self._write(entry, quota.get("status")) if wanted - names else None
+        total = costs.added(used, charged)
+        over = sorted(name for name in charged if total[name].amount > hard[name].amount)
+        if over:
+            texts = [_listed(table, over) for table in (charged, used, hard)]
+            why = "exceeded quota: {}, requested: {}, used: {}, limited: {}".format(quota["metadata"]["name"], *texts)
+            raise _refusal(kind, obj, why)
+        return self._write(entry, {**quota["status"], "used": costs.shown(total)})
+
+    def _cost(self, quota: Object, kind: Kind, obj: Object, old: Object | None) -> costs.Usage:
+        """What is more than nothing, and than what was there."""
+        now = self._clock()
         cost = costs.usage_of(kind, obj, now)
         if old is not None and costs.matches(quota, kind, old):
             cost = _more(cost, costs.usage_of(kind, old, now))
-        cost = {name: amount for name, amount in cost.items() if name in names and amount.amount}
-        if not cost:
-            return None
-        total = costs.added(used, cost)
-        over = sorted(name for name in cost if total[name].amount > hard[name].amount)
-        if over:
-            texts = [_listed(table, over) for table in (cost, used, hard)]
-            why = "exceeded quota: {}, requested: {}, used: {}, limited: {}".format(quota["metadata"]["name"], *texts)
-            raise _refusal(kind, obj, why)
+        return {name: amount for name, amount in cost.items() if amount.amount}
+
+    def _write(self, entry: Entry, status: Object | None) -> store.Write:
         changed = entry.copy()
-        changed["status"]["used"] = costs.shown(total)
+        if status is not None:
+            changed["status"] = status
         namespace, _, name = entry.key.partition("/")
-        return store.Write(
-            self._kind.store_key(namespace, name), encode(self._kind, changed), entry.revision
-        )  # fmt: skip
+        return store.Write(self._kind.store_key(namespace, name), encode(self._kind, changed), entry.revision)
 
     def _check_known(self, quota: Object, kind: Kind, obj: Object, names: set[str], used: costs.Usage) -> None:
         name = quota["metadata"]["name"]

@@ -100,3 +100,22 @@ async def test_two_masters_at_once_do_not_get_past_it(tmp_path):
     for api in apis:
         await api.close()
     await log.close()
+
+
+async def test_what_is_made_before_the_first_count_makes_a_count_that_has_begun_fail(served):
+    """A controller reads the quota, then counts; whoever is made in between is free, and must not be forgotten."""
+    read = await served.client.create(quota({"configmaps": "5", "secrets": "5"}))
+    await served.client.create(config_map("m"))
+
+    with pytest.raises(Conflict):
+        await served.client.update_status(
+            {**read, "status": {"hard": {"configmaps": "5"}, "used": {"configmaps": "0"}}}
+        )
+
+    read = await served.client.get("ResourceQuota", "default/q")
+    await served.client.update_status({**read, "status": {"hard": {"configmaps": "5"}, "used": {"configmaps": "1"}}})
+    await served.client.create(config_map("n"))
+    assert await used(served.client) == {"configmaps": "2"}
+    before = await served.client.get("ResourceQuota", "default/q")
+    await served.client.create({**config_map("s"), "kind": "Secret"})
+    assert (await served.client.get("ResourceQuota", "default/q"))["metadata"] != before["metadata"]
