@@ -64,12 +64,14 @@ def test_containers_are_neither_added_nor_removed(enter) -> None:  # type: ignor
 
 
 def test_tolerations_are_added_but_not_taken_away(enter) -> None:  # type: ignore[no-untyped-def]
-    old, _ = enter(POD)
-    more, fewer = copy.deepcopy(old), copy.deepcopy(old)
+    old, _ = enter(pod(tolerations=[{"key": "own", "operator": "Exists"}]))
+    more, fewer, own = copy.deepcopy(old), copy.deepcopy(old), copy.deepcopy(old)
     more["spec"]["tolerations"].append({"key": "a", "operator": "Exists"})
-    fewer["spec"]["tolerations"].pop()
+    fewer["spec"]["tolerations"].pop(0)
+    own["spec"]["tolerations"] = own["spec"]["tolerations"][:1]
 
     assert enter(more, old)[1] == []
+    assert enter(own, old) == (old, []), "what every pod is given comes again"
     assert enter(fewer, old)[1] == [
         "spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds"
     ]
