@@ -16,13 +16,9 @@ import store
 from procorch.api import Api
 from procorch.client import Client, kind_of
 from procorch.clock import timestamp
-from procorch.controllers import CONTROLLERS
 from procorch.objects import ApiError, NotFound, Object, get, is_deleting, key_of, uid_of
 
 NODE = "worker"
-needs_deployments = pytest.mark.skipif(
-    all(one.name != "deployment" for one in CONTROLLERS), reason="there is no Deployment controller yet"
-)
 DONGLE = "example.com/dongle"
 SECONDS = 20.0
 

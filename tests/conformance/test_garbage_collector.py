@@ -8,7 +8,7 @@ import pytest
 
 from procorch.client import Client
 from procorch.objects import Object, get, is_deleting, owner_reference
-from tests.conformance.cluster import Cluster, needs_deployments, obj, pod, pod_spec
+from tests.conformance.cluster import Cluster, obj, pod, pod_spec
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -101,7 +101,6 @@ async def test_a_circle_is_no_obstacle(cluster: Cluster, client: Client, ns: str
     await cluster.until(none)
 
 
-@needs_deployments
 @pytest.mark.parametrize("propagation", ["Background", "Orphan"])
 async def test_the_replica_set_of_a_deployment_follows_or_stays(
     propagation: str, cluster: Cluster, client: Client, ns: str

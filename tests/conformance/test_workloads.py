@@ -9,13 +9,12 @@ import pytest
 
 from procorch.client import Client, kind_of
 from procorch.objects import Object, controller_of, get
-from tests.conformance.cluster import Cluster, needs_deployments, obj, pod, pod_spec
+from tests.conformance.cluster import Cluster, obj, pod, pod_spec
 from tests.conformance.test_operations import made_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KINDS = ("ReplicationController", "ReplicaSet")
-DEPLOYMENT = pytest.param("Deployment", marks=needs_deployments)
 
 
 def workload(kind: str, ns: str, replicas: int, labels: dict[str, str] | None = None) -> Object:
@@ -68,7 +67,7 @@ async def test_a_scale_is_read_updated_and_patched(kind: str, client: Client, ns
     assert (await client.get(kind, key))["spec"]["replicas"] == 4
 
 
-@pytest.mark.parametrize("kind", (*KINDS, DEPLOYMENT))
+@pytest.mark.parametrize("kind", (*KINDS, "Deployment"))
 async def test_its_life_with_pods(kind: str, cluster: Cluster, client: Client, ns: str) -> None:
     """Created, ready, patched, its status patched and updated, scaled, and gone with its pods."""
     labels, key = {"test-rc-static": "true"}, f"{ns}/w"
