@@ -17,6 +17,7 @@ from procorch.managed_fields import split
 from procorch.objects import ApiError, Expired, Object, Timeout
 
 WINDOW = 1_000  # changes of one kind kept in memory; older ones are read from the log
+DECODED = 8 << 20  # bytes of JSON, of all kinds together, whose decoded objects are kept; those take five times that
 FRESH_TIMEOUT = 3.0  # seconds that a read waits for a revision that is not here yet, as in Kubernetes
 
 
@@ -38,13 +39,16 @@ class Entry:
 
     @property
     def object(self) -> Object:
-        """Decoded once, for selectors, tables and decisions: not to be changed. `copy()` may be.
+        """Decoded, for selectors, tables and decisions: not to be changed. `copy()` may be.
 
+        It is kept until DECODED bytes of others were asked for: as a dict an object takes five times its bytes.
         Without its managedFields, which would take as much time and room as all the rest: `whole` has them.
         """
-        if self._object is None:
-            self._object = decode(with_revision(split(self._value)[0], self.revision))
-        return self._object
+        obj = self._object
+        if obj is None:
+            obj = self._object = decode(with_revision(split(self._value)[0], self.revision))
+            _decoded.keep(self)
+        return obj
 
     @property
     def whole(self) -> Object:
@@ -62,9 +66,15 @@ class Entry:
             return self.object
         return {**self.object, "metadata": {**self.object["metadata"], "managedFields": read(managed)}}
 
-    def forget_object(self) -> None:
-        """Frees what `object` keeps: a decoded object takes five times the room of its bytes."""
+    def forget_object(self) -> int:
+        """Frees what `object` keeps; how many bytes that was in JSON."""
         self._object = None
+        return self.size
+
+    @property
+    def size(self) -> int:
+        """Bytes of its JSON."""
+        return len(self._value)
 
     def pieces(self) -> tuple[bytes, memoryview]:
         """`data` as a row of a list, without apiVersion and kind; in two parts: the long one is not copied."""
@@ -85,6 +95,24 @@ class Entry:
         obj = decode(with_revision(split(self._value)[0], self.revision))
         obj["metadata"]["managedFields"] = managed
         return obj
+
+
+class _Decoded:
+    """The entries that keep their decoded object, oldest first: one budget for all that this process has."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._entries: deque[Entry] = deque()
+
+    def keep(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        self._size += entry.size
+        while self._size > self._limit:
+            self._size -= self._entries.popleft().forget_object()
+
+
+_decoded = _Decoded(DECODED)
 
 
 class LostEntry(Entry):
@@ -195,8 +223,6 @@ class Shelf:
         for listener in tuple(self.listeners):
             listener(change)
         change.lines.clear()  # said to all; who comes later has it encoded again
-        if old is not None:
-            old.forget_object()  # the window is about bytes
 
     def count(self, namespace: str | None) -> int:
         """How many there are in a namespace, or in all."""
