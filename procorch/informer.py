@@ -79,25 +79,21 @@ class Handling(ABC):
     def _is_of_kind(self, kind: Kind) -> bool:
         return kind.plural == self.kind.plural and kind.group == self.kind.group
 
-    def _upsert(self, key: str, new: Held) -> None:
-        """Takes in what is newer than what is there."""
-        old = self.lister.held(key)
-        if old is not None:
-            if new.revision <= old.revision:
+    def _upsert(self, key: str, new: Held, obj: Object) -> None:
+        """Takes in what is newer than what is there. obj: the object that `new` holds."""
+        known = self.lister.held(key)
+        if known is not None:
+            if new.revision <= known.revision:
                 return
-            if uid_of(old.object) != uid_of(new.object):
+            if uid_of(known.object) != uid_of(obj):
                 self._drop(key)
-                old = None
-        self.lister.put(key, new)
-        if old is None:
-            self._tell("ADDED", None, new.object)
-        else:
-            self._tell("MODIFIED", old.object, new.object)
+        old = self.lister.put(key, new, obj)
+        self._tell("ADDED" if old is None else "MODIFIED", old, obj)
 
     def _drop(self, key: str) -> None:
-        old = self.lister.put(key, None)
+        old = self.lister.drop(key)
         if old is not None:
-            self._tell("DELETED", old.object, None)
+            self._tell("DELETED", old, None)
 
     def _tell(self, type_: str, old: Object | None, new: Object | None) -> None:
         for handler in self._handlers:
@@ -192,7 +188,7 @@ class Informer(Handling):
         metadata = obj["metadata"]
         if metadata.get("uid") not in self._gone:
             metadata.pop("managedFields", None)
-            self._upsert(key_of(obj), Decoded(obj))
+            self._upsert(key_of(obj), Decoded(obj), obj)
 
     def _deleted(self, obj: Object) -> None:
         metadata = obj["metadata"]

@@ -27,6 +27,10 @@ class Held(Protocol):
         """Not to be changed."""
         ...
 
+    def decoded(self) -> Object:
+        """The same, for a single look: where it had to be decoded it is not kept for the next who asks."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -38,17 +42,21 @@ class Decoded:
     def revision(self) -> int:
         return version_of(self.object)
 
+    def decoded(self) -> Object:
+        return self.object
+
 
 class Lister(Mapping[str, Object]):
     """Indexes cost one dict each and are always current. What goes through all objects may decode all of them."""
 
     def __init__(self) -> None:
         self._held: dict[str, Held] = {}
+        self._newest: tuple[Held | None, Object] = None, {}  # decoded: who is told of it looks it up here, too
         self._indexes: dict[str, _Index] = {}
         self.add_index("owner", lambda obj: [owner["uid"] for owner in owners_of(obj)])
 
     def __getitem__(self, key: str) -> Object:
-        return self._held[key].object
+        return self._read(self._held[key])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._held)
@@ -61,7 +69,7 @@ class Lister(Mapping[str, Object]):
 
     def get(self, key: str, default: Any = None) -> Any:
         held = self._held.get(key)
-        return default if held is None else held.object
+        return default if held is None else self._read(held)
 
     def held(self, key: str) -> Held | None:
         """As it is kept: for its revision, say."""
@@ -75,10 +83,10 @@ class Lister(Mapping[str, Object]):
         if name not in self._indexes:
             index = self._indexes[name] = _Index(words)
             for key, held in self._held.items():
-                index.put(key, None, held.object)
+                index.put(key, None, held.decoded())
 
     def by(self, index: str, word: str) -> list[Object]:
-        return [self._held[key].object for key in self._indexes[index].keys.get(word, ())]
+        return [self._read(self._held[key]) for key in self._indexes[index].keys.get(word, ())]
 
     def count(self, index: str, word: str) -> int:
         return len(self._indexes[index].keys.get(word, ()))
@@ -97,14 +105,24 @@ class Lister(Mapping[str, Object]):
         self.add_index(f"label:{name}", lambda obj: [labels[name]] if name in (labels := labels_of(obj)) else [])
         return self.by(f"label:{name}", value)
 
-    def put(self, key: str, new: Held | None) -> Held | None:
-        """None: it is gone. Only the informer calls this; returns what was there."""
-        old = self._held.pop(key, None) if new is None else self._held.get(key)
-        if new is not None:
-            self._held[key] = new
-        before, after = None if old is None else old.object, None if new is None else new.object
+    def put(self, key: str, new: Held, obj: Object) -> Object | None:
+        """Only the informer calls this. obj: the object that `new` holds. Returns the one that was there."""
+        old = self._held.get(key)
+        self._held[key] = new
+        self._newest = new, obj
+        return self._indexed(key, old, obj)
+
+    def drop(self, key: str) -> Object | None:
+        """Only the informer calls this. Returns what was there."""
+        return self._indexed(key, self._held.pop(key, None), None)
+
+    def _read(self, held: Held) -> Object:
+        return self._newest[1] if held is self._newest[0] else held.object
+
+    def _indexed(self, key: str, held: Held | None, new: Object | None) -> Object | None:
+        old = None if held is None else self._read(held)
         for index in self._indexes.values():
-            index.put(key, before, after)
+            index.put(key, old, new)
         return old
 
 

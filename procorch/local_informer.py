@@ -107,7 +107,8 @@ class LocalInformer(Handling):
         while present:
             end = time.perf_counter() + SLICE
             while present and time.perf_counter() < end:
-                self._upsert(*present.pop())
+                key, held = present.pop()
+                self._upsert(key, held, held.decoded())
             await asyncio.sleep(0)
 
     def _hear(self, change: Change) -> None:
@@ -126,7 +127,7 @@ class LocalInformer(Handling):
             if known is not None and known.revision >= change.revision:
                 continue  # it was in the list already
             if change.new is not None:
-                self._upsert(change.key, change.new)
+                self._upsert(change.key, change.new, change.new.object)
             else:
                 self._drop(change.key)
         if not self._news:

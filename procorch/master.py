@@ -83,6 +83,7 @@ async def run(config: MasterConfig, *, ready: Callable[[], object], clock: Clock
     names = _names(config)
     pki.server_pair(directory, authority, names, clock())
     write_admin_kubeconfig(config, authority, clock())
+    _spare_collector()
     async with AsyncExitStack() as stack:
         log = await _open_store(config, clock)
         stack.push_async_callback(log.close)
@@ -208,9 +209,13 @@ async def _listen(api: Api, config: MasterConfig, tls: ssl.SSLContext) -> Listen
 
 
 def _settle_memory() -> None:
-    """What was read so far stays: the collector need not walk through it, nor run at every few objects."""
+    """What was read so far stays: the collector need not walk through it again."""
     gc.collect()
     gc.freeze()
+
+
+def _spare_collector() -> None:
+    """What is read at the start stays: the collector has little to find among a hundred thousand objects."""
     gc.set_threshold(50_000, 20, 50)
 
 

@@ -17,7 +17,7 @@ from procorch.managed_fields import split
 from procorch.objects import ApiError, Expired, Object, Timeout
 
 WINDOW = 1_000  # changes of one kind kept in memory; older ones are read from the log
-DECODED = 8 << 20  # bytes of JSON, of all kinds together, whose decoded objects are kept; those take five times that
+DECODED = 16 << 20  # bytes of JSON, of all kinds together, whose decoded objects are kept; those take five times that
 FRESH_TIMEOUT = 3.0  # seconds that a read waits for a revision that is not here yet, as in Kubernetes
 
 
@@ -46,9 +46,13 @@ class Entry:
         """
         obj = self._object
         if obj is None:
-            obj = self._object = decode(with_revision(split(self._value)[0], self.revision))
+            obj = self._object = self.decoded()
             _decoded.keep(self)
         return obj
+
+    def decoded(self) -> Object:
+        """`object`, but not kept: for who looks at all of them once."""
+        return self._object or decode(with_revision(split(self._value)[0], self.revision))
 
     @property
     def whole(self) -> Object:

@@ -42,8 +42,7 @@ async def _orphans(name: str, context: Context) -> float | None:
     """Pods of a node that does not exist. It gets a while to come (back): a node may register after its pods."""
     missing: dict[str, float] = context.state.setdefault("missing", {})
     pods = context.lister["Pod"]
-    orphans = pods.by("node", name)
-    if name in context.lister["Node"] or not orphans:
+    if name in context.lister["Node"] or not pods.count("node", name):
         missing.pop(name, None)
         return None
     since = missing.setdefault(name, context.clock())
@@ -53,7 +52,7 @@ async def _orphans(name: str, context: Context) -> float | None:
     try:
         await context.client.get("Node", name)
     except NotFound:
-        for pod in orphans:
+        for pod in pods.by("node", name):
             await _remove(pod, context)
     return None
 

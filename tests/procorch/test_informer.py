@@ -219,7 +219,10 @@ def test_indexes_are_what_a_search_would_find(steps: list[Any]) -> None:
     for (name, owners, label), present in steps:
         rows = [{"uid": uid} for uid in sorted(owners)]
         obj = pod(name, labels={"l": label} if label else {}, ownerReferences=rows)
-        lister.put(f"d/{name}", Decoded(obj) if present else None)
+        if present:
+            lister.put(f"d/{name}", Decoded(obj), obj)
+        else:
+            lister.drop(f"d/{name}")
 
     for uid in ("u1", "u2"):
         wanted = [one for one in lister.values() if {"uid": uid} in one["metadata"]["ownerReferences"]]
