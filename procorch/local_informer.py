@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from procorch.client import Client
+from procorch.clock import Backoff
 from procorch.informer import Handling
 from procorch.kinds.kind import Kind
 from procorch.lister import Held
@@ -60,8 +61,8 @@ Feeds = Callable[[Kind], Feed]
 class LocalInformer(Handling):
     """As procorch.informer.Informer, of all objects of a kind."""
 
-    def __init__(self, client: Client, kind: Kind, feed: Feed) -> None:
-        super().__init__(client, kind)
+    def __init__(self, client: Client, kind: Kind, feed: Feed, *, backoff: Backoff | None = None) -> None:
+        super().__init__(client, kind, backoff)
         self._feed = feed
         self._news: deque[Change] = deque()
         self._failure: ApiError | None = None

@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 from procorch.client import Client
 from procorch.clock import Backoff
 from procorch.informer import Informer
-from procorch.informers import Informers
-from procorch.lister import Decoded, Lister
 from procorch.kinds import KINDS
 from procorch.objects import Object
 from procorch.transport import Answer, StreamAnswer, Unreachable
@@ -209,30 +207,6 @@ def test_in_whatever_order_the_versions_come_the_newest_stays(order: list[int], 
     asyncio.run(play())
 
 
-OBJECTS = st.tuples(st.sampled_from("abc"), st.sets(st.sampled_from(["u1", "u2"])), st.sampled_from(["x", "y", ""]))
-
-
-@given(st.lists(st.tuples(OBJECTS, st.booleans()), max_size=30))
-def test_indexes_are_what_a_search_would_find(steps: list[Any]) -> None:
-    lister = Lister()
-    lister.by_label("l", "x")
-    for (name, owners, label), present in steps:
-        rows = [{"uid": uid} for uid in sorted(owners)]
-        obj = pod(name, labels={"l": label} if label else {}, ownerReferences=rows)
-        if present:
-            lister.put(f"d/{name}", Decoded(obj), obj)
-        else:
-            lister.drop(f"d/{name}")
-
-    for uid in ("u1", "u2"):
-        wanted = [one for one in lister.values() if {"uid": uid} in one["metadata"]["ownerReferences"]]
-        assert sorted(map(str, lister.by_owner(uid))) == sorted(map(str, wanted))
-    for label in "xy":
-        wanted = [one for one in lister.values() if one["metadata"]["labels"].get("l") == label]
-        assert sorted(map(str, lister.by_label("l", label))) == sorted(map(str, wanted))
-    assert len(lister.by_namespace("d")) == len(lister)
-
-
 async def test_a_handler_that_comes_late_hears_of_what_is_there() -> None:
     informer = Informer(Client(Scripted([], [])), "Pod")
     informer.written(POD, pod("a", 7), False)
@@ -240,15 +214,6 @@ async def test_a_handler_that_comes_late_hears_of_what_is_there() -> None:
     informer.add_handler(lambda type_, old, new: heard.append(type_))
 
     assert heard == ["ADDED"]
-
-
-async def test_informers_are_shared_and_end_together() -> None:
-    client = Client(Scripted([(5, [pod("a", 3)])], []))
-    informers = Informers(client)
-    assert informers.of("Pod") is informers.of("Pod")
-    async with asyncio.timeout(5), informers.running():
-        assert list(informers["Pod"]) == ["d/a"]
-    assert client.on_write == []
 
 
 @pytest.mark.parametrize("failures", [1, 5])
