@@ -74,8 +74,9 @@ async def watch(port: int, context: ssl.SSLContext, transport: HttpTransport) ->
 
     async def connect(count: int) -> None:
         for _ in range(count):
-            watcher = Watcher(version, arrivals)
-            connection, _ = await loop.create_connection(lambda: watcher, "127.0.0.1", port, ssl=context)
+            connection, watcher = await loop.create_connection(
+                lambda: Watcher(version, arrivals), "127.0.0.1", port, ssl=context
+            )
             await watcher.begun
             found.append(connection)
 
