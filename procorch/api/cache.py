@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, insort
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -18,6 +18,7 @@ from procorch.objects import ApiError, Expired, Object, Timeout
 
 WINDOW = 1_000  # changes of one kind kept in memory; older ones are read from the log
 DECODED = 16 << 20  # bytes of JSON, of all kinds together, whose decoded objects are kept; those take five times that
+REPLACED = 64  # objects that are no more and may yet be decoded: those that loops have still to hear of
 FRESH_TIMEOUT = 3.0  # seconds that a read waits for a revision that is not here yet, as in Kubernetes
 
 
@@ -70,10 +71,9 @@ class Entry:
             return self.object
         return {**self.object, "metadata": {**self.object["metadata"], "managedFields": read(managed)}}
 
-    def forget_object(self) -> int:
-        """Frees what `object` keeps; how many bytes that was in JSON."""
+    def forget_object(self) -> None:
+        """Frees what `object` keeps."""
         self._object = None
-        return self.size
 
     @property
     def size(self) -> int:
@@ -102,18 +102,34 @@ class Entry:
 
 
 class _Decoded:
-    """The entries that keep their decoded object, oldest first: one budget for all that this process has."""
+    """The entries that keep their decoded object, oldest first: one budget for all that this process has.
+
+    limit: bytes of their JSON.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._size = 0
-        self._entries: deque[Entry] = deque()
+        self._entries: OrderedDict[Entry, None] = OrderedDict()
+        self._replaced: deque[Entry] = deque()
 
     def keep(self, entry: Entry) -> None:
-        self._entries.append(entry)
+        self._entries[entry] = None
         self._size += entry.size
         while self._size > self._limit:
-            self._size -= self._entries.popleft().forget_object()
+            self._drop(next(iter(self._entries)))
+
+    def replaced(self, entry: Entry) -> None:
+        """Another took its place: soon nobody asks for it. Not at once, for it is still being told of."""
+        self._replaced.append(entry)
+        if len(self._replaced) > REPLACED:
+            self._drop(self._replaced.popleft())
+
+    def _drop(self, entry: Entry) -> None:
+        if entry in self._entries:
+            del self._entries[entry]
+            self._size -= entry.size
+            entry.forget_object()
 
 
 _decoded = _Decoded(DECODED)
@@ -227,6 +243,8 @@ class Shelf:
         for listener in tuple(self.listeners):
             listener(change)
         change.lines.clear()  # said to all; who comes later has it encoded again
+        if old is not None:
+            _decoded.replaced(old)
 
     def count(self, namespace: str | None) -> int:
         """How many there are in a namespace, or in all."""
