@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-ROOMS = ("store", "api", "overload", "scheduler", "runtime", "network", "cluster", "controllers")
+ROOMS = ("store", "api", "memory", "overload", "scheduler", "runtime", "network", "cluster", "controllers")
 
 
 def machine() -> str:

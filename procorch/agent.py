@@ -28,7 +28,7 @@ from procorch.client import Client, HttpTransport, Unreachable
 from procorch.clock import Backoff, Clock, system_clock
 from procorch.events import EventRecorder
 from procorch.failover import Failover
-from procorch.informer import Informers
+from procorch.informers import Informers
 from procorch.kubelet.dial import dial
 from procorch.kubelet.images import Images, RegistryConfig, open_images
 from procorch.kubelet.images.inventory import Inventory

@@ -15,14 +15,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import aclosing
 
 from procorch.client import Client, Unreachable, kind_of
 from procorch.clock import Backoff
 from procorch.kinds.kind import Kind
-from procorch.objects import ApiError, Expired, Object, key_of, labels_of, owners_of
+from procorch.lister import Decoded, Held, Lister, version_of
+from procorch.objects import ApiError, Expired, Object, key_of, uid_of
 
 logger = logging.getLogger(__name__)
 
@@ -33,110 +34,20 @@ _FATAL = {400, 401, 403, 404, 405}
 """Answers that waiting may heal (a role bound later, a kind registered later), but that deserve a warning."""
 
 
-class Lister(Mapping[str, Object]):
-    """What is known of a kind: key → object, read-only. Indexes cost one dict each and are always current."""
-
-    def __init__(self) -> None:
-        self._objects: dict[str, Object] = {}
-        self._indexes: dict[str, _Index] = {}
-        self.add_index("owner", lambda obj: [owner["uid"] for owner in owners_of(obj)])
-        self.add_index("namespace", lambda obj: [obj["metadata"].get("namespace") or ""])
-
-    def __getitem__(self, key: str) -> Object:
-        return self._objects[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._objects)
-
-    def __len__(self) -> int:
-        return len(self._objects)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return self._objects.get(key, default)
-
-    def add_index(self, name: str, values: Callable[[Object], Iterable[str]]) -> None:
-        """values: under which words an object is found by `by(name, word)`. Adding a known name again does nothing."""
-        if name not in self._indexes:
-            self._indexes[name] = _Index(values)
-            for key, obj in self._objects.items():
-                self._indexes[name].put(key, None, obj)
-
-    def by(self, index: str, word: str) -> list[Object]:
-        return [self._objects[key] for key in self._indexes[index].keys.get(word, ())]
-
-    def by_owner(self, uid: str) -> list[Object]:
-        """The objects with this uid in their ownerReferences, whether it controls them or not."""
-        return self.by("owner", uid)
-
-    def by_namespace(self, namespace: str) -> list[Object]:
-        return self.by("namespace", namespace)
-
-    def by_label(self, name: str, value: str) -> list[Object]:
-        """The objects that carry the label; the index over this label name is made when it is first asked for."""
-        self.add_index(f"label:{name}", lambda obj: [labels[name]] if name in (labels := labels_of(obj)) else [])
-        return self.by(f"label:{name}", value)
-
-    def _put(self, key: str, obj: Object | None) -> Object | None:
-        """Only the informer calls this; returns what was there."""
-        old = self._objects.pop(key, None) if obj is None else self._objects.get(key)
-        if obj is not None:
-            self._objects[key] = obj
-        for index in self._indexes.values():
-            index.put(key, old, obj)
-        return old
-
-
-class _Index:
-    """word → keys, in the order in which they came."""
-
-    def __init__(self, values: Callable[[Object], Iterable[str]]) -> None:
-        self.values = values
-        self.keys: dict[str, dict[str, None]] = {}
-
-    def put(self, key: str, old: Object | None, new: Object | None) -> None:
-        before = list(self.values(old)) if old is not None else []
-        after = list(self.values(new)) if new is not None else []
-        if before == after:
-            return
-        for word in before:
-            if word not in after and (keys := self.keys.get(word)) is not None:
-                keys.pop(key, None)
-                if not keys:
-                    del self.keys[word]
-        for word in after:
-            self.keys.setdefault(word, {})[key] = None
-
-
-class Informer:
-    """Keeps `lister` like the API's objects of one kind (of one namespace, of those that the selectors choose).
+class Handling(ABC):
+    """A lister of one kind that is kept current, and who hears of each change.
 
     Run `run()` as a task; `await synced()` until the first list has arrived. Handlers are called for every object
     that comes, changes or goes, those of the first list included, and in the same turn of the loop as the lister.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        kind: str | Kind,
-        namespace: str | None = None,
-        field_selector: str = "",
-        label_selector: str = "",
-        *,
-        backoff: Backoff | None = None,
-        watch_seconds: int = 540,
-    ) -> None:
-        self.kind = kind_of(kind)
+    def __init__(self, client: Client, kind: Kind, backoff: Backoff | None = None) -> None:
+        self.kind = kind
         self.lister = Lister()
         self._client = client
-        self._namespace = namespace
-        self._field_selector = field_selector
-        self._label_selector = label_selector
         self._backoff = backoff or Backoff(first=0.05, most=5.0)
-        self._watch_seconds = watch_seconds
         self._handlers: list[Handler] = []
         self._synced = asyncio.Event()
-        self._version = ""  # where the next watch begins; empty: list first
-        self._gone: dict[str, str] = {}  # uid → key of what we deleted ourselves and whose DELETED is still to come
         client.on_write.append(self.written)
 
     def add_handler(self, handler: Handler) -> None:
@@ -151,6 +62,65 @@ class Informer:
     @property
     def has_synced(self) -> bool:
         return self._synced.is_set()
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Until cancelled."""
+
+    @abstractmethod
+    def written(self, kind: Kind, obj: Object, gone: bool) -> None:
+        """The client's hook: an object as this process's own write left it."""
+
+    def close(self) -> None:
+        """No more written objects; `run` is ended by cancelling it."""
+        if self.written in self._client.on_write:
+            self._client.on_write.remove(self.written)
+
+    def _is_of_kind(self, kind: Kind) -> bool:
+        return kind.plural == self.kind.plural and kind.group == self.kind.group
+
+    def _upsert(self, key: str, new: Held, obj: Object) -> None:
+        """Takes in what is newer than what is there. obj: the object that `new` holds."""
+        known = self.lister.held(key)
+        if known is not None:
+            if new.revision <= known.revision:
+                return
+            if uid_of(known.object) != uid_of(obj):
+                self._drop(key)
+        old = self.lister.put(key, new, obj)
+        self._tell("ADDED" if old is None else "MODIFIED", old, obj)
+
+    def _drop(self, key: str) -> None:
+        old = self.lister.drop(key)
+        if old is not None:
+            self._tell("DELETED", old, None)
+
+    def _tell(self, type_: str, old: Object | None, new: Object | None) -> None:
+        for handler in self._handlers:
+            handler(type_, old, new)
+
+
+class Informer(Handling):
+    """Keeps `lister` like the API's objects of one kind (of one namespace, of those that the selectors choose)."""
+
+    def __init__(
+        self,
+        client: Client,
+        kind: str | Kind,
+        namespace: str | None = None,
+        field_selector: str = "",
+        label_selector: str = "",
+        *,
+        backoff: Backoff | None = None,
+        watch_seconds: int = 540,
+    ) -> None:
+        super().__init__(client, kind_of(kind), backoff)
+        self._namespace = namespace
+        self._field_selector = field_selector
+        self._label_selector = label_selector
+        self._watch_seconds = watch_seconds
+        self._version = ""  # where the next watch begins; empty: list first
+        self._gone: dict[str, str] = {}  # uid → key of what we deleted ourselves and whose DELETED is still to come
 
     async def run(self) -> None:
         """Until cancelled. A lost connection is resumed where it broke; a compacted version means listing again."""
@@ -171,20 +141,14 @@ class Informer:
                 self._version = ""
             await asyncio.sleep(self._backoff.next())
 
-    def close(self) -> None:
-        """No more written objects; `run` is ended by cancelling it."""
-        if self.written in self._client.on_write:
-            self._client.on_write.remove(self.written)
-
     def written(self, kind: Kind, obj: Object, gone: bool) -> None:
-        """The client's hook: an object as this process's own write left it."""
-        if kind.plural != self.kind.plural or kind.group != self.kind.group:
+        if not self._is_of_kind(kind):
             return
         if gone:
             self._written_off(obj)
         elif self._is_ours(obj) and version_of(obj) > int(self._version or 0):
             # Up to _version the watch has told all: an older object that is not here has been deleted since.
-            self._upsert({**obj, "metadata": dict(obj["metadata"])})
+            self._take({**obj, "metadata": dict(obj["metadata"])})
 
     async def _list(self) -> None:
         found = await self._client.items(
@@ -215,26 +179,16 @@ class Informer:
                 if type_ == "DELETED":
                     self._deleted(obj)
                 elif type_ != "BOOKMARK":
-                    self._upsert(obj)
+                    self._take(obj)
         return asyncio.get_running_loop().time() - began >= 1
 
     # Applying what came, from wherever it came
 
-    def _upsert(self, obj: Object) -> None:
-        key = key_of(obj)
+    def _take(self, obj: Object) -> None:
         metadata = obj["metadata"]
-        if metadata.get("uid") in self._gone:
-            return
-        metadata.pop("managedFields", None)
-        old = self.lister.get(key)
-        if old is not None:
-            if version_of(obj) <= version_of(old):
-                return
-            if old["metadata"].get("uid") != metadata.get("uid"):
-                self._drop(key)
-                old = None
-        self.lister._put(key, obj)
-        self._tell("MODIFIED" if old is not None else "ADDED", old, obj)
+        if metadata.get("uid") not in self._gone:
+            metadata.pop("managedFields", None)
+            self._upsert(key_of(obj), Decoded(obj), obj)
 
     def _deleted(self, obj: Object) -> None:
         metadata = obj["metadata"]
@@ -264,65 +218,10 @@ class Informer:
         for uid in [uid for uid in self._gone if uid not in listed]:
             del self._gone[uid]
         for obj in objects:
-            self._upsert(obj)
-
-    def _drop(self, key: str) -> None:
-        old = self.lister._put(key, None)
-        if old is not None:
-            self._tell("DELETED", old, None)
-
-    def _tell(self, type_: str, old: Object | None, new: Object | None) -> None:
-        for handler in self._handlers:
-            handler(type_, old, new)
+            self._take(obj)
 
     def _is_ours(self, obj: Object) -> bool:
         """Whether a written object belongs here. With selectors only the server can tell: then only what we know."""
         if self._namespace and obj["metadata"].get("namespace") != self._namespace:
             return False
         return not (self._field_selector or self._label_selector) or key_of(obj) in self.lister
-
-
-class Informers(Mapping[str, Lister]):
-    """One informer a kind, shared by all who ask; as a mapping: kind name → Lister."""
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-        self._informers: dict[str, Informer] = {}
-
-    def of(self, kind: str) -> Informer:
-        """The kind's informer, made when first asked for; it runs from `running()` on."""
-        if kind not in self._informers:
-            self._informers[kind] = Informer(self.client, kind)
-        return self._informers[kind]
-
-    def __getitem__(self, kind: str) -> Lister:
-        return self._informers[kind].lister
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._informers)
-
-    def __len__(self) -> int:
-        return len(self._informers)
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """All of them run, and are synced when the block begins; they end with it."""
-        async with AsyncExitStack() as stack:
-            tasks = await stack.enter_async_context(asyncio.TaskGroup())
-            running = [
-                tasks.create_task(informer.run(), name=f"informer:{kind}") for kind, informer in self._informers.items()
-            ]
-            try:
-                for informer in self._informers.values():
-                    await informer.synced()
-                yield
-            finally:
-                for task in running:
-                    task.cancel()
-                for informer in self._informers.values():
-                    informer.close()
-
-
-def version_of(obj: Object) -> int:
-    """The resourceVersion as the number it is."""
-    return int(obj["metadata"].get("resourceVersion") or 0)

@@ -34,7 +34,7 @@ from procorch.basics import Address, Basics
 from procorch.claims import locked
 from procorch.client import Client
 from procorch.clock import Clock, system_clock
-from procorch.informer import Informers
+from procorch.informers import Informers
 from procorch.kinds import KINDS
 from procorch.leader import Election
 from procorch.scheduler import Scheduler
@@ -83,6 +83,7 @@ async def run(config: MasterConfig, *, ready: Callable[[], object], clock: Clock
     names = _names(config)
     pki.server_pair(directory, authority, names, clock())
     write_admin_kubeconfig(config, authority, clock())
+    _spare_collector()
     async with AsyncExitStack() as stack:
         log = await _open_store(config, clock)
         stack.push_async_callback(log.close)
@@ -123,7 +124,7 @@ def _loops(
         )
         manager, binder = _client(api, "system:kube-controller-manager"), _client(api, "system:kube-scheduler")
         binder.on_write = manager.on_write
-        informers = Informers(manager)  # one copy of every object for all loops: a decoded pod takes 14 kB
+        informers = Informers(manager, _transport(api, "system:kube-controller-manager").feed)
         scheduler = Scheduler(binder, clock, informers=informers)  # the first: it wants nodes before pods
         manage = controllers.Runner(controllers.CONTROLLERS, manager, clock, settings, informers=informers)
         async with informers.running(), asyncio.TaskGroup() as tasks:
@@ -208,16 +209,24 @@ async def _listen(api: Api, config: MasterConfig, tls: ssl.SSLContext) -> Listen
 
 
 def _settle_memory() -> None:
-    """What was read so far stays: the collector need not walk through it, nor run at every few objects."""
+    """What was read so far stays: the collector need not walk through it again."""
     gc.collect()
     gc.freeze()
+
+
+def _spare_collector() -> None:
+    """What is read at the start stays: the collector has little to find among a hundred thousand objects."""
     gc.set_threshold(50_000, 20, 50)
 
 
 def _client(api: Api, name: str) -> Client:
     """name: the user, as Kubernetes' component of that task is called; so is the manager of the fields it writes."""
     program = "kube-" + name.removeprefix("system:").removeprefix("kube-")
-    return Client(LocalTransport(api, User(name, (MASTERS, "system:authenticated"))), user_agent=program)
+    return Client(_transport(api, name), user_agent=program)
+
+
+def _transport(api: Api, name: str) -> LocalTransport:
+    return LocalTransport(api, User(name, (MASTERS, "system:authenticated")))
 
 
 def _api_config(config: MasterConfig, authority: pki.Authority, key: bytes) -> ApiConfig:

@@ -224,7 +224,7 @@ class _PodsByNode:
         self._shelf = cache.shelf(KINDS["Pod"])
         self._by_node: dict[str, set[str]] = {}
         for entry in self._shelf.entries.values():
-            self._by_node.setdefault(_node_of(entry.copy()), set()).add(entry.key)  # decoded, not kept
+            self._by_node.setdefault(_node_of(entry.decoded()), set()).add(entry.key)
         self._shelf.listeners[self._hear] = None
 
     def of(self, node: str) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, insort
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +17,8 @@ from procorch.managed_fields import split
 from procorch.objects import ApiError, Expired, Object, Timeout
 
 WINDOW = 1_000  # changes of one kind kept in memory; older ones are read from the log
+DECODED = 16 << 20  # bytes of JSON, of all kinds together, whose decoded objects are kept; those take five times that
+REPLACED = 64  # objects that are no more and may yet be decoded: those that loops have still to hear of
 FRESH_TIMEOUT = 3.0  # seconds that a read waits for a revision that is not here yet, as in Kubernetes
 
 
@@ -38,13 +40,20 @@ class Entry:
 
     @property
     def object(self) -> Object:
-        """Decoded once, for selectors, tables and decisions: not to be changed. `copy()` may be.
+        """Decoded, for selectors, tables and decisions: not to be changed. `copy()` may be.
 
+        It is kept until DECODED bytes of others were asked for: as a dict an object takes five times its bytes.
         Without its managedFields, which would take as much time and room as all the rest: `whole` has them.
         """
-        if self._object is None:
-            self._object = decode(with_revision(split(self._value)[0], self.revision))
-        return self._object
+        obj = self._object
+        if obj is None:
+            obj = self._object = self.decoded()
+            _decoded.keep(self)
+        return obj
+
+    def decoded(self) -> Object:
+        """`object`, but not kept: for who looks at all of them once."""
+        return self._object or decode(with_revision(split(self._value)[0], self.revision))
 
     @property
     def whole(self) -> Object:
@@ -63,8 +72,13 @@ class Entry:
         return {**self.object, "metadata": {**self.object["metadata"], "managedFields": read(managed)}}
 
     def forget_object(self) -> None:
-        """Frees what `object` keeps: a decoded object takes five times the room of its bytes."""
+        """Frees what `object` keeps."""
         self._object = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of its JSON."""
+        return len(self._value)
 
     def pieces(self) -> tuple[bytes, memoryview]:
         """`data` as a row of a list, without apiVersion and kind; in two parts: the long one is not copied."""
@@ -85,6 +99,40 @@ class Entry:
         obj = decode(with_revision(split(self._value)[0], self.revision))
         obj["metadata"]["managedFields"] = managed
         return obj
+
+
+class _Decoded:
+    """The entries that keep their decoded object, oldest first: one budget for all that this process has.
+
+    limit: bytes of their JSON.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._entries: OrderedDict[Entry, None] = OrderedDict()
+        self._replaced: deque[Entry] = deque()
+
+    def keep(self, entry: Entry) -> None:
+        self._entries[entry] = None
+        self._size += entry.size
+        while self._size > self._limit:
+            self._drop(next(iter(self._entries)))
+
+    def replaced(self, entry: Entry) -> None:
+        """Another took its place: soon nobody asks for it. Not at once, for it is still being told of."""
+        self._replaced.append(entry)
+        if len(self._replaced) > REPLACED:
+            self._drop(self._replaced.popleft())
+
+    def _drop(self, entry: Entry) -> None:
+        if entry in self._entries:
+            del self._entries[entry]
+            self._size -= entry.size
+            entry.forget_object()
+
+
+_decoded = _Decoded(DECODED)
 
 
 class LostEntry(Entry):
@@ -196,7 +244,7 @@ class Shelf:
             listener(change)
         change.lines.clear()  # said to all; who comes later has it encoded again
         if old is not None:
-            old.forget_object()  # the window is about bytes
+            _decoded.replaced(old)
 
     def count(self, namespace: str | None) -> int:
         """How many there are in a namespace, or in all."""

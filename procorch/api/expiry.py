@@ -26,7 +26,9 @@ class Expiry:
         self._log = log
         self._clock = clock
         self._shelf = cache.shelf(KINDS["Event"])
-        found = ((_written(entry.object, clock()), entry.key, entry.revision) for entry in self._shelf.entries.values())
+        found = (
+            (_written(entry.decoded(), clock()), entry.key, entry.revision) for entry in self._shelf.entries.values()
+        )
         self._order: deque[tuple[float, str, int]] = deque(sorted(found))
         self._shelf.listeners[self._hear] = None
 

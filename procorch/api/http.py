@@ -21,7 +21,8 @@ from procorch.api.request import Request, Response, User, refusal
 from procorch.api.streaming import Proxied
 from procorch.api.streaming.proxy import forward
 from procorch.api.streaming.upgrade import upgrade
-from procorch.api.watch import BACKLOG, Watch
+from procorch.api.watch import Watch
+from procorch.api.wire import watched
 from procorch.objects import (
     ApiError,
     BadRequest,
@@ -138,7 +139,7 @@ class _Handler:
             if http.version < HttpVersion11:  # which has no chunks
                 response.stream.end()
                 return _plain(refusal(BadRequest.of("a watch needs HTTP/1.1")))
-            return await _watch(http, response, response.stream)
+            return await watched(http, response, response.stream)
         return await _streamed(http, response, response.stream)
 
     async def _whole(self, http: web.BaseRequest, response: Response, request: Request) -> web.StreamResponse:
@@ -305,52 +306,3 @@ async def _streamed(http: web.BaseRequest, response: Response, stream: AsyncIter
         if close is not None:
             await close()
     return answered
-
-
-async def _watch(http: web.BaseRequest, response: Response, watch: Watch) -> web.StreamResponse:
-    """What waits goes out at the client's pace; from then on each event is written to the socket as it happens.
-
-    A client that does not read is dropped when BACKLOG bytes wait for it.
-    """
-    answered = web.StreamResponse(status=response.status, headers=response.headers)
-    answered.enable_chunked_encoding()
-    try:
-        writer = await answered.prepare(http)
-        if writer is not None:
-            writer.send_headers()
-        while waiting := watch.take():
-            await answered.write(waiting)
-        transport = http.transport
-        if transport is not None and not watch.ended.is_set():
-            watch.sink = _sink(transport, watch)
-            await watch.ended.wait()
-        if transport is not None and transport.get_write_buffer_size() > BACKLOG:
-            transport.abort()
-        else:
-            await answered.write_eof()
-    except ConnectionError:
-        pass  # the client has gone
-    finally:
-        watch.end()
-    return answered
-
-
-_framed: tuple[bytes, bytes] = (b"", b"")
-
-
-def _frame(line: bytes) -> bytes:
-    """An HTTP chunk. The last one is kept: the same line goes to every watcher."""
-    global _framed
-    if _framed[0] is not line:
-        _framed = (line, b"%x\r\n%b\r\n" % (len(line), line))
-    return _framed[1]
-
-
-def _sink(transport: asyncio.Transport, watch: Watch) -> Any:
-    def sink(line: bytes) -> None:
-        if transport.is_closing() or transport.get_write_buffer_size() > BACKLOG:
-            watch.end()
-        else:
-            transport.write(_frame(line))
-
-    return sink

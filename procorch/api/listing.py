@@ -19,6 +19,7 @@ from procorch.api.request import JSON, Response, User
 from procorch.api.routes import Route
 from procorch.api.scope import Scope
 from procorch.api.table import View
+from procorch.api.unread import Unread
 from procorch.api.watch import Watch
 from procorch.kinds.kind import Kind
 from procorch.objects import Expired, Object, TooManyRequests
@@ -35,6 +36,7 @@ class Listing:
         self._log = log
         self._draw = draw
         self.watches: set[Watch] = set()
+        self.unread = Unread()
         self.most_watches = max(1_000, psutil.virtual_memory().total // 8 // _WATCH_BYTES)
         self._sent: Counter[str] = Counter()  # events of watches that have ended
 
@@ -122,7 +124,7 @@ class Listing:
         """Raises BadRequest, Invalid, Timeout; what is compacted is an ERROR event, as Kubernetes' watches have it."""
         options = watch_options(query, scope.kind)
         least, most = _WATCH_SECONDS
-        watch = Watch(self._cache.shelf(scope.kind), scope, view, framing, self._leave)
+        watch = Watch(self._cache.shelf(scope.kind), scope, view, framing, self.unread, self._leave)
         past = not options.initial and options.version not in (None, 0)
         if past or options.version != 0:
             await self._cache.fresh(options.version)
@@ -134,9 +136,7 @@ class Listing:
                 assert options.version is not None
                 watch.replay(await self._cache.since(watch.shelf, options.version))
             elif options.initial is not False:
-                watch.begin(_readable(watch.shelf, scope))
-                if options.bookmarks:
-                    watch.bookmark(now, initial_end=True)
+                watch.begin(_readable(watch.shelf, scope), now if options.bookmarks else None)
             watch.release()
         except Expired as error:
             watch.fail(error)

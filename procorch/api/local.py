@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from procorch.api.cache import Change, Entry, LostEntry
 from procorch.api.request import LOCAL, Request, Response, User
+from procorch.kinds.kind import Kind
+from procorch.objects import ApiError
 from procorch.transport import Answer, StreamAnswer, Unreachable
 
 if TYPE_CHECKING:
     from procorch.api.api import Api
 
 _NOTHING: Mapping[str, str] = {}
+_WATCH: Mapping[str, str] = {"watch": "true"}
 
 
 class LocalTransport:
@@ -57,6 +61,10 @@ class LocalTransport:
             if close is not None:
                 await close()
 
+    def feed(self, kind: Kind) -> LocalFeed:
+        """All objects of a kind and what becomes of them, as the cache has them: for procorch.local_informer."""
+        return LocalFeed(self._api, self._user, kind)
+
     async def close(self) -> None:
         self._closed = True
 
@@ -66,6 +74,41 @@ class LocalTransport:
         if self._closed:
             raise Unreachable("the transport is closed")
         return await self._api.handle(Request(method, path, query, _lower(headers), body, self._user, LOCAL))
+
+
+class LocalFeed:
+    """A list and a watch of one kind whose objects are the cache's own, with their bytes; as `user` may have them."""
+
+    def __init__(self, api: Api, user: User, kind: Kind) -> None:
+        self._api = api
+        self._user = user
+        self._kind = kind
+
+    def all(self) -> Iterable[tuple[str, Entry]]:
+        """By key, as of now. Raises ApiError: Forbidden, or the first that cannot be read."""
+        for query in (_NOTHING, _WATCH):
+            self._api.authorize(Request("GET", self._kind.path(None), query, {}, b"", self._user, LOCAL))
+        shelf = self._api.cache.shelf(self._kind)
+        for lost in shelf.lost.values():
+            raise lost.error(self._kind)
+        return shelf.entries.items()
+
+    def follow(self, hear: Callable[[Change], None], fail: Callable[[ApiError], None]) -> Callable[[], None]:
+        """What is returned ends it."""
+        shelf = self._api.cache.shelf(self._kind)
+
+        def listen(change: Change) -> None:
+            if isinstance(change.new, LostEntry):
+                fail(change.new.error(self._kind))
+            else:
+                hear(change)
+
+        shelf.listeners[listen] = None
+
+        def leave() -> None:
+            shelf.listeners.pop(listen, None)
+
+        return leave
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

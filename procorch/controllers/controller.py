@@ -22,7 +22,8 @@ from procorch.client import Client, Unreachable
 from procorch.clock import Backoff, Clock
 from procorch.controllers.config import ControllerConfig
 from procorch.events import EventRecorder
-from procorch.informer import Informers, Lister
+from procorch.informers import Informers
+from procorch.lister import Lister, Words
 from procorch.objects import ApiError, Conflict, Object, controller_of, key_of
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Controller:
     """A named reconcile, and the kinds whose changes call it.
 
     watches: kind → keys that an object of it concerns. reads: kinds that it only looks at.
+    indexes: (kind, name) → under which words its lister has an object, for `by`.
     component: the name under which its events appear. workers: how many keys at once.
     resync: seconds after which every key of the first watched kind is looked at again, whatever happened; 0 never.
     """
@@ -65,6 +67,7 @@ class Controller:
     reconcile: Reconcile
     watches: Mapping[str, KeysOf]
     reads: tuple[str, ...] = ()
+    indexes: Mapping[tuple[str, str], Words] = field(default_factory=dict)
     component: str = ""
     workers: int = 5
     resync: float = 600.0
@@ -204,6 +207,8 @@ class Runner:
             self.queues[controller.name] = WorkQueue(draw=self._config.draw)
             for kind in (*controller.watches, *controller.reads):
                 self.informers.of(kind)
+            for (kind, name), words in controller.indexes.items():
+                self.informers[kind].add_index(name, words)
         for controller in self._controllers:
             for kind, keys_of in controller.watches.items():
                 self._connect(kind, keys_of, self.queues[controller.name])

@@ -21,7 +21,7 @@ from typing import Any
 
 from procorch.controllers import progress, revisions, rollback, rollout
 from procorch.controllers.controller import Context, Controller, Listers, own
-from procorch.controllers.ownership import owners_that_match, selector_of, settle
+from procorch.controllers.ownership import orphans_of, owners_that_match, selector_of, settle
 from procorch.controllers.progress import Seen
 from procorch.controllers.replicas import is_namespace_ending
 from procorch.controllers.rollout import Plan, Wanted
@@ -217,4 +217,5 @@ CONTROLLER = Controller(
     "deployment",
     reconcile,
     watches={"Deployment": own, "ReplicaSet": owners_that_match("Deployment", selector_of), "Pod": _recreated},
+    indexes=orphans_of("ReplicaSet"),
 )

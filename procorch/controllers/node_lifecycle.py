@@ -18,6 +18,7 @@ from typing import Any
 from procorch.clock import timestamp
 from procorch.controllers.config import ControllerConfig
 from procorch.controllers.controller import Context, Controller, own
+from procorch.lister import Words
 from procorch.objects import (
     Conflict,
     NotFound,
@@ -182,7 +183,6 @@ async def _set_conditions(node: Object, conditions: list[Object], context: Conte
 async def _unready_pods(node: Object, context: Context) -> None:
     """No traffic for the pods of a node that cannot speak for them."""
     pods = context.lister["Pod"]
-    pods.add_index("node", node_of)
     for pod in pods.by("node", node["metadata"]["name"]):
         if not is_ready(pod):
             continue
@@ -240,6 +240,9 @@ def node_of(pod: Object) -> list[str]:
     return [name] if name else []
 
 
+INDEXES: Mapping[tuple[str, str], Words] = {("Pod", "node"): node_of}
+
+
 def _of_lease(lease: Object, lister: object) -> list[str]:
     metadata = lease["metadata"]
     return [metadata["name"]] if metadata.get("namespace") == LEASES else []
@@ -257,6 +260,7 @@ CONTROLLER = Controller(
     "node-lifecycle",
     reconcile,
     watches={"Node": own, "Lease": _of_lease, "Pod": _of_ready_pod},
+    indexes=INDEXES,
     component="node-controller",
     workers=1,  # the rate of evictions is the cluster's, not a worker's
 )

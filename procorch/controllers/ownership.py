@@ -12,12 +12,12 @@ Source: pkg/controller/controller_ref_manager.go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from procorch.controllers.controller import Context, KeysOf, Listers
-from procorch.informer import Lister
+from procorch.lister import Lister, Words
 from procorch.objects import (
     NotFound,
     Object,
@@ -70,9 +70,13 @@ def claim(owner: Object, objects: Sequence[Object], selector: LabelSelector) -> 
     return Claim(mine, adopt, release)
 
 
+def orphans_of(kind: str) -> Mapping[tuple[str, str], Words]:
+    """The index that `candidates` needs of a kind: what nobody controls, by namespace."""
+    return {(kind, "orphan"): lambda obj: [] if controller_of(obj) else [obj["metadata"]["namespace"]]}
+
+
 def candidates(owner: Object, lister: Lister) -> list[Object]:
     """The objects that are the owner's or could become so: no need to look at a whole namespace."""
-    lister.add_index("orphan", lambda obj: [] if controller_of(obj) else [obj["metadata"]["namespace"]])
     owned = [obj for obj in lister.by_owner(uid_of(owner)) if controller_of(obj)]
     return owned + lister.by("orphan", owner["metadata"]["namespace"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from procorch.controllers.controller import Context, Controller
-from procorch.controllers.node_lifecycle import node_of
+from procorch.controllers.node_lifecycle import INDEXES
 from procorch.objects import NotFound, Object, get, is_deleting, key_of, uid_of
 from procorch.pods import created_at, is_terminal, phase_of
 
@@ -25,9 +25,10 @@ def plan_finished(pods: Iterable[Object], most: int) -> list[Object]:
 
 async def reconcile(key: str, context: Context) -> float | None:
     if key == FINISHED:
-        pods = context.lister["Pod"]
-        for pod in plan_finished(pods.values(), context.config.terminated_pods):
-            await _remove(pod, context)
+        pods, most = context.lister["Pod"], context.config.terminated_pods
+        if pods.count(FINISHED, FINISHED) > most:
+            for pod in plan_finished(pods.by(FINISHED, FINISHED), most):
+                await _remove(pod, context)
         return None
     if key.startswith(_NODE):
         return await _orphans(key.removeprefix(_NODE), context)
@@ -41,9 +42,7 @@ async def _orphans(name: str, context: Context) -> float | None:
     """Pods of a node that does not exist. It gets a while to come (back): a node may register after its pods."""
     missing: dict[str, float] = context.state.setdefault("missing", {})
     pods = context.lister["Pod"]
-    pods.add_index("node", node_of)
-    orphans = pods.by("node", name)
-    if name in context.lister["Node"] or not orphans:
+    if name in context.lister["Node"] or not pods.count("node", name):
         missing.pop(name, None)
         return None
     since = missing.setdefault(name, context.clock())
@@ -53,7 +52,7 @@ async def _orphans(name: str, context: Context) -> float | None:
     try:
         await context.client.get("Node", name)
     except NotFound:
-        for pod in orphans:
+        for pod in pods.by("node", name):
             await _remove(pod, context)
     return None
 
@@ -84,5 +83,10 @@ def _of_node(node: Object, lister: object) -> list[str]:
 
 
 CONTROLLER = Controller(
-    "podgc", reconcile, watches={"Pod": _of_pod, "Node": _of_node}, component="pod-garbage-collector", workers=1
+    "podgc",
+    reconcile,
+    watches={"Pod": _of_pod, "Node": _of_node},
+    indexes={**INDEXES, ("Pod", FINISHED): lambda pod: [FINISHED] if is_terminal(pod) else []},
+    component="pod-garbage-collector",
+    workers=1,
 )

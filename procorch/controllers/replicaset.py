@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from procorch.controllers import replicas
 from procorch.controllers.controller import Context, Controller, own
-from procorch.controllers.ownership import owners_that_match, selector_of
+from procorch.controllers.ownership import orphans_of, owners_that_match, selector_of
 
 
 async def reconcile(key: str, context: Context) -> float | None:
@@ -15,4 +15,5 @@ CONTROLLER = Controller(
     "replicaset",
     reconcile,
     watches={"ReplicaSet": own, "Pod": owners_that_match("ReplicaSet", selector_of)},
+    indexes=orphans_of("Pod"),
 )

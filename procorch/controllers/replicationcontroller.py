@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from procorch.controllers import replicas
 from procorch.controllers.controller import Context, Controller, own
-from procorch.controllers.ownership import owners_that_match
+from procorch.controllers.ownership import orphans_of, owners_that_match
 from procorch.objects import Object
 from procorch.selectors import LabelSelector
 
@@ -24,5 +24,6 @@ CONTROLLER = Controller(
         "ReplicationController": own,
         "Pod": owners_that_match("ReplicationController", selector_of),
     },
+    indexes=orphans_of("Pod"),
     component="replication-controller",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from procorch.controllers.controller import KeysOf, Listers
-from procorch.informer import Lister
+from procorch.lister import Lister
 from procorch.objects import Object, get, key_of, labels_of
 from procorch.pods import is_terminal
 

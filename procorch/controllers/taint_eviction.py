@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from procorch.clock import parse_timestamp
 from procorch.controllers.controller import Context, Controller
-from procorch.controllers.node_lifecycle import node_of
+from procorch.controllers.node_lifecycle import INDEXES
 from procorch.objects import NotFound, Object, get, is_deleting, key_of, uid_of
 from procorch.tolerations import tolerates
 
@@ -39,7 +39,6 @@ async def reconcile(key: str, context: Context) -> float | None:
     if not taints:
         return None
     pods = context.lister["Pod"]
-    pods.add_index("node", node_of)
     later: list[float] = []
     for pod in pods.by("node", key):
         deadline = None if is_deleting(pod) else plan(pod, taints)
@@ -67,5 +66,9 @@ def _of_pod(pod: Object, lister: Mapping[str, Mapping[str, Object]]) -> list[str
 
 
 CONTROLLER = Controller(
-    "taint-eviction", reconcile, watches={"Node": _of_node, "Pod": _of_pod}, component="taint-eviction-controller"
+    "taint-eviction",
+    reconcile,
+    watches={"Node": _of_node, "Pod": _of_pod},
+    indexes=INDEXES,
+    component="taint-eviction-controller",
 )

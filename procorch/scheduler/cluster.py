@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from procorch.objects import Object, controller_of, get, key_of, labels_of, uid_of
 from procorch.pod_resources import total_of
@@ -38,6 +39,24 @@ class PodInfo:
     node_selector: Mapping[str, str]
     node_affinity: Object | None
     owner: str
+
+
+class Taken(NamedTuple):
+    """What a pod takes of its node: all that is kept of one that has a node. Those that ask for the same share it."""
+
+    requests: Resources
+    weight: Resources
+    host_ports: frozenset[HostPort]
+    owner: str
+
+    @classmethod
+    def of(cls, pod: PodInfo) -> Taken:
+        return cls(_shared(*pod.requests.items()), _shared(*pod.weight.items()), pod.host_ports, pod.owner)
+
+
+@lru_cache(maxsize=4096)
+def _shared(*amounts: tuple[str, int]) -> Resources:
+    return dict(amounts)
 
 
 def pod_info(pod: Object) -> PodInfo:
@@ -86,7 +105,7 @@ class NodeInfo:
     taints: list[Object] = field(default_factory=list)
     labels: Mapping[str, str] = field(default_factory=dict)
     unschedulable: bool = False
-    pods: dict[str, PodInfo] = field(default_factory=dict)
+    pods: dict[str, Taken] = field(default_factory=dict)
     requested: Resources = field(default_factory=dict)
     weight: Resources = field(default_factory=dict)
     ports: Counter[HostPort] = field(default_factory=Counter)
@@ -101,15 +120,15 @@ class NodeInfo:
 
     def put(self, pod: PodInfo) -> None:
         self.remove(pod.uid)
-        self.pods[pod.uid] = pod
-        self._count(pod, 1)
+        taken = self.pods[pod.uid] = Taken.of(pod)
+        self._count(taken, 1)
 
     def remove(self, uid: str) -> None:
         pod = self.pods.pop(uid, None)
         if pod is not None:
             self._count(pod, -1)
 
-    def _count(self, pod: PodInfo, sign: int) -> None:
+    def _count(self, pod: Taken, sign: int) -> None:
         for total, table in ((self.requested, pod.requests), (self.weight, pod.weight)):
             for name, amount in table.items():
                 total[name] = total.get(name, 0) + sign * amount
@@ -168,7 +187,7 @@ class Cluster:
         self._drop_if_empty(info)
         return True
 
-    def pod(self, uid: str) -> PodInfo | None:
+    def pod(self, uid: str) -> Taken | None:
         """The pod as it is counted."""
         name = self._where.get(uid)
         return None if name is None else self.nodes[name].pods[uid]

@@ -16,7 +16,7 @@ from procorch import controllers, pki
 from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
 from procorch.basics import Address, Basics
 from procorch.client import Client
-from procorch.informer import Informers
+from procorch.informers import Informers
 from procorch.scheduler import Scheduler
 from tests.conformance.cluster import Cluster, Reports
 

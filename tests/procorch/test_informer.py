@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from procorch.client import Client
 from procorch.clock import Backoff
-from procorch.informer import Informer, Informers, Lister
+from procorch.informer import Informer
 from procorch.kinds import KINDS
 from procorch.objects import Object
 from procorch.transport import Answer, StreamAnswer, Unreachable
@@ -150,7 +150,7 @@ async def test_a_list_that_fails_is_tried_again() -> None:
 async def test_a_late_event_that_is_older_than_our_own_write_is_dropped() -> None:
     informer = Informer(Client(Scripted([], [])), "Pod")
     informer.written(POD, pod("a", 7), False)
-    informer._upsert(pod("a", 6))
+    informer._take(pod("a", 6))
 
     assert informer.lister["d/a"]["metadata"]["resourceVersion"] == "7"
 
@@ -159,7 +159,7 @@ async def test_what_we_deleted_does_not_come_back_by_a_late_event() -> None:
     informer = Informer(Client(Scripted([], [])), "Pod")
     informer.written(POD, pod("a", 7), False)
     informer.written(POD, pod("a", 0), True)
-    informer._upsert(pod("a", 8))
+    informer._take(pod("a", 8))
 
     assert list(informer.lister) == []
     informer.written(POD, pod("a", 10, uid="new"), False)
@@ -200,32 +200,11 @@ def test_in_whatever_order_the_versions_come_the_newest_stays(order: list[int], 
             if is_own:
                 informer.written(POD, pod("a", version), False)
             else:
-                informer._upsert(pod("a", version))
+                informer._take(pod("a", version))
 
         assert informer.lister["d/a"]["metadata"]["resourceVersion"] == "8"
 
     asyncio.run(play())
-
-
-OBJECTS = st.tuples(st.sampled_from("abc"), st.sets(st.sampled_from(["u1", "u2"])), st.sampled_from(["x", "y", ""]))
-
-
-@given(st.lists(st.tuples(OBJECTS, st.booleans()), max_size=30))
-def test_indexes_are_what_a_search_would_find(steps: list[Any]) -> None:
-    lister = Lister()
-    lister.by_label("l", "x")
-    for (name, owners, label), present in steps:
-        rows = [{"uid": uid} for uid in sorted(owners)]
-        obj = pod(name, labels={"l": label} if label else {}, ownerReferences=rows)
-        lister._put(f"d/{name}", obj if present else None)
-
-    for uid in ("u1", "u2"):
-        wanted = [one for one in lister.values() if {"uid": uid} in one["metadata"]["ownerReferences"]]
-        assert sorted(map(str, lister.by_owner(uid))) == sorted(map(str, wanted))
-    for label in "xy":
-        wanted = [one for one in lister.values() if one["metadata"]["labels"].get("l") == label]
-        assert sorted(map(str, lister.by_label("l", label))) == sorted(map(str, wanted))
-    assert len(lister.by_namespace("d")) == len(lister)
 
 
 async def test_a_handler_that_comes_late_hears_of_what_is_there() -> None:
@@ -235,15 +214,6 @@ async def test_a_handler_that_comes_late_hears_of_what_is_there() -> None:
     informer.add_handler(lambda type_, old, new: heard.append(type_))
 
     assert heard == ["ADDED"]
-
-
-async def test_informers_are_shared_and_end_together() -> None:
-    client = Client(Scripted([(5, [pod("a", 3)])], []))
-    informers = Informers(client)
-    assert informers.of("Pod") is informers.of("Pod")
-    async with asyncio.timeout(5), informers.running():
-        assert list(informers["Pod"]) == ["d/a"]
-    assert client.on_write == []
 
 
 @pytest.mark.parametrize("failures", [1, 5])

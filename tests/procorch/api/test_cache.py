@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 import store
+from procorch.api import cache as cache_module
 from procorch.api.cache import Cache, Entry
 from procorch.api.encoding import encode
 from procorch.kinds import KINDS
@@ -95,3 +96,16 @@ async def test_a_read_of_the_future_waits_a_little(log, cache, monkeypatch):
     assert await cache.fresh() == log.revision
     with pytest.raises(Timeout):
         await cache.fresh(log.revision + 5)
+
+
+def test_decoded_objects_are_kept_within_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list with a selector looks at all objects; as dicts they would stay in memory for ever."""
+    entries = [Entry(f"d/{number}", b'{"metadata":{"name":"%04d"}}' % number, number + 1) for number in range(50)]
+    monkeypatch.setattr(cache_module, "_decoded", cache_module._Decoded(10 * entries[0].size))
+    for entry in entries:
+        assert entry.object["metadata"]["name"] == entry.key[2:].zfill(4)
+
+    assert [entry._object is not None for entry in entries] == [False] * 40 + [True] * 10
+    assert entries[0].decoded() == {"metadata": {"resourceVersion": "1", "name": "0000"}}
+    assert entries[0]._object is None, "a single look is not kept"
+    assert entries[49].object is entries[49].object

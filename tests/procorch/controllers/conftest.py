@@ -13,6 +13,7 @@ import pytest
 from procorch.api import Api, LocalTransport, User
 from procorch.client import Client
 from procorch.controllers import Controller, ControllerConfig, Runner
+from procorch.informers import Informers
 from procorch.objects import Object
 from store import Log
 
@@ -40,14 +41,17 @@ async def client(api: Api) -> Client:
 
 @pytest.fixture
 def running(client: Client) -> Running:
-    """`async with running(CONTROLLER, …, config=…)`: they run, on this client or another, until the block ends."""
+    """`async with running(CONTROLLER, …, config=…)`: they run until the block ends, on the API's own cache as in a
+    master; with `using` on another client's lists and watches."""
 
     @asynccontextmanager
     async def run(
         *controllers: Controller, config: ControllerConfig | None = None, using: Client | None = None
     ) -> AsyncIterator[Runner]:
-        async with asyncio.TaskGroup() as tasks:
-            runner = Runner(controllers, using or client, time.time, config)
+        feeds = None if using else client.transport.feed
+        informers = Informers(using or client, feeds)
+        runner = Runner(controllers, using or client, time.time, config, informers=informers)
+        async with informers.running(), asyncio.TaskGroup() as tasks:
             task = tasks.create_task(runner.run())
             try:
                 await asyncio.wait_for(runner.synced(), 10)
