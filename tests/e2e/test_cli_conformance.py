@@ -2,8 +2,8 @@
 
 Source: kubernetes test/e2e/kubectl of v1.36, test/conformance/testdata/conformance.yaml. A docstring that begins with
 `[Conformance]` names one of the seventeen. Theirs ask a pod through the API's proxy; here it is asked at its address.
-The container image `agnhost`, which they use, is a few lines of host programs. The guestbook waits for Deployments and
-for names in pods.
+The container image `agnhost`, which they use, is a few lines of host programs. The guestbook waits for
+names in pods.
 """
 
 from __future__ import annotations

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from procorch.controllers import CONTROLLERS
 from tests import helm
 from tests.e2e.cluster import Cluster
 
@@ -26,10 +24,8 @@ kind: Image
 metadata: {name: helm-busybox}
 spec: {patterns: ["busybox", "busybox:*"], root: host}
 """
-DEPLOYS = "deployment" in {controller.name for controller in CONTROLLERS}
 #: the release's pods, without the one that tests it
-PODS = "app.kubernetes.io/instance=shop" + ",pod-template-hash" * DEPLOYS
-TEMPLATES = {"deployment.yaml": "deployments", "hpa.yaml": "horizontalpodautoscalers", "ingress.yaml": "ingresses"}
+PODS = "app.kubernetes.io/instance=shop,pod-template-hash"
 
 
 class Helm:
@@ -81,25 +77,8 @@ def made(request: pytest.FixtureRequest, cluster: Cluster, namespace: str) -> It
 
 
 def options(found: Helm) -> list[str]:
-    """All parts of the chart that are kinds here; its pods are a ReplicaSet's where nobody acts on a Deployment."""
-    served = found.cluster.kubectl("api-resources", "-o", "name", "--no-headers")
-    kinds = {line.partition(".")[0] for line in served.split()}
-    for template, kind in TEMPLATES.items():
-        path = found.chart / "templates" / template
-        if template == "deployment.yaml" and not DEPLOYS:
-            path.write_text(path.read_text().replace("kind: Deployment", "kind: ReplicaSet"))
-            _unlabel(found.chart / "templates/tests/test-connection.yaml")
-        elif kind not in kinds:
-            path.unlink()
-    more = ["--set", "ingress.enabled=true"] if "ingresses" in kinds else []
-    return [str(found.chart), "--set", "fullnameOverride=web", *more]
-
-
-def _unlabel(test: Path) -> None:
-    """A ReplicaSet without a Deployment would adopt the chart's test pod, and delete it as one too many."""
-    lines = test.read_text().splitlines()
-    at = lines.index("  labels:")
-    test.write_text("\n".join([*lines[:at], *lines[at + 2 :]]) + "\n")
+    """The chart as it is, with its Ingress."""
+    return [str(found.chart), "--set", "fullnameOverride=web,ingress.enabled=true"]
 
 
 def test_a_release_lives_and_ends(made: Helm) -> None:
@@ -129,7 +108,7 @@ def test_a_release_lives_and_ends(made: Helm) -> None:
 
     made("uninstall", "shop", "--wait", "--timeout", "60s")
     assert made.releases() == []
-    kinds = "services,serviceaccounts,secrets,replicasets"
+    kinds = "services,serviceaccounts,secrets,deployments,replicasets,ingresses"
     assert cluster.kubectl("get", kinds, *mine, "-o", "name") == ""
     cluster.ready(0, *pods)
 
@@ -153,12 +132,11 @@ def test_an_upgrade_that_the_api_refuses_is_told_and_the_next_one_mends_it(made:
     made("uninstall", "shop", "--wait", "--timeout", "60s")
 
 
-@pytest.mark.skipif(not DEPLOYS, reason="waits for a controller of Deployments")
 def test_the_whole_chart_is_waited_for_and_a_failed_upgrade_undone(made: Helm) -> None:
     """The chart with its autoscaler and Ingress; an upgrade whose pods never run goes back by itself."""
     cluster, namespace = made.cluster, made.namespace
     undo = "--atomic" if made.number == 3 else "--rollback-on-failure"
-    chart = [*options(made), "--set", "autoscaling.enabled=true,autoscaling.minReplicas=2,ingress.enabled=true"]
+    chart = [*options(made), "--set", "autoscaling.enabled=true"]
     mine, pods = ("-n", namespace, "-l", "app.kubernetes.io/instance=shop"), ("-n", namespace, "-l", PODS)
 
     made("install", "shop", *chart, "--wait", undo, "--timeout", "90s")
