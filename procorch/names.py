@@ -14,6 +14,8 @@ NameFormat = Callable[[str], list[str]]
 
 _DNS_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DNS_SUBDOMAIN = _DNS_LABEL + r"(\." + _DNS_LABEL + ")*"
+_SEARCH_LABEL = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+_SEARCH_DOMAIN = _SEARCH_LABEL + r"(\." + _SEARCH_LABEL + ")*"
 _WILDCARD = r"\*\." + _DNS_SUBDOMAIN
 _DNS_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _KEY = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
@@ -23,6 +25,7 @@ _HEADER = "[-A-Za-z0-9]+"
 
 _dns_label = re.compile(_DNS_LABEL)
 _dns_subdomain = re.compile(_DNS_SUBDOMAIN)
+_search_domain = re.compile(_SEARCH_DOMAIN)
 _wildcard = re.compile(_WILDCARD)
 _dns_1035 = re.compile(_DNS_1035)
 _key = re.compile(_KEY)
@@ -33,11 +36,11 @@ _port_name = re.compile("[-a-z0-9]+")
 _percent = re.compile("[0-9]+%", re.ASCII)
 
 
-def _length(text: str, limit: int) -> list[str]:
-    """Kubernetes counts bytes and says characters."""
+def _length(text: str, limit: int, unit: str = "characters") -> list[str]:
+    """Kubernetes counts bytes, and says so of labels alone. unit: what it says."""
     if len(text) * 4 <= limit or len(text.encode(errors="surrogatepass")) <= limit:
         return []
-    return [f"must be no more than {limit} characters"]
+    return [f"must be no more than {limit} {unit}"]
 
 
 def _regex(message: str, pattern: str, *examples: str) -> str:
@@ -81,6 +84,21 @@ def dns_subdomain(name: str) -> list[str]:
                 "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
                 "and must start and end with an alphanumeric character",
                 _DNS_SUBDOMAIN,
+                "example.com",
+            )
+        )
+    return problems
+
+
+def search_domain(name: str) -> list[str]:
+    """A subdomain in which underscores are letters, too: of resolv.conf's search list."""
+    problems = _length(name, 253)
+    if not _search_domain.fullmatch(name):
+        problems.append(
+            _regex(
+                "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', "
+                "and must start and end with an alphanumeric character",
+                _SEARCH_DOMAIN,
                 "example.com",
             )
         )
@@ -143,14 +161,14 @@ def label_key(key: str) -> list[str]:
             problems += [f"prefix part {message}" for message in dns_subdomain(parts[0])]
     if not name:
         problems.append("name part must be non-empty")
-    problems += [f"name part {message}" for message in _length(name, 63)]
+    problems += [f"name part {message}" for message in _length(name, 63, "bytes")]
     if not _key.fullmatch(name):
         problems.append(f"name part {_KEY_HELP}")
     return problems
 
 
 def label_value(value: str) -> list[str]:
-    problems = _length(value, 63)
+    problems = _length(value, 63, "bytes")
     if not _value.fullmatch(value):
         problems.append(
             _regex(
@@ -271,3 +289,42 @@ def percent(text: str) -> list[str]:
         return []
     message = "a valid percent string must be a numeric string followed by an ending '%'"
     return [_regex(message, "[0-9]+%", "1%", "93%")]
+
+
+def address_warnings(text: str, path: str) -> list[str]:
+    """What is taken where it stood before, and should not be written so. Source: GetWarningsForIP."""
+    try:
+        parsed = ipaddress.ip_address(_without_leading_zeros(text))
+    except ValueError:
+        return []
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
+        return [f'{path}: IPv4-mapped IPv6 address "{text}" is invalid: use "{parsed.ipv4_mapped}"']
+    if str(parsed) == text:
+        return []
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return [f'{path}: IPv6 address "{text}" should be in RFC 5952 canonical format ("{parsed}")']
+    return [f'{path}: non-standard IP address "{text}" is invalid: use "{parsed}"']
+
+
+def range_warnings(text: str, path: str) -> list[str]:
+    """As `address_warnings`, of a range. Source: GetWarningsForCIDR."""
+    base, _, length = text.partition("/")
+    try:
+        network = ipaddress.ip_network(f"{_without_leading_zeros(base)}/{length}", strict=False)
+        host = ipaddress.ip_address(_without_leading_zeros(base))
+    except ValueError:
+        return []
+    if host != network.network_address:
+        single = f"{host}/{network.max_prefixlen}"
+        return [f'{path}: CIDR value "{text}" is ambiguous in this context (should be "{network}" or "{single}"?)']
+    if str(network) == text:
+        return []
+    if host.version == 6:
+        return [f'{path}: IPv6 CIDR value "{text}" should be in RFC 5952 canonical format ("{network}")']
+    return [f'{path}: non-standard CIDR value "{text}" is invalid: use "{network}"']
+
+
+def _without_leading_zeros(text: str) -> str:
+    if ":" in text:
+        return text
+    return ".".join(part.lstrip("0") or "0" if part.isdigit() else part for part in text.split("."))

@@ -110,7 +110,7 @@ class Cause:
 
     @classmethod
     def invalid(cls, field: str, value: object, detail: str) -> Cause:
-        return cls(field, f"Invalid value: {_shown(value)}: {detail}", "FieldValueInvalid")
+        return cls(field, f"Invalid value: {_shown(value)}{': ' if detail else ''}{detail}", "FieldValueInvalid")
 
     @classmethod
     def required(cls, field: str, detail: str = "") -> Cause:
@@ -153,6 +153,10 @@ _GO_TABLE = str.maketrans(_GO_QUOTED)
 _HTML_TABLE = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
+class Struct(dict[str, Any]):
+    """A struct of Go's in a message: under Go's names, in the order of its fields."""
+
+
 def _shown(value: object) -> str:
     """A value inside a message as Go prints it: text as %q, numbers plainly, the rest as encoding/json does."""
     if isinstance(value, str):
@@ -160,7 +164,8 @@ def _shown(value: object) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     try:
-        text = json.dumps(value, default=str, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+        ordered = isinstance(value, Struct)
+        text = json.dumps(value, default=str, separators=(",", ":"), sort_keys=not ordered, ensure_ascii=False)
     except TypeError:  # YAML's keys need not all be text
         text = str(value)
     return shortened(text, LONGEST_VALUE).translate(_HTML_TABLE)

@@ -118,7 +118,12 @@ def parse(text: str | int | float) -> Fraction:
 
 def canonical(text: str | int | float) -> str:
     """As Kubernetes writes it back: "1000m" → "1", "0.5" → "500m", "1024Mi" → "1Gi". ValueError for bad text."""
-    return str(read(text))
+    return _canonical_text(text) if isinstance(text, str) else str(read(text))
+
+
+@lru_cache(maxsize=4096)
+def _canonical_text(text: str) -> str:
+    return str(_parse_text(text))
 
 
 def canonical_resource(text: str | int | float) -> str:

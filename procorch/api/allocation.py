@@ -119,13 +119,15 @@ class Allocations:
     def _choose_ports(self, service: Object, before: set[str], causes: list[Cause]) -> None:
         spec = service["spec"]
         rows: list[dict[str, Any]] = spec.get("ports") or []
-        if not _needs_ports(spec):
+        if not _needs_ports(spec) and spec.get("type") != "LoadBalancer":
             for row in rows:
                 row.pop("nodePort", None)
             return
         mine = _node_ports(spec)
         for index, row in enumerate(rows):
             port = row.get("nodePort")
+            if not port and not _needs_ports(spec):
+                continue  # of a balancer that does without, those that are asked for by number
             if not port:
                 row["nodePort"] = self._free_port(mine)
                 mine.add(row["nodePort"])
@@ -175,7 +177,7 @@ def held(service: Object) -> list[str]:
     address = spec.get("clusterIP")
     if address and address != "None" and spec.get("type") != "ExternalName":
         keys.append(IPS + address)
-    ports = _node_ports(spec) if _needs_ports(spec) else set()
+    ports = _node_ports(spec) if spec.get("type") in ("NodePort", "LoadBalancer") else set()
     if needs_health_port(spec) and spec.get("healthCheckNodePort"):
         ports.add(spec["healthCheckNodePort"])
     return [*keys, *(f"{PORTS}{port}" for port in ports)]

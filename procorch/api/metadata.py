@@ -30,7 +30,8 @@ def begin(kind: Kind, obj: Object, namespace: str | None, now: float, random: Ra
     if not metadata.get("name") and metadata.get("generateName"):
         metadata["name"] = generated_name(metadata["generateName"], random)
     for name in (*_KEPT, "resourceVersion"):
-        metadata.pop(name, None)
+        if name != "generation" or kind.generation:  # who counts nothing keeps the number
+            metadata.pop(name, None)
     metadata["uid"] = str(uuid.UUID(int=random.getrandbits(128), version=4))
     metadata["creationTimestamp"] = timestamp(now)
     if kind.generation:

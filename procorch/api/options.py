@@ -39,7 +39,7 @@ class ListOptions:
 
 def list_options(query: Mapping[str, str]) -> ListOptions:
     """Of a list or deletecollection. Raises BadRequest, Invalid."""
-    limit = whole_number(query, "limit")
+    limit = max(_number(query, "limit"), 0)  # a negative one is taken for none, as by Kubernetes
     match, version, token = (query.get(name, "") for name in ("resourceVersionMatch", "resourceVersion", "continue"))
     causes = []
     if match and not version:
@@ -122,16 +122,18 @@ def version_of(text: str) -> int | None:
 
 
 def whole_number(query: Mapping[str, str], name: str) -> int:
-    """A parameter that is a whole number of 64 bits, not below 0; 0 where it is absent. Raises BadRequest.
+    """A parameter that is a whole number of 64 bits, not below 0; 0 where it is absent. Raises BadRequest."""
+    number = _number(query, name)
+    if number < 0:
+        raise BadRequest.of(f"{name} must not be negative: {number}")
+    return number
 
-    A negative one means nothing, and Kubernetes takes it for 0; here it is refused.
-    """
+
+def _number(query: Mapping[str, str], name: str) -> int:
     text = query.get(name)
     if text is None:
         return 0
     why = _go_number(text, "ParseInt", -(1 << 63), (1 << 63) - 1)
-    if why is None and int(text) < 0:
-        why = f"{name} must not be negative: {text}"
     if why is not None:
         raise BadRequest.of(why)
     return int(text)

@@ -80,12 +80,12 @@ class Rest:
             track(obj, None)
         kind.admit(obj)
         classes.assign(self._cache, kind, obj)
+        admission.use_service_account(self._cache, kind, obj)
         limits.fill(self._cache, kind, obj)
         kind.prepare(obj, None)
         _validate(asked, obj, None)
         limits.check(self._cache, kind, obj)
         fields.warn(kind.warn(obj, None))
-        admission.use_service_account(self._cache, kind, obj)
         if _key(kind, obj) in self._cache.shelf(kind).entries:  # before its addresses are found to be taken: by itself
             raise AlreadyExists.of(kind.plural, obj["metadata"]["name"], kind.group)
         async with self._quotas.turn(kind, route.namespace):

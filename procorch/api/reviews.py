@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from procorch.api import intake
 from procorch.api.request import AUTHENTICATED, Request, Response, User, answer
 from procorch.api.routes import Route
-from procorch.kinds.fields import Fields, part, text, texts
+from procorch.kinds.fields import Fields, indexed, part, rows, text, texts
 from procorch.kinds.kind import Kind
+from procorch.names import label_key, label_value
 from procorch.objects import BadRequest, Cause, Invalid, Object
 
 if TYPE_CHECKING:
@@ -140,6 +141,42 @@ def _one_question(spec: Fields) -> Iterator[Cause]:
     if resource is None and plain is None:
         why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
         yield Cause.invalid("spec.resourceAttributes", None, why)
+
+    for field, keyed in (("fieldSelector", _field_key), ("labelSelector", _label_key)):
+        selector = part(spec, "resourceAttributes").get(field)
+        if isinstance(selector, dict):
+            yield from _selector(selector, f"spec.resourceAttributes.{field}", keyed)
+
+
+def _selector(selector: Fields, path: str, keyed: Callable[[Fields, str], Iterator[Cause]]) -> Iterator[Cause]:
+    """Of what one may read only a part is asked for. Operators that we do not know may be a newer client's."""
+    raw, requirements = text(selector.get("rawSelector")), rows(selector.get("requirements"))
+    if raw and requirements:
+        yield Cause.invalid(f"{path}.rawSelector", raw, "may not specified at the same time as requirements")
+    if not raw and not requirements:
+        why = f"when {path} is specified, requirements or rawSelector is required"
+        yield Cause.required(f"{path}.requirements", why)
+    for where, row in indexed(selector.get("requirements"), f"{path}.requirements"):
+        operator, values = row.get("operator"), texts(row.get("values"))
+        if operator in ("In", "NotIn") and not values:
+            yield Cause.required(f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+        if operator in ("Exists", "DoesNotExist") and values:
+            why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            yield Cause.forbidden(f"{where}.values", why)
+        yield from keyed(row, where)
+
+
+def _field_key(row: Fields, path: str) -> Iterator[Cause]:
+    if not text(row.get("key")):
+        yield Cause.required(f"{path}.key", "must be specified")
+
+
+def _label_key(row: Fields, path: str) -> Iterator[Cause]:
+    for message in label_key(text(row.get("key"))):
+        yield Cause.invalid(f"{path}.key", text(row.get("key")), message)
+    for index, value in enumerate(texts(row.get("values"))):
+        for message in label_value(value):
+            yield Cause.invalid(f"{path}.values[{index}]", value, message)
 
 
 def _somebody(spec: Fields) -> Iterator[Cause]:

@@ -165,7 +165,7 @@ def _request(encoded: str) -> Iterator[Cause]:
         except (ValueError, InvalidSignature, UnsupportedAlgorithm):
             problem = "x509: malformed certificate request"
     if problem:
-        yield Cause.invalid("spec.request", encoded, problem)
+        yield Cause.invalid("spec.request", encoded or None, problem)
 
 
 def _signer(name: str) -> Iterator[Cause]:

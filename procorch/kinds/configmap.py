@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from procorch.kinds.cells import AGE, NAME
 from procorch.kinds.fields import Fields, fill_text, labels, made, mapping, part, same, text
+from procorch.kinds.key_pair import pair_problem
 from procorch.kinds.kind import Column, Kind
 from procorch.names import config_key
 from procorch.objects import Cause, Object
@@ -98,6 +99,15 @@ def validate_secret(secret: Object, old: Object | None) -> Iterator[Cause]:
         yield Cause.required("data[ssh-privatekey]")
 
 
+def warn_secret(secret: Object, old: Object | None) -> Iterator[str]:
+    """A certificate and a key that do not belong together. Source: pkg/registry/core/secret/strategy.go."""
+    if secret.get("type") == "kubernetes.io/tls":
+        data = mapping(secret.get("data"))
+        problem = pair_problem(decoded(data.get("tls.crt")), decoded(data.get("tls.key")))
+        if problem:
+            yield problem
+
+
 def _json(value: object, path: str) -> Iterator[Cause]:
     try:
         json.loads(decoded(value))
@@ -118,7 +128,7 @@ CONFIG_MAP = Kind(
 
 SECRET = Kind(
     "Secret", "secrets",
-    default=default_secret, validate=validate_secret,
+    default=default_secret, validate=validate_secret, warn=warn_secret,
     columns=(NAME, Column("Type", ".type"), _count("data"), AGE),
     fields={"type": ".type"},
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from procorch.kinds.cells import AGE, NAME
-from procorch.kinds.fields import Fields, indexed, made, mapping, part, rows, text, texts
+from procorch.kinds.fields import Fields, labels, made, mapping, part, rows, text, texts
 from procorch.kinds.kind import Column, Kind, Part
 from procorch.names import dns_label, label_key
 from procorch.objects import Cause, Object
@@ -71,16 +71,28 @@ NAMESPACE = Kind(
 )  # fmt: skip
 
 
-def validate_service_account(account: Object, old: Object | None) -> Iterator[Cause]:
-    for where, secret in indexed(account.get("imagePullSecrets"), "imagePullSecrets"):
-        if not text(secret.get("name")):
-            yield Cause.required(f"{where}.name")
+def prepare_service_account(account: Object, old: Object | None) -> None:
+    """Of its Secrets only the names are kept: they are in its own namespace.
+
+    Source: pkg/registry/core/serviceaccount/strategy.go.
+    """
+    for secret in rows(account.get("secrets")):
+        for field in [field for field in secret if field != "name"]:
+            del secret[field]
+
+
+def warn_service_account(account: Object, old: Object | None) -> Iterator[str]:
+    mark = "kubernetes.io/enforce-mountable-secrets"
+    now, before = (labels(part(one, "metadata").get("annotations")) for one in (account, old))
+    if mark in now and mark not in before:
+        detail = "deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets"
+        yield f"metadata.annotations[{mark}]: {detail}"
 
 
 SERVICE_ACCOUNT = Kind(
     "ServiceAccount", "serviceaccounts",
     short_names=("sa",), subresources=("token",),
-    validate=validate_service_account,
+    prepare=prepare_service_account, warn=warn_service_account,
     columns=(NAME, AGE),
 )  # fmt: skip
 

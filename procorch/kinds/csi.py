@@ -12,6 +12,7 @@ from procorch.kinds.cells import AGE, NAME
 from procorch.kinds.fields import Fields, fill, indexed, made, number, part, rows, same, text, texts, without
 from procorch.kinds.kind import Column, Kind
 from procorch.kinds.podspec.defaults import tidy
+from procorch.kinds.podspec.disks import validate_driver_name
 from procorch.kinds.podspec.resources import quantity_of
 from procorch.kinds.podspec.scheduling import validate_selector
 from procorch.names import dns_subdomain, label_key
@@ -19,7 +20,7 @@ from procorch.objects import Cause, Object
 
 _GROUP = "storage.k8s.io"
 _IMMUTABLE = "field is immutable"
-_LONGEST_DRIVER, _LONGEST_NODE_ID = 63, 256
+_LONGEST_NODE_ID = 256
 _SHORTEST_TOKEN, _SHORTEST_PERIOD = 600, 10  # seconds
 _FS_GROUP_POLICIES = ("File", "None", "ReadWriteOnceWithFSType")
 _LIFECYCLES = ("Persistent", "Ephemeral")
@@ -28,16 +29,6 @@ _FLAGS = {"attachRequired": True, "podInfoOnMount": False, "storageCapacity": Fa
 #: a change of one of these is a new generation
 _COUNTED = ("podInfoOnMount", "tokenRequests", "requiresRepublish", "seLinuxMount", "storageCapacity", "fsGroupPolicy",
             "nodeAllocatableUpdatePeriodSeconds")  # fmt: skip
-
-
-def validate_driver_name(name: str, path: str) -> Iterator[Cause]:
-    """The name by which volumes, nodes and attachments refer to a driver."""
-    if not name:
-        yield Cause.required(path)
-    if len(name.encode(errors="replace")) > _LONGEST_DRIVER:
-        yield Cause.too_long(path, _LONGEST_DRIVER)
-    for message in dns_subdomain(name.lower()):
-        yield Cause.invalid(path, name, message)
 
 
 def default_driver(driver: Object) -> None:
@@ -64,6 +55,7 @@ def validate_driver(driver: Object, old: Object | None) -> Iterator[Cause]:
     if policy is not None and policy not in _FS_GROUP_POLICIES:
         yield Cause.unsupported("spec.fsGroupPolicy", policy, _FS_GROUP_POLICIES)
     yield from _token_requests(spec.get("tokenRequests"))
+    secrets = spec.get("serviceAccountTokenInSecrets")
     for mode in texts(spec.get("volumeLifecycleModes")):
         if mode not in _LIFECYCLES:
             yield Cause.unsupported("spec.volumeLifecycleModes", mode, _LIFECYCLES)
@@ -71,11 +63,26 @@ def validate_driver(driver: Object, old: Object | None) -> Iterator[Cause]:
         yield Cause.invalid(
             "spec.nodeAllocatableUpdatePeriodSeconds", period, "must be greater than or equal to 10 seconds"
         )
+    if secrets is not None and not rows(spec.get("tokenRequests")):
+        message = "serviceAccountTokenInSecrets is set but no tokenRequests are specified"
+        yield Cause.invalid("spec.serviceAccountTokenInSecrets", secrets, message)
     if old is not None:
         before = part(old, "spec")
         for field, shown in (("attachRequired", "attachedRequired"), ("volumeLifecycleModes",) * 2):  # Kubernetes' path
             if not same(spec.get(field), before.get(field)):
                 yield Cause.invalid(f"spec.{shown}", spec.get(field), _IMMUTABLE)
+
+
+def warn_driver(driver: Object, old: Object | None) -> Iterator[str]:
+    """Source: pkg/registry/storage/csidriver/strategy.go."""
+    spec, before = part(driver, "spec"), part(old, "spec")
+    requests = rows(spec.get("tokenRequests"))
+    changed = old is None or not same(requests, rows(before.get("tokenRequests")))
+    if requests and changed and spec.get("serviceAccountTokenInSecrets") is None:
+        yield (
+            "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent "
+            "possible logging of tokens in volume attributes"
+        )
 
 
 def _token_requests(value: object) -> Iterator[Cause]:
@@ -172,7 +179,7 @@ def _is_set(spec: Fields, field: str) -> bool:
 
 DRIVER = Kind(
     "CSIDriver", "csidrivers", group=_GROUP, namespaced=False,
-    default=default_driver, prepare=prepare_driver, validate=validate_driver,
+    default=default_driver, prepare=prepare_driver, validate=validate_driver, warn=warn_driver,
     columns=(
         NAME,
         _flag("AttachRequired", "attachRequired"),

@@ -22,6 +22,7 @@ from procorch.kinds.workload import (
     pod_columns,
     selector_column,
     share,
+    shown_strategy,
     validate_share,
     workload_warnings,
 )
@@ -98,7 +99,8 @@ def _strategy(strategy: Fields) -> Iterator[Cause]:
         elif not share(unavailable) and not share(surge):
             yield Cause.required(f"{where}.maxUnavailable", "cannot be 0 when maxSurge is 0")
     elif kind != "OnDelete":
-        yield Cause.unsupported("spec.updateStrategy", strategy, ("RollingUpdate", "OnDelete"))
+        shown = shown_strategy(strategy, "maxUnavailable", "maxSurge")
+        yield Cause.unsupported("spec.updateStrategy", shown, ("RollingUpdate", "OnDelete"))
 
 
 def _node_selector(daemon_set: Object, now: float) -> str:

@@ -11,17 +11,16 @@ from procorch.kinds.cells import AGE, NAME
 from procorch.kinds.fields import Fields, fill, fill_text, made, number, part, same, text
 from procorch.kinds.kind import Column, Kind
 from procorch.kinds.podspec.defaults import default_template
-from procorch.kinds.podspec.validation import validate_lasting, validate_match, validate_template
 from procorch.kinds.workload import (
     at_most,
-    chosen_by,
     keeps_status,
     not_fewer_collisions,
     not_negative,
     pod_columns,
     selector_column,
     share,
-    validate_choice,
+    shown_strategy,
+    validate_chosen,
     validate_share,
     workload_warnings,
 )
@@ -57,11 +56,7 @@ def validate(deployment: Object, old: Object | None) -> Iterator[Cause]:
 
 def _spec(spec: Fields) -> Iterator[Cause]:
     yield from not_negative(spec, "spec", "replicas")
-    selector, template = spec.get("selector"), part(spec, "template")
-    yield from validate_choice(selector, "spec.selector", "deployment")
-    yield from validate_match(template, "spec.template", chosen_by(selector))
-    yield from validate_template(template, "spec.template")
-    yield from validate_lasting(template, "spec.template", "ReplicaSet")  # whose pods they are
+    yield from validate_chosen(spec, "deployment", lasting="ReplicaSet")  # whose pods they are
     yield from _strategy(part(spec, "strategy"))
     yield from not_negative(spec, "spec", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
     deadline = number(spec.get("progressDeadlineSeconds"))
@@ -83,7 +78,7 @@ def _strategy(strategy: Fields) -> Iterator[Cause]:
         if not share(unavailable) and not share(surge):
             yield Cause.invalid(f"{where}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
     else:
-        yield Cause.unsupported("spec.strategy", strategy, _TYPES)
+        yield Cause.unsupported("spec.strategy", shown_strategy(strategy, "maxUnavailable", "maxSurge"), _TYPES)
 
 
 def _status(status: Fields, before: Fields) -> Iterator[Cause]:

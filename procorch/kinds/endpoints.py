@@ -5,18 +5,42 @@ Source: pkg/apis/core/validation (ValidateEndpoints), pkg/apis/discovery/validat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from procorch.kinds.cells import AGE, NAME
-from procorch.kinds.fields import Fields, fill, fill_text, indexed, number, rows, same, text, texts
+from procorch.kinds.fields import (
+    Fields,
+    fill,
+    fill_text,
+    indexed,
+    labels,
+    mapping,
+    number,
+    part,
+    rows,
+    same,
+    text,
+    texts,
+)
 from procorch.kinds.kind import Column, Kind
 from procorch.kinds.podspec.containers import PROTOCOLS
-from procorch.names import address, dns_label, dns_subdomain, label_key, port_number, special_address
+from procorch.names import (
+    address,
+    address_warnings,
+    dns_label,
+    dns_subdomain,
+    label_key,
+    label_value,
+    port_number,
+    special_address,
+)
 from procorch.objects import Cause, Object
 
 _SHOWN = 3
+_LEADING_ZEROS = re.compile(r"\d{1,4}(\.\d{1,4}){3}", re.ASCII)
 _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
-_MOST_ENDPOINTS, _MOST_PORTS, _MOST_ADDRESSES = 1000, 100, 100
+_MOST_ENDPOINTS, _MOST_PORTS, _MOST_ADDRESSES, _MOST_HINTS = 1000, 100, 100, 8
 
 
 def default_endpoints(endpoints: Object) -> None:
@@ -44,6 +68,24 @@ def validate_endpoints(endpoints: Object, old: Object | None) -> Iterator[Cause]
             for message in port_number(number(port.get("port")) or 0):
                 yield Cause.invalid(f"{at}.port", number(port.get("port")) or 0, message)
             yield from _protocol(port, at)
+            yield from _application(port, at)
+
+
+def warn_endpoints(endpoints: Object, old: Object | None) -> Iterator[str]:
+    """Source: pkg/registry/core/endpoint/strategy.go."""
+    labelled = labels(part(endpoints, "metadata").get("labels"))
+    if "endpoints.kubernetes.io/managed-by" not in labelled:
+        yield "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+    for where, subset in indexed(endpoints.get("subsets"), "subsets"):
+        for field in ("addresses", "notReadyAddresses"):
+            for at, one in indexed(subset.get(field), f"{where}.{field}"):
+                yield from address_warnings(text(one.get("ip")), f"{at}.ip")
+
+
+def _application(port: Fields, path: str) -> Iterator[Cause]:
+    if (name := port.get("appProtocol")) is not None:
+        for message in label_key(text(name)):
+            yield Cause.invalid(f"{path}.appProtocol", text(name), message)
 
 
 def _protocol(port: Fields, path: str) -> Iterator[Cause]:
@@ -62,17 +104,24 @@ def _endpoint_address(one: Fields, path: str) -> Iterator[Cause]:
     if host := text(one.get("hostname")):
         for message in dns_label(host):
             yield Cause.invalid(f"{path}.hostname", host, message)
-    if node := text(one.get("nodeName")):
-        for message in dns_subdomain(node):
-            yield Cause.invalid(f"{path}.nodeName", node, message)
-    for message in [] if problems else special_address(given):
+    if (node := one.get("nodeName")) is not None:
+        for message in dns_subdomain(text(node)):
+            yield Cause.invalid(f"{path}.nodeName", text(node), message)
+    for message in _special(given):
         yield Cause.invalid(f"{path}.ip", given, message)
+
+
+def _special(given: str) -> list[str]:
+    try:
+        return special_address(given)
+    except ValueError:
+        return [] if _LEADING_ZEROS.fullmatch(given) else ["must be a valid IP address"]
 
 
 def default_slice(slice_: Object) -> None:
     for port in rows(slice_.get("ports")):
         fill(port, "name", "")
-        fill_text(port, "protocol", "TCP")
+        fill(port, "protocol", "TCP")
 
 
 def validate_slice(slice_: Object, old: Object | None) -> Iterator[Cause]:
@@ -97,13 +146,9 @@ def validate_slice(slice_: Object, old: Object | None) -> Iterator[Cause]:
         if name in names:
             yield Cause.duplicate(f"{where}.name", name)
         names.add(name)
-        yield from _protocol(port, where)
-        if port.get("port") is not None:
-            for message in port_number(number(port["port"]) or 0):
-                yield Cause.invalid(f"{where}.port", number(port["port"]) or 0, message)
-        if application := text(port.get("appProtocol")):
-            for message in label_key(application):
-                yield Cause.invalid(f"{where}.appProtocol", application, message)
+        if (protocol := port.get("protocol")) not in PROTOCOLS:
+            yield Cause.unsupported(f"{where}.protocol", text(protocol), PROTOCOLS)
+        yield from _application(port, where)
 
 
 def _slice_endpoint(endpoint: Fields, kind: str, path: str) -> Iterator[Cause]:
@@ -121,10 +166,27 @@ def _slice_endpoint(endpoint: Fields, kind: str, path: str) -> Iterator[Cause]:
             yield Cause.invalid(where, given, message)
         for message in [] if problems or kind == "FQDN" else special_address(given):
             yield Cause.invalid(where, given, message)
-    for field, form in (("hostname", dns_label), ("nodeName", dns_subdomain)):
-        if given := text(endpoint.get(field)):
-            for message in form(given):
-                yield Cause.invalid(f"{path}.{field}", given, message)
+    yield from _hints(mapping(endpoint.get("hints")), f"{path}.hints")
+    for field, form in (("nodeName", dns_subdomain), ("hostname", dns_label)):
+        if (name := endpoint.get(field)) is not None:
+            for message in form(text(name)):
+                yield Cause.invalid(f"{path}.{field}", text(name), message)
+
+
+def _hints(hints: Fields, path: str) -> Iterator[Cause]:
+    for field, form in (("forZones", label_value), ("forNodes", dns_subdomain)):
+        given = rows(hints.get(field))
+        if len(given) > _MOST_HINTS:
+            yield Cause.too_many(f"{path}.{field}", len(given), _MOST_HINTS)
+            return
+        names: set[str] = set()
+        for where, row in indexed(hints.get(field), f"{path}.{field}"):
+            name = text(row.get("name"))
+            if name in names:
+                yield Cause.duplicate(f"{where}.name", name)
+            names.add(name)
+            for message in form(name):
+                yield Cause.invalid(f"{where}.name", name, message)
 
 
 def _more(shown: list[str]) -> str:
@@ -161,7 +223,7 @@ def _slice_addresses(slice_: Object, now: float) -> str:
 ENDPOINTS = Kind(
     "Endpoints", "endpoints",
     singular="endpoints", short_names=("ep",),
-    default=default_endpoints, validate=validate_endpoints,
+    default=default_endpoints, validate=validate_endpoints, warn=warn_endpoints,
     columns=(NAME, Column("Endpoints", _endpoints_cell), AGE),
 )  # fmt: skip
 

@@ -88,7 +88,8 @@ def _spec(name: str, spec: Fields) -> Iterator[Cause]:
         yield Cause.invalid(path, precedence, "only the schema named 'exempt' may have matchingPrecedence 1")
     method = spec.get("distinguisherMethod")
     if isinstance(method, dict) and method.get("type") not in _METHODS:
-        yield Cause.unsupported("spec.distinguisherMethod.type", method, _METHODS)
+        shown = {"Type": method.get("type") or ""}  # as Go prints it
+        yield Cause.unsupported("spec.distinguisherMethod.type", shown, _METHODS)
     level = text(part(spec, "priorityLevelConfiguration").get("name"))
     if not level:
         yield Cause.required("spec.priorityLevelConfiguration.name", "must reference a priority level")

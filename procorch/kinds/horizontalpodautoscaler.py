@@ -9,12 +9,11 @@ from collections.abc import Iterator
 
 from procorch.kinds.autoscaling_v1 import in_old_words, in_stored_words
 from procorch.kinds.cells import AGE, NAME
-from procorch.kinds.fields import Fields, fill, fill_text, indexed, made, mapping, number, part, rows, text
+from procorch.kinds.fields import Fields, fill, indexed, made, mapping, number, part, rows, text
 from procorch.kinds.kind import Column, Kind
-from procorch.kinds.metric import default_metric, metrics_text, validate_metric
+from procorch.kinds.metric import default_metric, metrics_text, validate_metric, validate_reference
 from procorch.kinds.podspec.resources import quantity_of
 from procorch.kinds.workload import keeps_status, not_negative
-from procorch.names import path_segment
 from procorch.objects import Cause, Object
 
 _USUAL_UTILIZATION = 80  # percent of the cpu that was requested
@@ -37,7 +36,7 @@ def default(scaler: Object) -> None:
         up, down = made(behavior, "scaleUp"), made(behavior, "scaleDown")
         fill(up, "stabilizationWindowSeconds", 0)
         for rules, policies in ((up, (_UP, _BOTH)), (down, (_BOTH,))):
-            fill_text(rules, "selectPolicy", "Max")
+            fill(rules, "selectPolicy", "Max")
             fill(rules, "policies", [dict(one) for one in policies])
 
 
@@ -53,33 +52,25 @@ def _spec(spec: Fields, least: int) -> Iterator[Cause]:
     low, high = number(spec.get("minReplicas")), number(spec.get("maxReplicas")) or 0
     if low is not None and low < least:
         yield Cause.invalid("spec.minReplicas", low, f"must be greater than or equal to {least}")
-    if high < 1:
-        yield Cause.invalid("spec.maxReplicas", high, "must be greater than 0")
+    if high == 0:
+        yield Cause.required("spec.maxReplicas", "must be set and greater than 0")
+    elif high < 0:
+        yield Cause.invalid("spec.maxReplicas", high, "must be greater than or equal to 1")
     if low is not None and high < low:
         yield Cause.invalid("spec.maxReplicas", high, "must be greater than or equal to `minReplicas`")
-    yield from validate_reference(part(spec, "scaleTargetRef"), "spec.scaleTargetRef")
+    target = part(spec, "scaleTargetRef")
+    yield from validate_reference(target, "spec.scaleTargetRef")
+    version = text(target.get("apiVersion"))
+    if target.get("kind") != "ReplicationController" and "/" not in version:  # the only one that has no group
+        yield Cause.invalid("spec.scaleTargetRef.apiVersion", version, "apiVersion must specify API group")
     for where, metric in indexed(spec.get("metrics"), "spec.metrics"):
         yield from validate_metric(metric, where)
-        if text(metric.get("type")) == "Object":
-            yield from validate_reference(part(metric, "object", "describedObject"), f"{where}.object.describedObject")
     if low == 0 and not any(one.get("type") in ("Object", "External") for one in rows(spec.get("metrics"))):
         detail = "must specify at least one Object or External metric to support scaling to zero replicas"
         yield Cause.forbidden("spec.metrics", detail)
     for name in ("scaleUp", "scaleDown"):
         if isinstance(rules := part(spec, "behavior").get(name), dict):
             yield from _rules(rules, f"spec.behavior.{name}")
-
-
-def validate_reference(target: Fields, path: str) -> Iterator[Cause]:
-    """What is to be scaled, or measured."""
-    for field in ("kind", "name"):
-        value = text(target.get(field))
-        if not value:
-            yield Cause.required(f"{path}.{field}")
-        for message in path_segment(value):
-            yield Cause.invalid(f"{path}.{field}", value, message)
-    if (version := text(target.get("apiVersion"))).count("/") > 1:
-        yield Cause.invalid(f"{path}.apiVersion", version, f"unexpected GroupVersion string: {version}")
 
 
 def _rules(rules: Fields, path: str) -> Iterator[Cause]:
@@ -91,9 +82,6 @@ def _rules(rules: Fields, path: str) -> Iterator[Cause]:
         yield Cause.invalid(f"{path}.stabilizationWindowSeconds", window, detail)
     if (select := rules.get("selectPolicy")) is not None and select not in _SELECT:
         yield Cause.unsupported(f"{path}.selectPolicy", select, _SELECT)
-    tolerance = quantity_of(rules.get("tolerance"))
-    if tolerance is not None and tolerance.amount < 0:
-        yield Cause.invalid(f"{path}.tolerance", str(tolerance), "must be greater than or equal to zero")
     if not rows(rules.get("policies")):
         yield Cause.required(f"{path}.policies", "must specify at least one Policy")
     for where, policy in indexed(rules.get("policies"), f"{path}.policies"):
@@ -105,6 +93,9 @@ def _rules(rules: Fields, path: str) -> Iterator[Cause]:
         if (number(policy.get("periodSeconds")) or 0) > _LONGEST_PERIOD:
             detail = f"must be less than or equal to {_LONGEST_PERIOD}"
             yield Cause.invalid(f"{where}.periodSeconds", policy["periodSeconds"], detail)
+    tolerance = quantity_of(rules.get("tolerance"))
+    if tolerance is not None and tolerance.amount < 0:
+        yield Cause.invalid(f"{path}.tolerance", str(tolerance), "must be greater than or equal to 0")
 
 
 def _reference(scaler: Object, now: float) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from procorch.kinds.cells import AGE, NAME
-from procorch.kinds.fields import Fields, fill_text, indexed, labels, made, number, part, rows, same, text, texts
+from procorch.kinds.fields import Fields, fill, indexed, labels, made, number, part, rows, same, text, texts
 from procorch.kinds.kind import Column, Kind
 from procorch.names import (
     address,
@@ -91,9 +91,15 @@ def _spec(spec: Fields) -> Iterator[Cause]:
             yield Cause.invalid("spec.ingressClassName", text(spec["ingressClassName"]), message)
 
 
+def warn(ingress: Object, old: Object | None) -> Iterator[str]:
+    annotated = CLASS_ANNOTATION in labels(part(ingress, "metadata").get("annotations"))
+    if old is None and annotated and part(ingress, "spec").get("ingressClassName") is None:
+        yield f"annotation \"{CLASS_ANNOTATION}\" is deprecated, please use 'spec.ingressClassName' instead"
+
+
 def _is_address(host: str) -> bool:
     try:
-        ipaddress.ip_address(host)
+        ipaddress.ip_address(host if ":" in host else re.sub(r"(^|\.)0+(?=\d)", r"\1", host))
     except ValueError:
         return False
     return True
@@ -171,8 +177,8 @@ def _reference(reference: Fields, path: str) -> Iterator[Cause]:
 
 
 def default_class(ingress_class: Object) -> None:
-    if parameters := part(made(ingress_class, "spec"), "parameters"):
-        fill_text(parameters, "scope", "Cluster")
+    if isinstance(parameters := made(ingress_class, "spec").get("parameters"), dict):
+        fill(parameters, "scope", "Cluster")
 
 
 def validate_class(ingress_class: Object, old: Object | None) -> Iterator[Cause]:
@@ -255,7 +261,7 @@ def _parameters_of(ingress_class: Object, now: float) -> str:
 INGRESS = Kind(
     "Ingress", "ingresses", group=_GROUP,
     short_names=("ing",), subresources=("status",),
-    default=default, prepare=prepare, validate=validate,
+    default=default, prepare=prepare, validate=validate, warn=warn,
     columns=(
         NAME,
         Column("Class", _class_of),

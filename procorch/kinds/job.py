@@ -48,7 +48,7 @@ def default(job: Object) -> None:
         spec["completions"] = spec["parallelism"] = 1
     fill(spec, "parallelism", 1)
     fill(spec, "backoffLimit", 6 if spec.get("backoffLimitPerIndex") is None else _NEVER_GIVES_UP)
-    fill_text(spec, "completionMode", "NonIndexed")
+    fill(spec, "completionMode", "NonIndexed")
     fill(spec, "suspend", False)
     fill(spec, "manualSelector", False)
     fill(spec, "podReplacementPolicy", "TerminatingOrFailed" if spec.get("podFailurePolicy") is None else "Failed")

@@ -12,7 +12,7 @@ from procorch.kinds.fields import Fields, indexed, number, part, rows, text
 from procorch.kinds.podspec.validation import validate_template
 from procorch.kinds.workload import not_negative
 from procorch.names import dns_subdomain, label_key
-from procorch.objects import Cause
+from procorch.objects import Cause, Struct
 
 _NUMBERS = ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished",
             "backoffLimitPerIndex", "maxFailedIndexes")  # fmt: skip
@@ -49,7 +49,11 @@ def validate_job_spec(spec: Fields, path: str) -> Iterator[Cause]:
         yield from _failure_policy(spec, f"{path}.podFailurePolicy")
     if isinstance(success := spec.get("successPolicy"), dict):
         if mode != "Indexed":
-            yield Cause.invalid(f"{path}.successPolicy", success, "requires indexed completion mode")
+            shown = [
+                {"SucceededIndexes": row.get("succeededIndexes"), "SucceededCount": row.get("succeededCount")}
+                for row in rows(success.get("rules"))
+            ]
+            yield Cause.invalid(f"{path}.successPolicy", Struct(Rules=shown), "requires indexed completion mode")
         else:
             yield from _success_policy(success, number(spec.get("completions")) or 0, f"{path}.successPolicy.rules")
     yield from _replacement(spec, f"{path}.podReplacementPolicy")

@@ -85,8 +85,9 @@ def _amounts(limit: Fields, kind: str, name: str, path: str) -> Iterator[Cause]:
     for field, lower, higher, message in _ORDER:
         low, high = found[lower], found[higher]
         if low is not None and high is not None and low.amount > high.amount:
-            shown = high if (field, higher) == ("default", "max") else found[field] if lower != "min" else low
-            yield Cause.invalid(f"{path}.{field}[{name}]", str(shown), message.format(low, high))
+            shown = {("default", "max"): high, ("default", "default"): low, ("defaultRequest", "defaultRequest"): high}
+            value = shown.get((field, higher), found[field])
+            yield Cause.invalid(f"{path}.{field}[{name}]", str(value), message.format(low, high))
     yield from _ratio(limit, name, f"{path}.maxLimitRequestRatio[{name}]")
     default_, request = found["default"], found["defaultRequest"]
     if default_ is not None and request is not None and default_.amount != request.amount and not may_overcommit(name):
@@ -104,7 +105,7 @@ def _ratio(limit: Fields, name: str, path: str) -> Iterator[Cause]:
         return
     if ratio.amount < 1:
         yield Cause.invalid(path, str(ratio), f"ratio {ratio} is less than 1")
-    if low is not None and high is not None and low.amount > 0:
+    if low is not None and high is not None and low.amount:
         largest = Fraction(high.amount, low.amount)
         if ratio.amount > largest:
             yield Cause.invalid(path, str(ratio), f"ratio {ratio} is greater than max/min = {float(largest):f}")

@@ -11,9 +11,9 @@ from itertools import chain, islice
 from random import Random
 from typing import Any
 
-from procorch.kinds.fields import Fields, indexed, labels, mapping, number, rows, same, text, texts
+from procorch.kinds.fields import Fields, labels, mapping, number, rows, same, text, texts
 from procorch.kinds.kind import Kind
-from procorch.names import NameFormat, dns_label, label_key, label_value, path_segment
+from procorch.names import NameFormat, dns_label, label_key, label_value
 from procorch.objects import MOST_CAUSES, Cause, Object
 
 ANNOTATIONS_LIMIT = 256 * 1024
@@ -54,7 +54,6 @@ def _names(kind: Kind, metadata: Fields) -> Iterator[Cause]:
     if not name:
         yield Cause.required("metadata.name", "name or generateName is required")
     else:
-        yield from validate_name("metadata.name", name, path_segment)
         yield from validate_name("metadata.name", name, kind.name_format)
     if not kind.namespaced:
         if namespace:
@@ -114,22 +113,23 @@ def validate_annotations(value: object, path: str) -> Iterator[Cause]:
 
 def _owners(value: object) -> Iterator[Cause]:
     first = ""
-    for path, owner in indexed(value, "metadata.ownerReferences"):
+    path = "metadata.ownerReferences"  # Kubernetes does not say which
+    for owner in rows(value):
         version = text(owner.get("apiVersion"))
-        if not version:
-            yield Cause.required(f"{path}.apiVersion", "must not be empty")
-        elif version.count("/") > 1 or version.endswith("/"):
-            yield Cause.invalid(f"{path}.apiVersion", version, "must be <group>/<version> or <version>")
+        if version.count("/") > 1:
+            yield Cause.invalid(f"{path}.apiVersion", version, f"unexpected GroupVersion string: {version}")
+        elif not version.rpartition("/")[2]:
+            yield Cause.invalid(f"{path}.apiVersion", version, "version must not be empty")
         for field in ("kind", "name", "uid"):
             if not text(owner.get(field)):
-                yield Cause.required(f"{path}.{field}", "must not be empty")
+                yield Cause.invalid(f"{path}.{field}", "", "must not be empty")
         if version == "v1" and owner.get("kind") == "Event":
             yield Cause.invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner")
         if owner.get("controller") is True:
             this = f"{owner.get('kind')}/{owner.get('name')}"
             if first:
                 yield Cause.invalid(
-                    "metadata.ownerReferences",
+                    path,
                     rows(value),
                     "Only one reference can have Controller set to true. "
                     f'Found "true" in references for {first} and {this}',

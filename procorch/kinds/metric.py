@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from procorch.kinds.fields import Fields, number, part, text
 from procorch.kinds.podspec.resources import quantity_of
-from procorch.names import dns_label, label_key, path_segment
+from procorch.kinds.resource_names import validate_container_resource
+from procorch.names import dns_label, path_segment
 from procorch.objects import Cause
 from procorch.quantity import canonical
 
@@ -43,6 +44,8 @@ def validate_metric(metric: Fields, path: str) -> Iterator[Cause]:
     if type_ not in SOURCES:
         yield Cause.unsupported(f"{path}.type", type_, _TYPES)
     present = [field for field in SOURCES.values() if isinstance(metric.get(field), dict)]
+    if present[:1] == ["object"]:
+        yield from validate_reference(part(metric, "object", "describedObject"), f"{path}.object.describedObject")
     if present:
         yield from _source(metric[present[0]], present[0], f"{path}.{present[0]}")
     expected = SOURCES.get(type_)
@@ -52,6 +55,18 @@ def validate_metric(metric: Fields, path: str) -> Iterator[Cause]:
         for field in present:
             if field != expected:
                 yield Cause.forbidden(f"{path}.{field}", "must populate the given metric source only")
+
+
+def validate_reference(target: Fields, path: str) -> Iterator[Cause]:
+    """What is to be scaled, or measured."""
+    for field in ("kind", "name"):
+        value = text(target.get(field))
+        if not value:
+            yield Cause.required(f"{path}.{field}")
+        for message in path_segment(value):
+            yield Cause.invalid(f"{path}.{field}", value, message)
+    if (version := text(target.get("apiVersion"))).count("/") > 1:
+        yield Cause.invalid(f"{path}.apiVersion", version, f"unexpected GroupVersion string: {version}")
 
 
 def _source(source: Fields, field: str, path: str) -> Iterator[Cause]:
@@ -91,8 +106,8 @@ def _resource(source: Fields, field: str, path: str) -> Iterator[Cause]:
         yield Cause.required(f"{path}.name", "must specify a resource name")
     if field == "resource":
         return
-    for message in label_key(name) if name else ():
-        yield Cause.invalid(f"{path}.name", name, message)
+    if name:
+        yield from validate_container_resource(name, f"{path}.name")
     if not container:
         yield Cause.required(f"{path}.container", "must specify a container")
     for message in dns_label(container) if container else ():

@@ -9,11 +9,11 @@ import ipaddress
 from collections.abc import Iterator
 
 from procorch.kinds.cells import AGE, NAME, selector_text
-from procorch.kinds.fields import Fields, fill, fill_text, indexed, made, number, part, rows, text, texts
+from procorch.kinds.fields import Fields, fill, indexed, made, number, part, rows, text, texts
 from procorch.kinds.kind import Column, Kind
 from procorch.kinds.podspec.containers import PROTOCOLS
 from procorch.kinds.podspec.scheduling import validate_selector
-from procorch.names import cidr, port_name, port_number
+from procorch.names import cidr, port_name, port_number, range_warnings
 from procorch.objects import Cause, Object
 
 _WAYS = (("ingress", "from"), ("egress", "to"))
@@ -28,7 +28,7 @@ def default(policy: Object) -> None:
     for way, _ in _WAYS:
         for rule in rows(spec.get(way)):
             for port in rows(rule.get("ports")):
-                fill_text(port, "protocol", "TCP")
+                fill(port, "protocol", "TCP")
 
 
 def validate(policy: Object, old: Object | None) -> Iterator[Cause]:
@@ -61,7 +61,7 @@ def _port(port: Fields, path: str) -> Iterator[Cause]:
             yield Cause.invalid(f"{path}.port", first, message)
         if last is not None:
             if last < first:
-                yield Cause.invalid(f"{path}.endPort", last, "must be greater than or equal to `port`")
+                yield Cause.invalid(f"{path}.endPort", first, "must be greater than or equal to `port`")
             for message in port_number(last):
                 yield Cause.invalid(f"{path}.endPort", last, message)
     elif value is not None:
@@ -93,16 +93,27 @@ def _block(block: Fields, path: str) -> Iterator[Cause]:
         return
     for message in cidr(whole):
         yield Cause.invalid(f"{path}.cidr", whole, message)
-    network = _network(whole)
+    network = _network(whole) if "/" in whole else None
     if network is None:
         return
     for index, given in enumerate(texts(block.get("except"))):
         where = f"{path}.except[{index}]"
         for message in cidr(given):
             yield Cause.invalid(where, given, message)
-        hole = _network(given)
+        hole = _network(given) if "/" in given else None
         if hole is not None and (hole == network or not _within(hole, network)):
             yield Cause.invalid(where, given, "must be a strict subset of `cidr`")
+
+
+def warn(policy: Object, old: Object | None) -> Iterator[str]:
+    """Ranges that are written in an old way. Source: pkg/registry/networking/networkpolicy/strategy.go."""
+    for way, peers in _WAYS:
+        for where, rule in indexed(part(policy, "spec").get(way), f"spec.{way}"):
+            for at, peer in indexed(rule.get(peers), f"{where}.{peers}"):
+                block = part(peer, "ipBlock")
+                yield from range_warnings(text(block.get("cidr")), f"{at}.ipBlock.cidr")
+                for index, given in enumerate(texts(block.get("except"))):
+                    yield from range_warnings(given, f"{at}.ipBlock.except[{index}]")
 
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -126,7 +137,7 @@ def _within(hole: _Network, network: _Network) -> bool:
 KIND = Kind(
     "NetworkPolicy", "networkpolicies", group="networking.k8s.io",
     short_names=("netpol",),
-    default=default, validate=validate,
+    default=default, validate=validate, warn=warn,
     columns=(NAME, Column("Pod-Selector", lambda obj, now: selector_text(part(obj, "spec").get("podSelector"))), AGE),
     generation=True,
 )  # fmt: skip

@@ -46,13 +46,12 @@ def validate(node: Object, old: Object | None) -> Iterator[Cause]:
     for field in ("capacity", "allocatable"):
         for name, value in mapping(status.get(field)).items():
             yield from validate_amount(str(name), value, f"status.{field}.{name}")
-    seen: set[str] = set()
-    for index, given in enumerate(texts(spec.get("podCIDRs"))):
-        for message in cidr(given):
-            yield Cause.invalid(f"spec.podCIDRs[{index}]", given, message)
-        if given in seen:
-            yield Cause.duplicate(f"spec.podCIDRs[{index}]", given)
-        seen.add(given)
+    ranges = texts(spec.get("podCIDRs"))
+    problems = [Cause.invalid(f"spec.podCIDRs[{index}]", given, message)
+                for index, given in enumerate(ranges) for message in cidr(given)]  # fmt: skip
+    yield from problems
+    if not problems and (len(ranges) > 2 or len({":" in given for given in ranges}) < len(ranges)):
+        yield Cause.invalid("spec.podCIDRs", ranges, "may specify no more than one CIDR for each IP family")
     if old is not None:
         yield from _update(node, old)
 
@@ -68,6 +67,12 @@ def _update(node: Object, old: Object) -> Iterator[Cause]:
         yield Cause.forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid')
     if text(before.get("providerID")) and before["providerID"] != spec.get("providerID"):
         yield Cause.forbidden("spec.providerID", 'node updates may not change providerID except from "" to valid')
+
+
+def warn(node: Object, old: Object | None) -> Iterator[str]:
+    """Fields that nobody reads any more. Source: pkg/registry/core/node/strategy.go."""
+    if text(part(node, "spec").get("externalID")):
+        yield "spec.externalID: this field is deprecated, and is unused by Kubernetes"
 
 
 def heartbeat(old: Object, new: Object) -> bool:
@@ -124,7 +129,7 @@ def _kernel(node: Object, now: float) -> str:
 KIND = Kind(
     "Node", "nodes",
     short_names=("no",), namespaced=False, subresources=("status",),
-    default=default, prepare=prepare, validate=validate, heartbeat=heartbeat,
+    default=default, prepare=prepare, validate=validate, warn=warn, heartbeat=heartbeat,
     columns=(
         NAME,
         Column("Status", _status),

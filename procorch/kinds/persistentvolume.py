@@ -6,23 +6,38 @@ pkg/printers (printPersistentVolume).
 
 from __future__ import annotations
 
+import math
 import posixpath
 from collections.abc import Iterator
 
 from procorch.kinds.cells import AGE, NAME
-from procorch.kinds.csi import validate_driver_name
-from procorch.kinds.fields import Fields, fill, fill_text, labels, made, mapping, part, same, text, texts, without
+from procorch.kinds.fields import (
+    Fields,
+    fill,
+    fill_text,
+    indexed,
+    labels,
+    made,
+    mapping,
+    part,
+    same,
+    text,
+    texts,
+    without,
+)
 from procorch.kinds.kind import Column, Kind, Part
+from procorch.kinds.podspec.claim import VOLUME_MODES, validate_access_modes, validate_positive
 from procorch.kinds.podspec.defaults import VOLUME_DEFAULTS, default_resource_list
+from procorch.kinds.podspec.disks import validate_disk
+from procorch.kinds.podspec.paths import no_backsteps
 from procorch.kinds.podspec.resources import quantity_of
 from procorch.kinds.podspec.scheduling import validate_node_selector
 from procorch.kinds.podspec.update import difference
-from procorch.kinds.podspec.volumes import no_backsteps, validate_source
+from procorch.kinds.podspec.volumes import validate_host_path
+from procorch.kinds.podspec.warnings import DEPRECATED_VOLUMES, term_warnings
 from procorch.names import dns_subdomain
 from procorch.objects import Cause, Object
 
-ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
-VOLUME_MODES = ("Block", "Filesystem")
 BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
 _SHORT_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 _RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
@@ -31,8 +46,8 @@ _SOURCES = (
     "iscsi", "cinder", "fc", "flexVolume", "azureFile", "vsphereVolume", "photonPersistentDisk", "portworxVolume",
     "azureDisk", "scaleIO", "local", "storageos", "csi",
 )  # fmt: skip
-_SECRETS = ("controllerPublishSecretRef", "nodePublishSecretRef", "nodeStageSecretRef", "controllerExpandSecretRef",
-            "nodeExpandSecretRef")  # fmt: skip
+_DEPRECATED_SOURCES = ("cephfs", "photonPersistentDisk", "scaleIO", "storageos", "glusterfs", "rbd")
+_BETA_OPTIONS = "volume.beta.kubernetes.io/mount-options"
 _ONLY_INLINE = "in the context of inline volumes"
 
 
@@ -75,13 +90,33 @@ def validate(volume: Object, old: Object | None) -> Iterator[Cause]:
     spec = part(volume, "spec")
     if old is not None and spec == old.get("spec"):
         return
-    yield from validate_spec(spec, "spec")
+    yield from validate_spec(spec, "spec", name=text(part(volume, "metadata").get("name")))
     if old is not None:
         yield from _update(spec, part(old, "spec"))
 
 
-def validate_spec(spec: Fields, path: str, *, inline: bool = False) -> Iterator[Cause]:
-    """inline: of a volume that is no object of its own, but described in a VolumeAttachment."""
+def warn(volume: Object, old: Object | None) -> Iterator[str]:
+    """Source: pkg/api/persistentvolume/util.go."""
+    annotations, spec = labels(part(volume, "metadata").get("annotations")), part(volume, "spec")
+    for key, instead in ((BETA_CLASS, 'v1.8; use "storageClassName"'), (_BETA_OPTIONS, 'v1.31; use "mountOptions"')):
+        if key in annotations:
+            yield f"metadata.annotations[{key}]: deprecated since {instead} attribute instead"
+    if spec.get("persistentVolumeReclaimPolicy") == "Recycle":
+        yield (
+            "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. "
+            "Instead, the recommended approach is to use dynamic provisioning."
+        )
+    path = "spec.nodeAffinity.required.nodeSelectorTerms"
+    for where, term in indexed(part(spec, "nodeAffinity", "required").get("nodeSelectorTerms"), path):
+        yield from term_warnings(term, where)
+    for source in _DEPRECATED_SOURCES:
+        if spec.get(source) is not None:
+            shown = "storageOS" if source == "storageos" else source  # so Kubernetes spells it there
+            yield f"spec.{shown}: {DEPRECATED_VOLUMES[source]}"
+
+
+def validate_spec(spec: Fields, path: str, *, name: str = "", inline: bool = False) -> Iterator[Cause]:
+    """name: the volume's. inline: of a volume that is no object of its own, but described in a VolumeAttachment."""
     if inline:
         yield from _inline(spec, path)
     yield from validate_access_modes(texts(spec.get("accessModes")), f"{path}.accessModes", "")
@@ -92,7 +127,7 @@ def validate_spec(spec: Fields, path: str, *, inline: bool = False) -> Iterator[
             yield Cause.unsupported(f"{path}.persistentVolumeReclaimPolicy", policy, _RECLAIM_POLICIES)
         if isinstance(affinity, dict):
             yield from _affinity(affinity, f"{path}.nodeAffinity")
-    yield from _sources(spec, path)
+    yield from _sources(spec, name, path)
     is_all = posixpath.normpath(text(part(spec, "hostPath").get("path")) or ".") == "/"
     if is_all and spec.get("persistentVolumeReclaimPolicy") == "Recycle":
         yield Cause.forbidden(
@@ -114,32 +149,16 @@ def _inline(spec: Fields, path: str) -> Iterator[Cause]:
         yield Cause.forbidden(f"{path}.nodeAffinity", f"may not be specified {_ONLY_INLINE}")
 
 
-def validate_access_modes(modes: list[str], path: str, needed: str) -> Iterator[Cause]:
-    """Of a volume and of a claim. needed: what is said where there are none."""
-    if not modes:
-        yield Cause.required(path, needed)
-    for mode in modes:
-        if mode not in ACCESS_MODES:
-            yield Cause.unsupported(path, mode, ACCESS_MODES)
-    known = {mode for mode in modes if mode in ACCESS_MODES}
-    if "ReadWriteOncePod" in known and len(known) > 1:
-        yield Cause.forbidden(path, "may not use ReadWriteOncePod with other access modes")
-
-
 def _capacity(capacity: Fields, path: str) -> Iterator[Cause]:
     if not capacity:
         yield Cause.required(path)
     if set(capacity) != {"storage"}:
         yield Cause.unsupported(path, capacity or None, ("storage",))
     for name, value in capacity.items():
+        amount = quantity_of(value)
+        if amount is not None and amount.amount < 0:
+            yield Cause.invalid(f"{path}[{name}]", math.floor(amount.amount), "must be a valid resource quantity")
         yield from validate_positive(value, f"{path}[{name}]")
-
-
-def validate_positive(value: object, path: str) -> Iterator[Cause]:
-    """A size: some, not none."""
-    amount = quantity_of(value)
-    if amount is not None and amount.amount <= 0:
-        yield Cause.invalid(path, str(amount), "must be greater than zero")
 
 
 def _affinity(affinity: Fields, path: str) -> Iterator[Cause]:
@@ -149,24 +168,21 @@ def _affinity(affinity: Fields, path: str) -> Iterator[Cause]:
         yield Cause.required(f"{path}.required", "must specify required node constraints")
 
 
-def _sources(spec: Fields, path: str) -> Iterator[Cause]:
+def _sources(spec: Fields, name: str, path: str) -> Iterator[Cause]:
     given = [source for source in _SOURCES if isinstance(spec.get(source), dict)]
     if not given:
         yield Cause.required(path, "must specify a volume type")
-    for extra in given[1:]:
-        yield Cause.forbidden(f"{path}.{extra}", "may not specify more than 1 volume type")
     for source in given[:1]:
-        fields, where = spec[source], f"{path}.{source}"
         match source:
             case "local":
-                yield from _local(spec, fields, path)
-            case "csi":
-                yield from _csi(fields, where)
-            case "storageos":
-                if not text(fields.get("volumeName")):
-                    yield Cause.required(f"{where}.volumeName")
+                yield from _local(spec, spec[source], path)
+            case "hostPath":
+                yield from validate_host_path(spec[source], f"{path}.{source}")
             case _:
-                yield from validate_source(source, fields, where)
+                yield from validate_disk(source, spec[source], path, volume=name, persistent=True)
+    for source in given[1:]:
+        shown = "cephFS" if source == "cephfs" else source  # so Kubernetes spells it there
+        yield Cause.forbidden(f"{path}.{shown}", "may not specify more than 1 volume type")
 
 
 def _local(spec: Fields, local: Fields, path: str) -> Iterator[Cause]:
@@ -176,17 +192,6 @@ def _local(spec: Fields, local: Fields, path: str) -> Iterator[Cause]:
         yield from no_backsteps(text(local["path"]), f"{path}.local.path")
     if not mapping(part(spec, "nodeAffinity").get("required")):
         yield Cause.required(f"{path}.nodeAffinity", "Local volume requires node affinity")
-
-
-def _csi(csi: Fields, path: str) -> Iterator[Cause]:
-    yield from validate_driver_name(text(csi.get("driver")), f"{path}.driver")
-    if not text(csi.get("volumeHandle")):
-        yield Cause.required(f"{path}.volumeHandle")
-    for secret in _SECRETS:
-        if isinstance(csi.get(secret), dict):
-            for field in ("name", "namespace"):
-                if not text(csi[secret].get(field)):
-                    yield Cause.required(f"{path}.{secret}.{field}")
 
 
 def _classes(spec: Fields, path: str, *, inline: bool) -> Iterator[Cause]:
@@ -202,7 +207,7 @@ def _classes(spec: Fields, path: str, *, inline: bool) -> Iterator[Cause]:
         yield Cause.forbidden(f"{path}.volumeMode", f"may not specify volumeMode other than Filesystem {_ONLY_INLINE}")
     elif mode is not None and mode not in VOLUME_MODES:
         yield Cause.unsupported(f"{path}.volumeMode", mode, VOLUME_MODES)
-    if attributes is None:
+    if attributes is None or inline:
         return
     if not text(attributes):
         yield Cause.required(f"{path}.volumeAttributesClassName", "an empty string is disallowed")
@@ -272,7 +277,7 @@ def _size(volume: Object, now: float) -> str:
 KIND = Kind(
     "PersistentVolume", "persistentvolumes", namespaced=False,
     short_names=("pv",), subresources=("status",),
-    default=default, prepare=prepare, validate=validate, parts={"status": Part(prepare_status)},
+    default=default, prepare=prepare, validate=validate, warn=warn, parts={"status": Part(prepare_status)},
     columns=(
         NAME,
         Column("Capacity", _size),

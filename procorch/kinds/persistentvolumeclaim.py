@@ -11,23 +11,20 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from procorch.kinds.cells import AGE, NAME
-from procorch.kinds.fields import Fields, fill, fill_text, labels, made, mapping, part, same, text, texts, without
+from procorch.kinds.fields import Fields, fill, fill_text, labels, made, mapping, part, same, text, without
 from procorch.kinds.kind import Column, Kind
 from procorch.kinds.persistentvolume import (
     BETA_CLASS,
-    VOLUME_MODES,
     class_of,
     phase,
     short_modes,
     unset,
-    validate_access_modes,
-    validate_positive,
 )
+from procorch.kinds.podspec.claim import validate_claim_spec
 from procorch.kinds.podspec.defaults import default_resource_list
 from procorch.kinds.podspec.resources import quantity_of
-from procorch.kinds.podspec.scheduling import validate_selector
 from procorch.kinds.podspec.update import difference
-from procorch.names import dns_label, dns_subdomain
+from procorch.kinds.podspec.warnings import claim_warnings
 from procorch.objects import Cause, Object
 
 _SNAPSHOTS = "snapshot.storage.k8s.io"
@@ -72,57 +69,17 @@ def validate(claim: Object, old: Object | None) -> Iterator[Cause]:
     if old is not None and spec == old.get("spec"):
         yield from _status(part(claim, "status"))
         return
-    yield from validate_spec(spec, "spec")
+    yield from validate_claim_spec(spec, "spec")
     if old is not None:
         yield from _update(claim, old)
 
 
-def validate_spec(spec: Fields, path: str) -> Iterator[Cause]:
-    """What is asked, in a claim and in a template of claims."""
-    yield from validate_access_modes(
-        texts(spec.get("accessModes")), f"{path}.accessModes", "at least 1 access mode is required"
-    )
-    if spec.get("selector") is not None:
-        yield from validate_selector(spec["selector"], f"{path}.selector")
-    requests = part(spec, "resources", "requests")
-    if "storage" not in requests:
-        yield Cause.required(f"{path}.resources[storage]")
-    else:
-        yield from validate_positive(requests["storage"], f"{path}.resources[storage]")
-    for field in ("storageClassName", "volumeAttributesClassName"):
-        for message in dns_subdomain(text(spec[field])) if text(spec.get(field)) else ():
-            yield Cause.invalid(f"{path}.{field}", text(spec[field]), message)
-    if spec.get("volumeMode") is not None and spec["volumeMode"] not in VOLUME_MODES:
-        yield Cause.unsupported(f"{path}.volumeMode", spec["volumeMode"], VOLUME_MODES)
-    yield from _data_sources(spec, path)
-
-
-def _data_sources(spec: Fields, path: str) -> Iterator[Cause]:
-    source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
-    for field, given in (("dataSource", source), ("dataSourceRef", reference)):
-        if isinstance(given, dict):
-            yield from _data_source(given, f"{path}.{field}")
-    if not isinstance(source, dict) or not isinstance(reference, dict):
-        return
-    if text(reference.get("namespace")):
-        yield Cause.invalid(
-            path, f"{path}.dataSource", "may not be specified when dataSourceRef.namespace is specified"
-        )
-    elif not same(source, without(reference, ("namespace",))):
-        yield Cause.invalid(path, f"{path}.dataSource", "must match dataSourceRef")
-
-
-def _data_source(source: Fields, path: str) -> Iterator[Cause]:
-    group, kind = text(source.get("apiGroup")), text(source.get("kind"))
-    for field in ("name", "kind"):
-        if not text(source.get(field)):
-            yield Cause.required(f"{path}.{field}")
-    if not group and kind != "PersistentVolumeClaim":
-        yield Cause.invalid(path, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup")
-    for message in dns_subdomain(group) if group else ():
-        yield Cause.invalid(f"{path}.apiGroup", group, message)
-    for message in dns_label(text(source["namespace"])) if text(source.get("namespace")) else ():
-        yield Cause.invalid(f"{path}.namespace", text(source["namespace"]), message)
+def warn(claim: Object, old: Object | None) -> Iterator[str]:
+    """Source: pkg/api/persistentvolumeclaim/util.go."""
+    if BETA_CLASS in labels(part(claim, "metadata").get("annotations")):
+        detail = 'deprecated since v1.8; use "storageClassName" attribute instead'
+        yield f"metadata.annotations[{BETA_CLASS}]: {detail}"
+    yield from claim_warnings(part(claim, "spec"), "spec")
 
 
 def _update(claim: Object, old: Object) -> Iterator[Cause]:
@@ -181,7 +138,7 @@ def _modes(claim: Object, now: float) -> str:
 KIND = Kind(
     "PersistentVolumeClaim", "persistentvolumeclaims",
     short_names=("pvc",), subresources=("status",),
-    default=default, prepare=prepare, validate=validate,
+    default=default, prepare=prepare, validate=validate, warn=warn,
     columns=(
         NAME,
         Column("Status", phase),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from procorch.kinds.fields import Fields, fill, fill_text, made, number, part, rows, text
+from procorch.kinds.fields import Fields, fill, fill_text, indexed, made, number, part, rows, text
 from procorch.kinds.kind import Kind
 from procorch.kinds.pod_cells import COLUMNS
+from procorch.kinds.podspec.containers import validate_image
 from procorch.kinds.podspec.defaults import default_pod
 from procorch.kinds.podspec.parts import PARTS
 from procorch.kinds.podspec.resources import qos_class
+from procorch.kinds.podspec.scheduling import add_label_keys
 from procorch.kinds.podspec.update import validate_pod_update
 from procorch.kinds.podspec.validation import validate_spec
 from procorch.kinds.podspec.warnings import pod_warnings
@@ -41,6 +43,7 @@ def prepare(pod: Object, old: Object | None) -> None:
         pod["status"] = old.get("status", {})
         return
     pod["status"] = {"phase": "Pending", "qosClass": qos_class(pod)}
+    add_label_keys(pod)
     if rows(part(pod, "spec").get("schedulingGates")):
         pod["status"]["conditions"] = [
             {
@@ -49,7 +52,7 @@ def prepare(pod: Object, old: Object | None) -> None:
                 "reason": "SchedulingGated",
                 "message": "Scheduling is blocked due to non-empty scheduling gates",
                 "lastProbeTime": None,
-                "lastTransitionTime": None,
+                "lastTransitionTime": part(pod, "metadata").get("creationTimestamp"),
             }
         ]
 
@@ -87,14 +90,10 @@ def validate(pod: Object, old: Object | None) -> Iterator[Cause]:
     spec = part(pod, "spec")
     if old is not None and spec == old.get("spec"):
         return  # the status alone changes, all day long
-    yield from validate_spec(spec, "spec", in_pod=True)
+    yield from validate_spec(spec, "spec", pod=text(part(pod, "metadata").get("name")) or "?")
     for group in ("containers", "initContainers"):
-        for index, container in enumerate(rows(spec.get(group))):
-            image = text(container.get("image"))
-            if image != image.strip():
-                yield Cause.invalid(
-                    f"spec.{group}[{index}].image", image, "must not have leading or trailing whitespace"
-                )
+        for where, container in indexed(spec.get(group), f"spec.{group}"):
+            yield from validate_image(container, where)
     if old is not None:
         yield from validate_pod_update(spec, part(old, "spec"))
         return
@@ -105,9 +104,8 @@ def validate(pod: Object, old: Object | None) -> Iterator[Cause]:
 
 
 def warn(pod: Object, old: Object | None) -> Iterator[str]:
-    if old is None:
+    if old is None:  # who changes one is seldom a person
         yield from name_warnings(pod, "the Pod's hostname")
-    if old is None or pod.get("spec") != old.get("spec"):
         yield from pod_warnings(pod)
 
 

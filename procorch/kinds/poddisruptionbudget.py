@@ -13,9 +13,10 @@ from procorch.kinds.fields import part
 from procorch.kinds.kind import Column, Kind
 from procorch.kinds.podspec.scheduling import validate_selector
 from procorch.kinds.workload import keeps_status, not_negative, validate_share
-from procorch.objects import Cause, Object
+from procorch.objects import Cause, Object, Struct
 
 _COUNTS = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+_FIELDS = ("minAvailable", "selector", "maxUnavailable", "unhealthyPodEvictionPolicy")  # in Go's order
 _POLICIES = ("AlwaysAllow", "IfHealthyBudget")
 
 
@@ -24,7 +25,8 @@ def validate(budget: Object, old: Object | None) -> Iterator[Cause]:
     if old is None or spec != old.get("spec"):
         least, most = spec.get("minAvailable"), spec.get("maxUnavailable")
         if least is not None and most is not None:
-            yield Cause.invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set")
+            shown = {field[:1].upper() + field[1:]: spec.get(field) for field in _FIELDS}
+            yield Cause.invalid("spec", Struct(shown), "minAvailable and maxUnavailable cannot be both set")
         for field, value in (("minAvailable", least), ("maxUnavailable", most)):
             if value is not None:
                 yield from validate_share(value, f"spec.{field}")

@@ -82,7 +82,9 @@ def validate(priority_class: Object, old: Object | None) -> Iterator[Cause]:
             )
     elif value > _HIGHEST:
         yield Cause.forbidden("value", f"maximum allowed value of a user defined priority is {_HIGHEST}")
-    if policy is not None and policy not in POLICIES:
+    if policy == "":
+        yield Cause.required("preemptionPolicy")
+    elif policy is not None and policy not in POLICIES:
         yield Cause.unsupported("preemptionPolicy", policy, POLICIES)
 
 

@@ -32,7 +32,10 @@ def validate_cluster_role(role: Object, old: Object | None) -> Iterator[Cause]:
     if not rows(selectors):
         yield Cause.required(path, "at least one clusterRoleSelector required if aggregationRule is non-nil")
     for where, selector in indexed(selectors, path):
-        yield from validate_selector(selector, where)
+        problems = [*validate_selector(selector, where)]
+        yield from problems
+        if problems:
+            yield Cause.invalid(where, None, "invalid label selector.")
 
 
 def _rule(rule: Fields, path: str, *, namespaced: bool) -> Iterator[Cause]:
@@ -98,8 +101,6 @@ def _subject(subject: Fields, path: str, *, namespaced: bool) -> Iterator[Cause]
         if not namespaced and not text(subject.get("namespace")):
             yield Cause.required(f"{path}.namespace")
     elif kind in _SUBJECTS:
-        if not name:
-            yield Cause.invalid(f"{path}.name", name, f"{kind.lower()} name cannot be empty")
         if group != _GROUP:
             yield Cause.unsupported(f"{path}.apiGroup", group, (_GROUP,))
     else:

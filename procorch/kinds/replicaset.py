@@ -8,9 +8,8 @@ from procorch.kinds.cells import replica_columns
 from procorch.kinds.fields import fill, made, number, part, same
 from procorch.kinds.kind import Kind
 from procorch.kinds.podspec.defaults import default_template
-from procorch.kinds.podspec.validation import validate_lasting, validate_match, validate_template
 from procorch.kinds.replicationcontroller import validate_counts
-from procorch.kinds.workload import chosen_by, keeps_status, selector_column, validate_choice, workload_warnings
+from procorch.kinds.workload import keeps_status, selector_column, validate_chosen, workload_warnings
 from procorch.objects import Cause, Object
 
 
@@ -25,13 +24,9 @@ def validate(replica_set: Object, old: Object | None) -> Iterator[Cause]:
     spec = part(replica_set, "spec")
     if old is not None and spec == old.get("spec"):
         return
-    selector, template = spec.get("selector"), part(spec, "template")
-    yield from validate_choice(selector, "spec.selector", "deployment")
-    yield from validate_match(template, "spec.template", chosen_by(selector))
-    yield from validate_template(template, "spec.template")
-    yield from validate_lasting(template, "spec.template", "ReplicaSet")
-    if old is not None and not same(selector, part(old, "spec").get("selector")):
-        yield Cause.invalid("spec.selector", selector, "field is immutable")
+    yield from validate_chosen(spec, "deployment", lasting="ReplicaSet")
+    if old is not None and not same(spec.get("selector"), part(old, "spec").get("selector")):
+        yield Cause.invalid("spec.selector", spec.get("selector"), "field is immutable")
 
 
 KIND = Kind(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from procorch import quantity
@@ -24,9 +24,15 @@ def shape(value: Any, go: str) -> str:
 
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d([.,]\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_MICROTIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d[.,]\d{6}([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _TIME_PARTS = (("2006", r"\d{4}"), ("-", "-"), ("01", r"\d\d"), ("-", "-"), ("02", r"\d\d"), ("T", "T"),
-               ("15", r"\d\d"), (":", ":"), ("04", r"\d\d"), (":", ":"), ("05", r"\d\d([.,]\d+)?"),
-               ("Z07:00", r"Z|[+-]\d\d:\d\d"))  # fmt: skip
+               ("15", r"\d\d"), (":", ":"), ("04", r"\d\d"), (":", ":"))  # fmt: skip
+_ZONE = ("Z07:00", r"Z|[+-]\d\d:\d\d")
+#: layout → its last parts: MicroTime wants exactly six digits behind the point
+_LAST_PARTS = {
+    "2006-01-02T15:04:05Z07:00": (("05", r"\d\d([.,]\d+)?"), _ZONE),
+    "2006-01-02T15:04:05.000000Z07:00": (("05", r"\d\d"), (".000000", r"[.,]\d{6}"), _ZONE),
+}
 _DURATION = re.compile(r"[+-]?(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
 
 
@@ -38,13 +44,15 @@ def _integer(low: int, high: int) -> Scalar:
 
 
 def _time(layout: str) -> Scalar:
+    form = _MICROTIME if ".000000" in layout else _TIME
+
     def judge(value: Any) -> str | None:
         if value.__class__ is not str:
             return ""
-        if _TIME.fullmatch(value):
+        if form.fullmatch(value):
             return _out_of_range(value)
         rest = value
-        for part, pattern in _TIME_PARTS:
+        for part, pattern in (*_TIME_PARTS, *_LAST_PARTS[layout]):
             match = re.match(pattern, rest, re.ASCII)
             if match is None:
                 return f'parsing time "{value}" as "{layout}": cannot parse "{rest}" as "{part}"'
@@ -109,4 +117,49 @@ SCALARS: dict[str, Scalar] = {
     "quantity": _quantity,
     "intstr": _int_or_string,
     "duration": _duration,
+}
+
+
+# --- the one form of a value ----------------------------------------------------------------------------------------
+
+#: a right value → the value as Kubernetes writes it; of a wrong one nothing is changed
+Canon = Callable[[Any], Any]
+
+
+def _canonical_quantity(value: Any) -> Any:
+    try:
+        return quantity.canonical(value)
+    except ValueError:
+        return value
+
+
+def _canonical_time(value: Any) -> Any:
+    """In UTC, whole seconds: what is beyond is cut off."""
+    return _in_utc(value, "seconds")
+
+
+def _canonical_microtime(value: Any) -> Any:
+    return _in_utc(value, "microseconds")
+
+
+def _in_utc(value: Any, precision: str) -> Any:
+    if value.__class__ is not str or not _TIME.fullmatch(value):
+        return value
+    try:
+        moment = datetime.fromisoformat(value.upper().replace(",", ".")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return value
+    return f"{moment.replace(tzinfo=None).isoformat(timespec=precision)}Z"
+
+
+def _canonical_base64(value: Any) -> Any:
+    """Without line ends."""
+    return value.replace("\n", "").replace("\r", "") if value.__class__ is str else value
+
+
+CANON: dict[str, Canon] = {
+    "quantity": _canonical_quantity,
+    "time": _canonical_time,
+    "microtime": _canonical_microtime,
+    "bytes": _canonical_base64,
 }

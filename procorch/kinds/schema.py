@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from procorch.kinds.kind import Kind
-from procorch.kinds.scalars import SCALARS, shape
+from procorch.kinds.scalars import CANON, SCALARS, Canon, shape
 from procorch.objects import Cause, RequestEntityTooLarge
 
 _DATA = Path(__file__).parent / "data"
@@ -253,6 +253,9 @@ _ANYTHING = ("any", "raw", "fields")
 _PLAIN = {"string": str, "bool": bool}
 _GO = {"double": "float64", "bytes": "[]uint8"}
 _EMPTY = {"string": "", "bool": False, "int32": 0, "int64": 0, "double": 0, "quantity": "0"}
+#: forms whose empty value Go leaves out of JSON where the field says `omitempty`, and the class it has here
+_LEFT_OUT = {"string": str, "bool": bool, "int32": int, "int64": int, "uint32": int, "double": int, "bytes": str,
+             "list": list, "map": dict}  # fmt: skip
 
 
 def _go_of(type_: Type, go: str) -> str:
@@ -269,7 +272,7 @@ def _go_of(type_: Type, go: str) -> str:
 @cache
 def _struct(name: str) -> _Deep:
     """The check of a value that should be of this definition."""
-    rows: dict[str, tuple[type | None, _Deep | None]] = {}
+    rows: dict[str, tuple[type | None, _Deep | None, type | None, Canon | None]] = {}
     go = go_name = ""
 
     def prepare() -> None:
@@ -278,7 +281,8 @@ def _struct(name: str) -> _Deep:
         go, go_name = this.go or this.go_name, this.go_name
         for key, one in this.fields.items():
             deep = None if one.type.form in _ANYTHING else _value(one.type, one.go)
-            rows[key] = (_PLAIN.get(one.type.form), deep)
+            left_out = _LEFT_OUT.get(one.type.form) if one.omit == "empty" and not one.pointer else None
+            rows[key] = (_PLAIN.get(one.type.form), deep, left_out, CANON.get(one.type.form))
 
     def judge(value: Any, way: _Way, problems: Problems) -> None:
         if not rows:
@@ -289,20 +293,20 @@ def _struct(name: str) -> _Deep:
         problems.structs += 1
         if problems.structs > MOST_STRUCTS:
             raise RequestEntityTooLarge(_TOO_MANY, 413, "RequestEntityTooLarge")
-        nulls = None
+        unset = None
         for key, item in value.items():
             row = rows.get(key)
             if row is None:
                 problems.stray(value, key, way)
                 continue
-            plain, deep = row
-            if item.__class__ is plain:
-                continue
-            if item is None:
-                nulls = [key] if nulls is None else [*nulls, key]
-            elif deep is not None:
+            plain, deep, left_out, canon = row
+            if item is None or (not item and item.__class__ is left_out):
+                unset = [key] if unset is None else [*unset, key]
+            elif item.__class__ is not plain and deep is not None:
                 deep(item, (way, key, go_name), problems)
-        for key in nulls or ():
+                if canon is not None:
+                    value[key] = canon(item)
+        for key in unset or ():
             del value[key]
 
     return judge
@@ -349,7 +353,7 @@ def _list(of: Type, go: str) -> _Deep:
 
 
 def _map(of: Type, go: str) -> _Deep:
-    plain = _PLAIN.get(of.form)
+    plain, canon = _PLAIN.get(of.form), CANON.get(of.form)
     inner = _value(of, go.removeprefix("map[string]") if go.startswith("map[string]") else "") \
         if of.form not in _ANYTHING else None  # fmt: skip
 
@@ -363,6 +367,8 @@ def _map(of: Type, go: str) -> _Deep:
             if item is None:
                 item = value[key] = _zero(of)
             inner(item, (way, key, ""), problems)
+            if canon is not None:
+                value[key] = canon(item)
 
     return deep
 
@@ -377,8 +383,9 @@ def _zero(of: Type) -> Any:
 def check(kind: Kind | str, obj: Any) -> Problems:
     """Whether an object has only fields of its kind, of the right types; kind: a Kind or a definition's name.
 
-    Fields that are null are dropped from the object: Go's decoder does not see them. Raises KeyError for a kind that
-    nobody described, RequestEntityTooLarge for MOST_STRUCTS.
+    The object becomes what Kubernetes would read back, which keeps objects in Go's structs: fields that are null, or
+    empty and not told from unset (`omitempty` of what is no pointer), are dropped; quantities, times and bytes get
+    their one form. Raises KeyError for a kind that nobody described, RequestEntityTooLarge for MOST_STRUCTS.
     """
     problems = Problems()
     _struct(of_kind(kind).name)(obj, None, problems)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from procorch.kinds.cells import AGE, NAME, label_text
 from procorch.kinds.fields import Fields, fill, fill_text, made, number, part, rows, text, texts
 from procorch.kinds.kind import Column, Kind
-from procorch.kinds.service_validation import externally_reachable, is_headless, needs_health_port, validate
+from procorch.kinds.service_validation import externally_reachable, is_headless, needs_health_port, validate, warn
 from procorch.names import dns_label
 from procorch.objects import Object
 
@@ -31,8 +31,8 @@ def default(service: Object) -> None:
     fill_text(spec, "type", "ClusterIP")
     for port in rows(spec.get("ports")):
         fill_text(port, "protocol", "TCP")
-        if port.get("targetPort") in (None, 0, "") and port.get("port") is not None:
-            port["targetPort"] = port["port"]
+        if port.get("targetPort") in (None, 0, ""):
+            port["targetPort"] = port.get("port") or 0
     if externally_reachable(spec):
         fill_text(spec, "externalTrafficPolicy", "Cluster")
     if spec["type"] in _WITH_ADDRESS:
@@ -158,7 +158,7 @@ KIND = Kind(
     "Service", "services",
     short_names=("svc",), categories=("all",), subresources=("status", "proxy"),
     name_format=dns_label,
-    default=default, prepare=prepare, validate=validate,
+    default=default, prepare=prepare, validate=validate, warn=warn,
     columns=(
         NAME,
         Column("Type", ".spec.type"),

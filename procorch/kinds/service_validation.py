@@ -7,12 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from procorch.kinds.fields import Fields, indexed, number, part, rows, text, texts
+from procorch.kinds.fields import Fields, indexed, labels, number, part, rows, text, texts
 from procorch.kinds.metadata import validate_labels
 from procorch.kinds.podspec.containers import PROTOCOLS
 from procorch.kinds.podspec.probes import port_or_name
-from procorch.names import address, cidr, dns_label, dns_subdomain, label_key, port_number, special_address
-from procorch.objects import Cause, Object
+from procorch.names import (
+    address,
+    address_warnings,
+    cidr,
+    dns_label,
+    dns_subdomain,
+    label_key,
+    port_number,
+    range_warnings,
+    special_address,
+)
+from procorch.objects import Cause, Object, Struct
 
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _WITH_ADDRESS = ("ClusterIP", "LoadBalancer", "NodePort")
@@ -125,7 +135,10 @@ def _ports(spec: Fields) -> Iterator[Cause]:
                 if field == "nodePort":
                     yield Cause.duplicate(f"{where}.nodePort", value[1])
                 else:
-                    yield Cause.duplicate(where, {"port": value[1], "protocol": value[0], "targetPort": 0})
+                    shown = Struct(
+                        Name="", Protocol=value[0], AppProtocol=None, Port=value[1], TargetPort=0, NodePort=0
+                    )
+                    yield Cause.duplicate(where, shown)
             taken.add(value)
 
 
@@ -147,9 +160,9 @@ def _port(port: Fields, path: str, names: set[str], *, named: bool) -> Iterator[
     elif protocol not in PROTOCOLS:
         yield Cause.unsupported(f"{path}.protocol", protocol, PROTOCOLS)
     yield from port_or_name(port.get("targetPort"), f"{path}.targetPort")
-    if application := text(port.get("appProtocol")):
-        for message in label_key(application):
-            yield Cause.invalid(f"{path}.appProtocol", application, message)
+    if (application := port.get("appProtocol")) is not None:
+        for message in label_key(text(application)):
+            yield Cause.invalid(f"{path}.appProtocol", text(application), message)
 
 
 def _affinity(spec: Fields) -> Iterator[Cause]:
@@ -198,7 +211,7 @@ def _cluster_addresses(first: str, addresses: list[str]) -> Iterator[Cause]:
 def _families(spec: Fields) -> Iterator[Cause]:
     policy, both = text(spec.get("ipFamilyPolicy")), is_headless(spec) and not spec.get("selector")
     policies = ("PreferDualStack", "RequireDualStack", "SingleStack")
-    if policy and policy not in policies:
+    if spec.get("ipFamilyPolicy") is not None and policy not in policies:
         yield Cause.unsupported("spec.ipFamilyPolicy", policy, policies)
     elif policy == "RequireDualStack" and not both:
         yield Cause.invalid("spec.ipFamilyPolicy", policy, "this cluster is not configured for dual-stack services")
@@ -206,7 +219,7 @@ def _families(spec: Fields) -> Iterator[Cause]:
     for index, family in enumerate(texts(spec.get("ipFamilies"))):
         if family not in ("IPv4", "IPv6"):
             yield Cause.unsupported(f"spec.ipFamilies[{index}]", family, ("IPv4", "IPv6"))
-        elif family in seen:
+        if family in seen:
             yield Cause.duplicate(f"spec.ipFamilies[{index}]", family)
         elif family == "IPv6" and not both:
             yield Cause.invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
@@ -224,9 +237,9 @@ def _balancer(spec: Fields) -> Iterator[Cause]:
         yield Cause.forbidden("spec.allocateLoadBalancerNodePorts", "may only be used when `type` is 'LoadBalancer'")
     if spec.get("loadBalancerClass") is not None and not balanced:
         yield Cause.forbidden("spec.loadBalancerClass", "may only be used when `type` is 'LoadBalancer'")
-    elif name := text(spec.get("loadBalancerClass")):
-        for message in label_key(name):
-            yield Cause.invalid("spec.loadBalancerClass", name, message)
+    elif (name := spec.get("loadBalancerClass")) is not None:
+        for message in label_key(text(name)):
+            yield Cause.invalid("spec.loadBalancerClass", text(name), message)
 
 
 def _policies(spec: Fields) -> Iterator[Cause]:
@@ -246,12 +259,49 @@ def _policies(spec: Fields) -> Iterator[Cause]:
             spec["healthCheckNodePort"],
             "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
         )
+    elif check := number(spec.get("healthCheckNodePort")):
+        for message in port_number(check):
+            yield Cause.invalid("spec.healthCheckNodePort", check, message)
     internal = spec.get("internalTrafficPolicy")
     if internal is None and spec.get("type") in _WITH_ADDRESS:
         yield Cause.required("spec.internalTrafficPolicy")
     elif internal is not None and internal not in _POLICIES:
         yield Cause.unsupported("spec.internalTrafficPolicy", internal, _POLICIES)
     distribution = spec.get("trafficDistribution")
-    choice = ("PreferClose", "PreferSameNode", "PreferSameZone")
+    choice = ("PreferClose", "PreferSameZone", "PreferSameNode")
     if distribution is not None and distribution not in choice:
         yield Cause.unsupported("spec.trafficDistribution", distribution, choice)
+
+
+def warn(service: Object, old: Object | None) -> Iterator[str]:
+    """What is ignored, or written in an old way. Source: pkg/api/service/warnings.go."""
+    spec, kind = part(service, "spec"), part(service, "spec").get("type")
+    hints = "service.kubernetes.io/topology-aware-hints"
+    if hints in labels(part(service, "metadata").get("annotations")):
+        yield f"annotation {hints} is deprecated, please use service.kubernetes.io/topology-mode instead"
+    external, balancer = texts(spec.get("externalIPs")), text(spec.get("loadBalancerIP"))
+    headless = kind == "ClusterIP" and spec.get("clusterIP") == "None"
+    if headless:
+        if balancer:
+            yield "spec.loadBalancerIP is ignored for headless services"
+        if external:
+            yield "spec.externalIPs is ignored for headless services"
+        if spec.get("sessionAffinity") != "None":
+            yield "spec.SessionAffinity is ignored for headless services"
+    else:
+        for index, given in enumerate(texts(spec.get("clusterIPs"))):
+            yield from address_warnings(given, f"spec.clusterIPs[{index}]")
+    for index, given in enumerate(external):
+        yield from address_warnings(given, f"spec.externalIPs[{index}]")
+    if external and not headless and kind != "ExternalName":
+        yield "spec.externalIPs is deprecated and may no longer be implemented in some clusters"
+    if balancer:
+        yield from address_warnings(balancer, "spec.loadBalancerIP")
+    for index, given in enumerate(texts(spec.get("loadBalancerSourceRanges"))):
+        yield from range_warnings(given, f"spec.loadBalancerSourceRanges[{index}]")
+    if kind == "ExternalName" and external:
+        yield 'spec.externalIPs is ignored when spec.type is "ExternalName"'
+    if kind != "ExternalName" and text(spec.get("externalName")):
+        yield 'spec.externalName is ignored when spec.type is not "ExternalName"'
+    if spec.get("trafficDistribution") == "PreferClose":
+        yield 'spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"'

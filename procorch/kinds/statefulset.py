@@ -8,23 +8,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from procorch.kinds.cells import AGE, NAME
-from procorch.kinds.fields import Fields, fill, fill_text, made, mapping, number, part, rows, same, text
+from procorch.kinds.fields import (
+    Fields,
+    fill,
+    fill_text,
+    indexed,
+    made,
+    mapping,
+    number,
+    part,
+    rows,
+    same,
+    text,
+    without,
+)
 from procorch.kinds.kind import Column, Kind
+from procorch.kinds.podspec.claim import validate_claim_spec
 from procorch.kinds.podspec.defaults import default_resource_list, default_template
-from procorch.kinds.podspec.validation import validate_lasting, validate_match, validate_template
 from procorch.kinds.workload import (
     at_most,
-    chosen_by,
     keeps_status,
     not_fewer_collisions,
     not_negative,
     pod_columns,
     share,
-    validate_choice,
+    shown_strategy,
+    validate_chosen,
     validate_share,
     workload_warnings,
 )
-from procorch.names import dns_label, dns_subdomain
+from procorch.names import dns_label
 from procorch.objects import Cause, Object
 
 _RETENTION = ("Retain", "Delete")
@@ -78,6 +91,9 @@ def validate(stateful_set: Object, old: Object | None) -> Iterator[Cause]:
             yield Cause.invalid("metadata.name", name, message)
     if old is None or spec != before:
         yield from _spec(spec)
+        if old is None:  # afterwards they cannot be changed
+            for where, claim in indexed(spec.get("volumeClaimTemplates"), "spec.volumeClaimTemplates"):
+                yield from validate_claim_spec(part(claim, "spec"), f"{where}.spec")
         if old is not None and any(
             not same(spec.get(field), before.get(field)) for field in {*spec, *before} - {*_CHANGEABLE}
         ):
@@ -98,27 +114,29 @@ def _spec(spec: Fields) -> Iterator[Cause]:
     yield from not_negative(spec, "spec", "replicas", "minReadySeconds")
     yield from not_negative(part(spec, "ordinals"), "spec.ordinals", "start")
     service = text(spec.get("serviceName"))
-    for message in dns_subdomain(service) if service else ():
+    for message in dns_label(service) if service else ():
         yield Cause.invalid("spec.serviceName", service, message)
-    selector, template = spec.get("selector"), part(spec, "template")
-    yield from validate_choice(selector, "spec.selector", "statefulset")
-    yield from validate_match(template, "spec.template", chosen_by(selector))
-    yield from validate_template(_with_claims(template, spec.get("volumeClaimTemplates")), "spec.template")
-    yield from validate_lasting(template, "spec.template", "StatefulSet")
+    template = _with_claims(part(spec, "template"), spec.get("volumeClaimTemplates"))
+    yield from validate_chosen(spec, "statefulset", lasting="StatefulSet", template=template)
 
 
 def _with_claims(template: Fields, claims: object) -> Fields:
-    """The template with the volumes that its pods will have: each claim is one, in the place of one called like it."""
-    names = [name for claim in rows(claims) if (name := text(part(claim, "metadata").get("name")))]
-    spec = part(template, "spec")
+    """The template as its pods will be: each claim is a volume, in the place of one called like it, and where they are
+    found in the network is not its to say."""
+    names = [text(part(claim, "metadata").get("name")) for claim in rows(claims)]
+    spec = without(part(template, "spec"), ("hostname",), ("subdomain",))
     given = spec.get("volumes")
     volumes = [
-        {"name": name, "emptyDir": {}} if (name := text(mapping(one).get("name"))) in names else one
+        _of_claim(name) if (name := text(mapping(one).get("name"))) in names else one
         for one in (given if isinstance(given, list) else [])
     ]
     there = {text(mapping(one).get("name")) for one in volumes}
-    volumes += [{"name": name, "emptyDir": {}} for name in names if name not in there]
+    volumes += [_of_claim(name) for name in names if name not in there]
     return {**template, "spec": {**spec, "volumes": volumes}}
+
+
+def _of_claim(name: str) -> Fields:
+    return {"name": name, "persistentVolumeClaim": {"claimName": name}}
 
 
 def _strategy(strategy: Fields) -> Iterator[Cause]:
@@ -134,7 +152,9 @@ def _strategy(strategy: Fields) -> Iterator[Cause]:
             if not share(unavailable):
                 yield Cause.invalid(f"{where}.rollingUpdate.maxUnavailable", unavailable, "cannot be 0")
     else:
-        yield Cause.invalid(where, strategy, "must be 'RollingUpdate' or 'OnDelete'")
+        yield Cause.invalid(
+            where, shown_strategy(strategy, "partition", "maxUnavailable"), "must be 'RollingUpdate' or 'OnDelete'"
+        )
 
 
 def _status(status: Fields, before: Fields) -> Iterator[Cause]:

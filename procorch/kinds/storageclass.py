@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from procorch.kinds.cells import AGE, NAME
 from procorch.kinds.fields import Fields, fill, indexed, labels, mapping, part, same, text, texts
 from procorch.kinds.kind import Column, Kind
+from procorch.kinds.podspec.warnings import DEPRECATED_LABELS
 from procorch.names import label_key
 from procorch.objects import Cause, Object
 
@@ -50,6 +51,13 @@ def validate(storage_class: Object, old: Object | None) -> Iterator[Cause]:
         yield Cause.invalid("volumeBindingMode", mode, "field is immutable")
 
 
+def warn(storage_class: Object, old: Object | None) -> Iterator[str]:
+    for where, term in indexed(storage_class.get("allowedTopologies"), "allowedTopologies"):
+        for at, row in indexed(term.get("matchLabelExpressions"), f"{where}.matchLabelExpressions"):
+            if message := DEPRECATED_LABELS.get(text(row.get("key"))):
+                yield f"{at}.key: {message}"
+
+
 def _provisioner(name: str, path: str) -> Iterator[Cause]:
     if not name:
         yield Cause.required(path)
@@ -69,7 +77,7 @@ def _parameters(parameters: Fields) -> Iterator[Cause]:
 
 
 def _topologies(value: object) -> Iterator[Cause]:
-    seen: list[dict[str, set[str]]] = []
+    seen: list[dict[str, set[str]]] = [{}]  # a term without any is taken for one that was there, as by Kubernetes
     for where, term in indexed(value, "allowedTopologies"):
         path, found = f"{where}.matchLabelExpressions", dict[str, set[str]]()
         for at, row in indexed(term.get("matchLabelExpressions"), path):
@@ -112,7 +120,7 @@ def _name(marks: tuple[str, ...]) -> Column:
 KIND = Kind(
     "StorageClass", "storageclasses", group=_GROUP, namespaced=False,
     short_names=("sc",),
-    default=default, validate=validate,
+    default=default, validate=validate, warn=warn,
     columns=(
         _name(DEFAULT_MARKS),
         Column("Provisioner", ".provisioner"),

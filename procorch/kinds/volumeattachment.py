@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from procorch.kinds.cells import AGE, NAME
-from procorch.kinds.csi import validate_driver_name
 from procorch.kinds.fields import made, mapping, number, part, same, text
 from procorch.kinds.kind import Column, Kind
 from procorch.kinds.persistentvolume import default_spec, validate_spec
+from procorch.kinds.podspec.disks import validate_driver_name
 from procorch.names import dns_subdomain
 from procorch.objects import Cause, Object
 
@@ -62,13 +62,12 @@ def _spec(attachment: Object) -> Iterator[Cause]:
         yield Cause.forbidden("spec.source", only_one)
     elif named == "":
         yield Cause.required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName")
-    elif inline is None:
-        for message in dns_subdomain(text(named)):
-            yield Cause.invalid("spec.source.persistentVolumeName", text(named), message)
-    else:
+    elif inline is not None:
         yield from validate_spec(mapping(inline), "spec.source.inlineVolumeSpec", inline=True)
     for message in dns_subdomain(node):
         yield Cause.invalid("spec.nodeName", node, message)
+    for message in dns_subdomain(text(named)) if named is not None else ():
+        yield Cause.invalid("spec.source.persistentVolumeName", text(named), message)
 
 
 def _volume(attachment: Object, now: float) -> str:

@@ -9,12 +9,13 @@ import copy
 from collections.abc import Callable, Iterator
 
 from procorch.kinds.cells import container_images, container_names, selector_text
-from procorch.kinds.fields import Fields, number, part, text
+from procorch.kinds.fields import Fields, number, part, rows, text
 from procorch.kinds.kind import Column
 from procorch.kinds.podspec.scheduling import selects, validate_selector
+from procorch.kinds.podspec.validation import validate_lasting, validate_match, validate_template
 from procorch.kinds.podspec.warnings import pod_warnings
 from procorch.names import dns_label, percent
-from procorch.objects import Cause, Object
+from procorch.objects import Cause, Object, Struct
 from procorch.selectors import LabelSelector
 
 NOT_NEGATIVE = "must be greater than or equal to 0"
@@ -61,6 +62,14 @@ def share(value: object) -> int:
     return number(value) or 0
 
 
+def shown_strategy(strategy: Fields, *steps: str) -> Struct:
+    """An update strategy as Go prints it. steps: the fields of its rollingUpdate, in Go's order."""
+    rolling = strategy.get("rollingUpdate")
+    if isinstance(rolling, dict):
+        rolling = Struct({field[:1].upper() + field[1:]: rolling.get(field) for field in steps})
+    return Struct(Type=text(strategy.get("type")), RollingUpdate=rolling)
+
+
 def validate_share(value: object, path: str, *, whole: bool = True) -> Iterator[Cause]:
     """A number of pods, or a percentage of them. whole: of at most 100 %."""
     if isinstance(value, str):
@@ -73,6 +82,23 @@ def validate_share(value: object, path: str, *, whole: bool = True) -> Iterator[
         yield Cause.invalid(path, value, NOT_NEGATIVE)
 
 
+def validate_chosen(spec: Fields, owner: str, *, lasting: str, template: Fields | None = None) -> Iterator[Cause]:
+    """spec.selector and spec.template, which it must choose.
+
+    owner: as the messages about the selector name the kind. lasting: as those about its pods do. template: as it is
+    judged, where that is not as it is written. Of a selector that cannot be read nobody can tell whom it chooses, and
+    Kubernetes then says nothing of the template.
+    """
+    selector, made = spec.get("selector"), part(spec, "template") if template is None else template
+    problems = [*validate_choice(selector, "spec.selector", owner)]
+    yield from problems
+    if isinstance(selector, dict) and selects(selector) and problems and chosen_by(selector) is None:
+        return
+    yield from validate_match(part(spec, "template"), "spec.template", chosen_by(selector))
+    yield from validate_template(made, "spec.template")
+    yield from validate_lasting(made, "spec.template", lasting)
+
+
 def validate_choice(selector: object, path: str, owner: str) -> Iterator[Cause]:
     """A selector that must be there and must choose. owner: as the message names the kind."""
     if not isinstance(selector, dict):
@@ -82,7 +108,15 @@ def validate_choice(selector: object, path: str, owner: str) -> Iterator[Cause]:
     if not selects(selector):
         yield Cause.invalid(path, selector, f"empty selector is invalid for {owner}")
     elif chosen_by(selector) is None:
-        yield Cause.invalid(path, selector, "invalid label selector")
+        yield Cause.invalid(path, _whole(selector), "" if owner == "statefulset" else "invalid label selector")
+
+
+def _whole(selector: Fields) -> Fields:
+    """With the fields of expressions that Go always shows."""
+    shown = Struct({name: selector[name] for name in ("matchLabels", "matchExpressions") if selector.get(name)})
+    if expressions := rows(selector.get("matchExpressions")):
+        shown["matchExpressions"] = [{"key": "", "operator": "", **row} for row in expressions]
+    return shown
 
 
 def chosen_by(selector: object) -> LabelSelector | None:

@@ -1,5 +1,7 @@
 """Names and the like are judged as Kubernetes judges them, word for word."""
 
+import pytest
+
 from procorch import names
 
 LABEL = (
@@ -45,7 +47,7 @@ def test_a_name_with_an_underscore_is_no_subdomain() -> None:
 
 def test_length_is_counted_in_bytes() -> None:
     assert names.dns_label("a" * 64) == ["must be no more than 63 characters"]
-    assert names.label_value("é" * 32)[0] == "must be no more than 63 characters"
+    assert names.label_value("é" * 32)[0] == "must be no more than 63 bytes"
 
 
 def test_a_label_key_says_which_part_is_wrong() -> None:
@@ -102,3 +104,32 @@ def test_an_address_that_is_nobodys_in_particular_is_special() -> None:
     for special, word in (("0.0.0.0", "unspecified"), ("127.0.0.1", "loopback"), ("fe80::1", "link-local range"),
                           ("224.0.0.1", "multicast")):  # fmt: skip
         assert word in names.special_address(special)[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "warnings"),
+    [
+        ("10.0.0.1", []),
+        ("x", []),
+        ("010.0.0.1", ['p: non-standard IP address "010.0.0.1" is invalid: use "10.0.0.1"']),
+        ("2001:DB8::1", ['p: IPv6 address "2001:DB8::1" should be in RFC 5952 canonical format ("2001:db8::1")']),
+        ("::ffff:1.2.3.4", ['p: IPv4-mapped IPv6 address "::ffff:1.2.3.4" is invalid: use "1.2.3.4"']),
+    ],
+)
+def test_addresses_that_should_be_written_otherwise(given: str, warnings: list[str]) -> None:
+    assert names.address_warnings(given, "p") == warnings
+
+
+def test_ranges_that_should_be_written_otherwise() -> None:
+    assert names.range_warnings("10.0.0.0/8", "p") == []
+    assert names.range_warnings("010.0.0.0/8", "p") == [
+        'p: non-standard CIDR value "010.0.0.0/8" is invalid: use "10.0.0.0/8"'
+    ]
+    assert names.range_warnings("10.0.0.1/8", "p") == [
+        'p: CIDR value "10.0.0.1/8" is ambiguous in this context (should be "10.0.0.0/8" or "10.0.0.1/32"?)'
+    ]
+
+
+def test_underscores_are_letters_where_names_are_searched() -> None:
+    assert names.search_domain("_srv.a_b.example") == []
+    assert names.search_domain("a b")[0].startswith("a lowercase RFC 1123 subdomain must consist of")

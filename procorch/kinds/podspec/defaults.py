@@ -5,11 +5,18 @@ Source: pkg/apis/core/v1/defaults.go and zz_generated.defaults.go.
 
 from __future__ import annotations
 
-from procorch.kinds.fields import Fields, fill, fill_text, made, mapping, part, rows, text
+import re
+
+from procorch.kinds.fields import Fields, fill, fill_text, made, mapping, number, part, rows, text
 from procorch.quantity import canonical, canonical_resource
 
 _CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
 _FILE_MODE = 0o644
+#: an ordinary name of an image: [domain[:port]/]path[:tag][@digest]
+_REFERENCE = re.compile(
+    r"([a-zA-Z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)*"
+    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@[A-Za-z][A-Za-z0-9+._-]*:[0-9a-fA-F]{32,})?"
+)
 
 #: sources of volumes with plain defaults, in pods and in PersistentVolumes: source → field → value
 VOLUME_DEFAULTS: dict[str, Fields] = {
@@ -32,6 +39,8 @@ def default_pod(pod: Fields) -> None:
         for container in rows(spec.get(name)):
             _requests_from_limits(container)
     default_spec(spec)
+    if (number(spec.get("terminationGracePeriodSeconds")) or 0) < 0:
+        spec["terminationGracePeriodSeconds"] = 1
     fill(spec, "enableServiceLinks", True)
     if spec.get("hostNetwork") is True:
         for name in ("containers", "initContainers"):
@@ -55,8 +64,6 @@ def default_spec(spec: Fields) -> None:
     fill_text(spec, "schedulerName", "default-scheduler")
     _service_account(spec)
     default_resource_list(spec, "overhead")
-    for constraint in rows(spec.get("topologySpreadConstraints")):
-        fill_text(constraint, "whenUnsatisfiable", "DoNotSchedule")
     for name in _CONTAINER_LISTS:
         for container in rows(spec.get(name)):
             _container(container, ephemeral=name == "ephemeralContainers")
@@ -84,10 +91,10 @@ def _container(container: Fields, *, ephemeral: bool) -> None:
     for variable in rows(container.get("env")):
         _references(part(variable, "valueFrom"))
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if probe := part(container, name):
+        if isinstance(probe := container.get(name), dict):
             _probe(probe)
     for hook in ("postStart", "preStop"):
-        _http_get(part(container, "lifecycle", hook, "httpGet"))
+        _http_get(part(container, "lifecycle", hook).get("httpGet"))
 
 
 def _probe(probe: Fields) -> None:
@@ -99,13 +106,13 @@ def _probe(probe: Fields) -> None:
     ):
         if not probe.get(field):
             probe[field] = value
-    _http_get(part(probe, "httpGet"))
-    if grpc := part(probe, "grpc"):
+    _http_get(probe.get("httpGet"))
+    if isinstance(grpc := probe.get("grpc"), dict):
         fill(grpc, "service", "")
 
 
-def _http_get(action: Fields) -> None:
-    if action:
+def _http_get(action: object) -> None:
+    if isinstance(action, dict):
         fill_text(action, "path", "/")
         fill_text(action, "scheme", "HTTP")
 
@@ -121,7 +128,7 @@ def _volume(volume: Fields) -> None:
         empty["sizeLimit"] = tidy(empty["sizeLimit"])
     if isinstance(image := volume.get("image"), dict):
         fill_text(image, "pullPolicy", _pull_policy(text(image.get("reference"))))
-    if claim := part(volume, "ephemeral", "volumeClaimTemplate"):
+    if isinstance(claim := part(volume, "ephemeral").get("volumeClaimTemplate"), dict):
         fill_text(made(claim, "spec"), "volumeMode", "Filesystem")
     projected = rows(part(volume, "projected").get("sources"))
     for downward in (part(volume, "downwardAPI"), *(part(source, "downwardAPI") for source in projected)):
@@ -134,9 +141,9 @@ def _volume(volume: Fields) -> None:
 
 def _references(source: Fields) -> None:
     """fieldRef and resourceFieldRef of the downward API."""
-    if field_ref := part(source, "fieldRef"):
+    if isinstance(field_ref := source.get("fieldRef"), dict):
         fill_text(field_ref, "apiVersion", "v1")
-    if resource_ref := part(source, "resourceFieldRef"):
+    if isinstance(resource_ref := source.get("resourceFieldRef"), dict):
         fill(resource_ref, "divisor", "0")
 
 
@@ -144,7 +151,7 @@ def _pull_policy(image: str) -> str:
     """Always for :latest, said or meant; a digest or another tag, or what is no image name, need not be asked again."""
     name, at, _ = image.partition("@")
     tag = name.rpartition("/")[2].partition(":")[2]
-    if "://" in image or not image or (at and not tag):
+    if not _REFERENCE.fullmatch(image) or (at and not tag):
         return "IfNotPresent"
     return "Always" if tag in ("", "latest") else "IfNotPresent"
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 from procorch.kinds.fields import Fields, indexed, mapping, part, rows, same, text
 from procorch.kinds.kind import Part
-from procorch.kinds.podspec.containers import validate_ephemeral
 from procorch.kinds.podspec.resources import qos_class
 from procorch.kinds.podspec.update import difference
 from procorch.kinds.podspec.validation import validate_spec
@@ -31,7 +30,7 @@ def prepare_ephemeral(pod: Object, old: Object, now: str) -> None:
 
 def validate_added(pod: Object, old: Object) -> Iterator[Cause]:
     path, spec = "spec.ephemeralContainers", part(pod, "spec")
-    yield from validate_ephemeral(spec, "spec")
+    yield from validate_spec(spec, "spec", pod=text(part(pod, "metadata").get("name")))
     now = {text(row.get("name")): row for row in rows(spec.get("ephemeralContainers"))}
     for before in rows(part(old, "spec").get("ephemeralContainers")):
         name = text(before.get("name"))
@@ -55,25 +54,29 @@ def prepare_resize(pod: Object, old: Object, now: str) -> None:
 
 def validate_resize(pod: Object, old: Object) -> Iterator[Cause]:
     spec, before = part(pod, "spec"), part(old, "spec")
-    yield from validate_spec(spec, "spec", in_pod=True)
+    yield from validate_spec(spec, "spec", pod=text(part(pod, "metadata").get("name")))
     for group in _GROUPS:
         for (where, container), former in zip(indexed(spec.get(group), f"spec.{group}"), rows(before.get(group)),
                                               strict=False):  # fmt: skip
             yield from _resources(part(container, "resources"), part(former, "resources"), f"{where}.resources")
-    quality, was = qos_class(pod), part(old, "status").get("qosClass")
-    if was is not None and quality != was:
-        yield Cause.invalid("spec", quality, "Pod QOS Class may not change as a result of resizing")
+    was = part(old, "status").get("qosClass")
+    if was is not None and qos_class(pod) != was:
+        yield Cause.invalid("spec", was, "Pod QOS Class may not change as a result of resizing")
 
 
 def _resources(new: Fields, old: Fields, path: str) -> Iterator[Cause]:
     for side in ("requests", "limits"):
         asked, before = mapping(new.get(side)), mapping(old.get(side))
-        if any(name in before and name not in asked for name in _CHANGEABLE):
+        if set(before) - set(asked):
             yield Cause.forbidden(f"{path}.{side}", f"resource {side} cannot be removed")
-        fixed, others = ({name: value for name, value in one.items() if name not in _CHANGEABLE}
-                         for one in (asked, before))  # fmt: skip
-        if not same(fixed, others):
-            yield Cause.forbidden("spec", f"only cpu and memory resources are mutable\n{difference(others, fixed)}")
+    if not same(_fixed(new), _fixed(old)):
+        yield Cause.forbidden("spec", "only cpu and memory resources are mutable")
+
+
+def _fixed(resources: Fields) -> Fields:
+    """What of a container's resources stays."""
+    return {side: {name: value for name, value in mapping(resources.get(side)).items() if name not in _CHANGEABLE}
+            for side in ("requests", "limits")}  # fmt: skip
 
 
 def _keep(pod: Object, old: Object) -> None:

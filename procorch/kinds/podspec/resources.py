@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from procorch.kinds.fields import Fields, mapping, part, rows
+from procorch.kinds.fields import Fields, indexed, mapping, part, rows, text
 from procorch.kinds.resource_names import is_counted, is_huge_pages, may_overcommit, validate_container_resource
+from procorch.names import dns_label
 from procorch.objects import Cause, Object
 from procorch.quantity import Quantity, read
 
@@ -22,8 +23,8 @@ def quantity_of(value: object) -> Quantity | None:
         return None
 
 
-def validate_resources(resources: Fields, path: str) -> Iterator[Cause]:
-    """requests and limits of one container."""
+def validate_resources(resources: Fields, path: str, spec: Fields | None = None) -> Iterator[Cause]:
+    """requests, limits and claims of one container. spec: that it is in."""
     limits, requests = mapping(resources.get("limits")), mapping(resources.get("requests"))
     for name, value in limits.items():
         yield from _resource(name, value, f"{path}.limits[{name}]")
@@ -33,6 +34,32 @@ def validate_resources(resources: Fields, path: str) -> Iterator[Cause]:
     named = {str(name) for name in (*limits, *requests)}
     if any(is_huge_pages(name) for name in named) and not named & {"cpu", "memory"}:
         yield Cause.forbidden(path, "HugePages require cpu or memory")
+    known = [text(row.get("name")) for row in rows((spec or {}).get("resourceClaims"))]
+    yield from _claims(resources.get("claims"), sorted({name for name in known if name}), f"{path}.claims")
+
+
+def _claims(value: object, known: list[str], path: str) -> Iterator[Cause]:
+    """Each a claim of the pod's, or one request of it, once."""
+    seen: set[str] = set()
+    for where, row in indexed(value, path):
+        name, request = text(row.get("name")), text(row.get("request"))
+        if not name:
+            yield Cause.required(where)
+            continue
+        key = f"{name}/{request}" if request else name
+        if name in seen or key in seen:
+            yield Cause.duplicate(where, name if name in seen else key)
+        else:
+            for message in dns_label(request) if request else ():
+                yield Cause.invalid(f"{where}.request", request, message)
+            if not request and any(one.startswith(f"{name}/") for one in seen):
+                yield Cause.duplicate(where, name)
+            seen.add(key)
+        if name not in known:
+            choice = f": {', '.join(known)}" if known else " which is empty"
+            missing = Cause.not_found(where, name)
+            message = f"{missing.message}: must be one of the names in pod.spec.resourceClaims{choice}"
+            yield Cause(where, message, missing.reason)
 
 
 def _against_limit(name: str, value: object, limits: Fields, path: str) -> Iterator[Cause]:
@@ -53,6 +80,11 @@ def _against_limit(name: str, value: object, limits: Fields, path: str) -> Itera
 def _resource(name: object, value: object, path: str) -> Iterator[Cause]:
     yield from validate_container_resource(str(name), path)
     yield from validate_amount(str(name), value, path)
+    amount = quantity_of(value)
+    if is_huge_pages(str(name)) and amount is not None:
+        page = quantity_of(str(name).removeprefix("hugepages-"))
+        if page is None or page.amount <= 0 or (amount.amount / page.amount).denominator != 1:
+            yield Cause.invalid(path, str(amount), f"{amount} is not positive integer multiple of {name}")
 
 
 def validate_amount(name: str, value: object, path: str) -> Iterator[Cause]:

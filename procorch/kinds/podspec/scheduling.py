@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from procorch.kinds.fields import Fields, indexed, labels, mapping, number, part, rows, text, texts
 from procorch.kinds.metadata import validate_labels
 from procorch.names import dns_label, dns_subdomain, label_key, label_value
-from procorch.objects import Cause
+from procorch.objects import Cause, Struct
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _REQUIRED, _PREFERRED = (
@@ -21,15 +21,16 @@ _ONE_VALUE = "must be specified when `operator` is 'In' or 'NotIn'"
 _NO_VALUE = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
 
 
-def validate_scheduling(spec: Fields, path: str) -> Iterator[Cause]:
-    """Everything in a pod specification that the scheduler reads besides resources."""
-    yield from validate_labels(spec.get("nodeSelector"), f"{path}.nodeSelector")
-    yield from validate_tolerations(spec.get("tolerations"), f"{path}.tolerations")
+def validate_affinity(spec: Fields, path: str) -> Iterator[Cause]:
+    """spec.affinity."""
     affinity = part(spec, "affinity")
-    yield from _node_affinity(part(affinity, "nodeAffinity"), f"{path}.affinity.nodeAffinity")
+    yield from _node_affinity(part(affinity, "nodeAffinity"), f"{path}.nodeAffinity")
     for name in ("podAffinity", "podAntiAffinity"):
-        yield from _pod_affinity(part(affinity, name), f"{path}.affinity.{name}")
-    yield from _spreading(spec.get("topologySpreadConstraints"), f"{path}.topologySpreadConstraints")
+        yield from _pod_affinity(part(affinity, name), f"{path}.{name}")
+
+
+def validate_placement(spec: Fields, path: str) -> Iterator[Cause]:
+    """Gates before the scheduler may look, and how it spreads."""
     gates: set[str] = set()
     for where, gate in indexed(spec.get("schedulingGates"), f"{path}.schedulingGates"):
         name = text(gate.get("name"))
@@ -38,6 +39,7 @@ def validate_scheduling(spec: Fields, path: str) -> Iterator[Cause]:
         if name in gates:
             yield Cause.duplicate(where, name)
         gates.add(name)
+    yield from _spreading(spec.get("topologySpreadConstraints"), f"{path}.topologySpreadConstraints")
 
 
 def validate_tolerations(value: object, path: str) -> Iterator[Cause]:
@@ -85,7 +87,8 @@ def validate_taints(value: object, path: str) -> Iterator[Cause]:
         elif effect not in EFFECTS:
             yield Cause.unsupported(f"{where}.effect", effect, EFFECTS)
         if (key, effect) in seen:
-            duplicate = Cause.duplicate(where, taint)
+            shown = Struct(Key=key, Value=one, Effect=effect, TimeAdded=taint.get("timeAdded"))
+            duplicate = Cause.duplicate(where, shown)
             detail = "taints must be unique by key and effect pair"
             yield Cause(where, f"{duplicate.message}: {detail}", duplicate.reason)
         seen.add((key, effect))
@@ -172,6 +175,7 @@ def _pod_term(term: Fields, path: str) -> Iterator[Cause]:
     for namespace in texts(term.get("namespaces")):
         for message in dns_label(namespace):
             yield Cause.invalid(f"{path}.namespace", namespace, message)
+    yield from _label_keys(term, path)
     topology = text(term.get("topologyKey"))
     if not topology:
         yield Cause.required(f"{path}.topologyKey", "can not be empty")
@@ -179,9 +183,54 @@ def _pod_term(term: Fields, path: str) -> Iterator[Cause]:
         yield Cause.invalid(f"{path}.topologyKey", topology, message)
 
 
+def _label_keys(owner: Fields, path: str) -> Iterator[Cause]:
+    """matchLabelKeys and mismatchLabelKeys: labels whose values are taken from the pod itself."""
+    selector = owner.get("labelSelector")
+    wanted, others = texts(owner.get("matchLabelKeys")), texts(owner.get("mismatchLabelKeys"))
+    for field, keys in (("matchLabelKeys", wanted), ("mismatchLabelKeys", others)):
+        if keys and not isinstance(selector, dict):
+            yield Cause.forbidden(f"{path}.{field}", "must not be specified when labelSelector is not set")
+            continue
+        for index, key in enumerate(keys):
+            for message in label_key(key):
+                yield Cause.invalid(f"{path}.{field}[{index}]", key, message)
+    selected = set(labels(mapping(selector).get("matchLabels")))
+    for row in rows(mapping(selector).get("matchExpressions")):
+        key = text(row.get("key"))
+        if key in wanted and key in selected:  # the key itself has become an expression when the pod was made
+            at = len(wanted) - 1 - wanted[::-1].index(key)
+            yield Cause.invalid(f"{path}[{at}]", key, "exists in both matchLabelKeys and labelSelector")
+        selected.add(key)
+    for index, key in enumerate(wanted):
+        if key in others:
+            message = "exists in both matchLabelKeys and mismatchLabelKeys"
+            yield Cause.invalid(f"{path}.matchLabelKeys[{index}]", key, message)
+
+
+def add_label_keys(pod: Fields) -> None:
+    """What matchLabelKeys and mismatchLabelKeys ask, by the pod's own labels, goes into the selectors.
+
+    Source: pkg/registry/core/pod/strategy.go (mutatePodAffinity, mutateTopologySpreadConstraints).
+    """
+    own = labels(part(pod, "metadata").get("labels"))
+    affinity = part(pod, "spec", "affinity")
+    terms = rows(part(pod, "spec").get("topologySpreadConstraints"))
+    for name in ("podAffinity", "podAntiAffinity"):
+        terms += rows(part(affinity, name).get(_REQUIRED))
+        terms += [part(row, "podAffinityTerm") for row in rows(part(affinity, name).get(_PREFERRED))]
+    for term in terms:
+        selector = term.get("labelSelector")
+        for field, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")):
+            for key in texts(term.get(field)) if isinstance(selector, dict) else ():
+                if key in own:
+                    expressions = mapping(selector).setdefault("matchExpressions", [])
+                    if isinstance(expressions, list):
+                        expressions.append({"key": key, "operator": operator, "values": [own[key]]})
+
+
 def _spreading(value: object, path: str) -> Iterator[Cause]:
-    seen: set[tuple[str, str]] = set()
-    for where, row in indexed(value, path):
+    pairs = [(text(row.get("topologyKey")), text(row.get("whenUnsatisfiable"))) for row in rows(value)]
+    for index, (where, row) in enumerate(indexed(value, path)):
         skew, topology, action = (
             number(row.get("maxSkew")) or 0,
             text(row.get("topologyKey")),
@@ -193,9 +242,8 @@ def _spreading(value: object, path: str) -> Iterator[Cause]:
             yield Cause.required(f"{where}.topologyKey", "can not be empty")
         if action not in ("DoNotSchedule", "ScheduleAnyway"):
             yield Cause.unsupported(f"{where}.whenUnsatisfiable", action, ("DoNotSchedule", "ScheduleAnyway"))
-        if (topology, action) in seen:
+        if (topology, action) in pairs[index + 1 :]:
             yield Cause.duplicate(f"{where}.{{topologyKey, whenUnsatisfiable}}", f"{{{topology}, {action}}}")
-        seen.add((topology, action))
         domains = number(row.get("minDomains"))
         if domains is not None and domains <= 0:
             yield Cause.invalid(f"{where}.minDomains", domains, "must be greater than zero")
@@ -208,6 +256,7 @@ def _spreading(value: object, path: str) -> Iterator[Cause]:
         for field in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
             if row.get(field) not in (None, "Honor", "Ignore"):
                 yield Cause.unsupported(f"{where}.{field}", row[field], ("Honor", "Ignore"))
+        yield from _label_keys(row, where)
         yield from validate_selector(row.get("labelSelector"), f"{where}.labelSelector")
 
 

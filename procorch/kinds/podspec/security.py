@@ -9,16 +9,21 @@ import re
 from collections.abc import Iterator
 
 from procorch.kinds.fields import Fields, indexed, number, part, text, texts
-from procorch.objects import Cause
+from procorch.kinds.podspec.paths import local_path
+from procorch.objects import Cause, Struct
 
 _LARGEST_ID = 2**31 - 1
+_LONGEST_PROFILE = 4095  # bytes of a path
+_IPC_PREFIXES = ("kernel.shm", "kernel.msg", "fs.mqueue.")
+_IPC_SYSCTLS = ("kernel.sem",)
 _PROFILES = ("Localhost", "RuntimeDefault", "Unconfined")
-_SYSCTL = re.compile(r"[a-z0-9]([-_a-z0-9]*[a-z0-9])?([./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*")
+_SYSCTL = re.compile(r"([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?")
 
 
-def validate_pod_security(context: Fields, path: str) -> Iterator[Cause]:
-    """spec.securityContext."""
-    yield from _ids(context, ("runAsUser", "runAsGroup", "fsGroup"), path)
+def validate_pod_security(spec: Fields, path: str) -> Iterator[Cause]:
+    """spec.securityContext. path: of that."""
+    context = part(spec, "securityContext")
+    yield from _ids(context, ("fsGroup", "runAsUser", "runAsGroup"), path)
     groups = context.get("supplementalGroups")
     for index, group in enumerate(groups if isinstance(groups, list) else ()):
         yield from _id(group, f"{path}.supplementalGroups[{index}]")
@@ -33,16 +38,38 @@ def validate_pod_security(context: Fields, path: str) -> Iterator[Cause]:
         elif name in names:
             yield Cause.duplicate(f"{where}.name", name)
         names.add(name)
-    policy = context.get("fsGroupChangePolicy")
-    if policy is not None and policy not in ("Always", "OnRootMismatch"):
-        yield Cause.unsupported(f"{path}.fsGroupChangePolicy", policy, ("Always", "OnRootMismatch"))
-    yield from _profiles(context, path)
+        yield from _shared_sysctl(name, spec, f"{where}.name")
+    yield from _choice(context, "fsGroupChangePolicy", ("Always", "OnRootMismatch"), path)
+    yield from _seccomp(context, path)
+    yield from _app_armor(context, path)
+    yield from _choice(context, "supplementalGroupsPolicy", ("Merge", "Strict"), path)
+    yield from _choice(context, "seLinuxChangePolicy", ("Recursive",), path)
 
 
-def validate_container_security(context: Fields, path: str) -> Iterator[Cause]:
-    """securityContext of one container."""
+def _shared_sysctl(name: str, spec: Fields, path: str) -> Iterator[Cause]:
+    """What a pod shares with its node it may not set."""
+    plain = name.replace("/", ".")
+    if spec.get("hostNetwork") is True and plain.startswith("net."):
+        yield Cause.invalid(path, name, "may not be specified when 'hostNetwork' is true")
+    elif spec.get("hostIPC") is True and (plain.startswith(_IPC_PREFIXES) or plain in _IPC_SYSCTLS):
+        yield Cause.invalid(path, name, "may not be specified when 'hostIPC' is true")
+
+
+def _choice(context: Fields, field: str, choice: tuple[str, ...], path: str) -> Iterator[Cause]:
+    if context.get(field) is not None and context[field] not in choice:
+        yield Cause.unsupported(f"{path}.{field}", context[field], choice)
+
+
+def validate_container_security(container: Fields, spec: Fields, path: str) -> Iterator[Cause]:
+    """securityContext of one container. path: of that. spec: of its pod."""
+    context = part(container, "securityContext")
     yield from _ids(context, ("runAsUser", "runAsGroup"), path)
-    yield from _profiles(context, path)
+    mount = context.get("procMount")
+    if mount is not None and mount not in ("Default", "Unmasked"):
+        yield Cause.unsupported(f"{path}.procMount", mount, ("Default", "Unmasked"))
+    if mount == "Unmasked" and spec.get("hostUsers") is not False:
+        yield Cause.invalid(f"{path}.procMount", mount, "`hostUsers` must be false to use `Unmasked`")
+    yield from _seccomp(context, path)
     if context.get("allowPrivilegeEscalation") is False:
         if context.get("privileged") is True:
             yield Cause.invalid(
@@ -54,24 +81,47 @@ def validate_container_security(context: Fields, path: str) -> Iterator[Cause]:
                 context,
                 "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN",
             )
+    yield from _app_armor(context, path)
 
 
-def _profiles(context: Fields, path: str) -> Iterator[Cause]:
-    for field, word in (("seccompProfile", "seccomp"), ("appArmorProfile", "AppArmor")):
-        profile = context.get(field)
-        if not isinstance(profile, dict):
-            continue
-        kind = text(profile.get("type"))
-        if not kind:
-            yield Cause.required(f"{path}.{field}.type", f"type is required when {field} is set")
-        elif kind not in _PROFILES:
-            yield Cause.unsupported(f"{path}.{field}.type", kind, _PROFILES)
-        if kind == "Localhost" and not text(profile.get("localhostProfile")):
-            yield Cause.required(f"{path}.{field}.localhostProfile", f"must be set when {word} type is Localhost")
-        if kind != "Localhost" and profile.get("localhostProfile") is not None:
-            yield Cause.invalid(
-                f"{path}.{field}.localhostProfile", profile, f"can only be set when {word} type is Localhost"
-            )
+def _seccomp(context: Fields, path: str) -> Iterator[Cause]:
+    profile = context.get("seccompProfile")
+    if not isinstance(profile, dict):
+        return
+    kind, local, where = text(profile.get("type")), profile.get("localhostProfile"), f"{path}.seccompProfile"
+    if not kind:
+        yield Cause.required(f"{where}.type", "type is required when seccompProfile is set")
+    elif kind not in _PROFILES:
+        yield Cause.unsupported(f"{where}.type", kind, _PROFILES)
+    if kind != "Localhost":
+        if local is not None:
+            shown = Struct(Type=kind, LocalhostProfile=local)
+            yield Cause.invalid(f"{where}.localhostProfile", shown, "can only be set when seccomp type is Localhost")
+    elif local is None:
+        yield Cause.required(f"{where}.localhostProfile", "must be set when seccomp type is Localhost")
+    else:
+        yield from local_path(text(local), f"{where}.localhostProfile")
+
+
+def _app_armor(context: Fields, path: str) -> Iterator[Cause]:
+    profile = context.get("appArmorProfile")
+    if not isinstance(profile, dict):
+        return
+    kind, local, where = text(profile.get("type")), profile.get("localhostProfile"), f"{path}.appArmorProfile"
+    if not kind:
+        yield Cause.required(f"{where}.type", "type is required when appArmorProfile is set")
+    elif kind not in _PROFILES:
+        yield Cause.unsupported(f"{where}.type", kind, _PROFILES)
+    elif kind != "Localhost":
+        if local is not None:
+            yield Cause.invalid(f"{where}.localhostProfile", local, "can only be set when AppArmor type is Localhost")
+    elif not local:
+        yield Cause.required(f"{where}.localhostProfile", "must be set when AppArmor type is Localhost")
+    else:
+        if text(local) != text(local).strip():
+            yield Cause.invalid(f"{where}.localhostProfile", local, "must not be padded with whitespace")
+        if len(text(local).encode(errors="replace")) > _LONGEST_PROFILE:
+            yield Cause.too_long(f"{where}.localhostProfile", _LONGEST_PROFILE)
 
 
 def _ids(context: Fields, fields: tuple[str, ...], path: str) -> Iterator[Cause]:

@@ -31,7 +31,7 @@ def unsupported(spec: Fields, path: str) -> Iterator[Cause]:
     for field, nothing in _SPEC.items():
         if spec.get(field) not in nothing:
             yield Cause.forbidden(f"{path}.{field}", _NOT_BUILT)
-    if part(spec, "os").get("name") not in (None, "", "linux"):
+    if part(spec, "os").get("name") == "windows":
         yield Cause.forbidden(f"{path}.os.name", f"{_NOT_BUILT}: nodes run Linux")
     for group in ("containers", "initContainers"):
         for where, container in indexed(spec.get(group), f"{path}.{group}"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from procorch.kinds.fields import Fields, indexed, number, rows, same, text, without
+from procorch.kinds.fields import Fields, indexed, mapping, number, part, rows, same, text, without
 from procorch.objects import Cause
 
 _CHANGEABLE = (
@@ -16,6 +16,10 @@ _CHANGEABLE = (
     "`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
+
+
+_ADDITIONS = "only additions{} are allowed (no mutations or deletions)"
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 def validate_pod_update(new: Fields, old: Fields) -> Iterator[Cause]:
@@ -37,8 +41,9 @@ def validate_pod_update(new: Fields, old: Fields) -> Iterator[Cause]:
     grace = number(old.get("terminationGracePeriodSeconds"))
     if grace is not None and grace < 0 and new.get("terminationGracePeriodSeconds") == 1:
         fixed_new["terminationGracePeriodSeconds"] = grace
-    if before:  # while it is gated, the scheduler has not seen it: node selectors may grow
+    if before:  # while it is gated, the scheduler has not seen it: what it asks of nodes may grow
         yield from _node_selector(fixed_new, fixed_old)
+        yield from _node_affinity(fixed_new, fixed_old)
     if not same(fixed_new, fixed_old):
         yield Cause.forbidden(
             "spec", f"pod updates may not change fields other than {_CHANGEABLE}\n{difference(fixed_old, fixed_new)}"
@@ -76,7 +81,32 @@ def _tolerations(new: Fields, old: Fields) -> Iterator[Cause]:
 def _node_selector(new: Fields, old: Fields) -> Iterator[Cause]:
     after, before = new.pop("nodeSelector", None) or {}, old.pop("nodeSelector", None) or {}
     if any(after.get(key) != value for key, value in before.items()):
-        yield Cause.invalid("spec.nodeSelector", after, "only additions are allowed (no mutations or deletions)")
+        yield Cause.invalid("spec.nodeSelector", after, _ADDITIONS.format(" to spec.nodeSelector"))
+
+
+def _node_affinity(new: Fields, old: Fields) -> Iterator[Cause]:
+    """Takes the affinity to nodes out of both, and judges what became of it."""
+    wanted = []
+    for spec in (new, old):
+        affinity = dict(part(spec, "affinity"))
+        wanted.append(mapping(affinity.pop("nodeAffinity", None)))
+        spec["affinity"] = affinity
+    path = f"spec.affinity.nodeAffinity.{_REQUIRED}.nodeSelectorTerms"
+    after, before = (rows(part(one, _REQUIRED).get("nodeSelectorTerms")) for one in wanted)
+    if before and len(after) != len(before):
+        message = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
+        yield Cause.invalid(path, after, message)
+        return
+    for index, (term, former) in enumerate(zip(after, before, strict=False)):
+        if not _only_adds(term, former):
+            yield Cause.invalid(f"{path}[{index}]", term, _ADDITIONS.format(""))
+
+
+def _only_adds(term: Fields, former: Fields) -> bool:
+    fields = ("matchExpressions", "matchFields")
+    if not any(rows(former.get(field)) for field in fields):  # it chose nothing, and would choose something
+        return not any(rows(term.get(field)) for field in fields)
+    return all(same(rows(term.get(field))[: len(rows(former.get(field)))], rows(former.get(field))) for field in fields)
 
 
 def difference(old: Fields, new: Fields) -> str:

@@ -10,71 +10,102 @@ from collections.abc import Iterator
 from procorch.kinds.fields import Fields, indexed, labels, mapping, number, part, rows, text, texts
 from procorch.kinds.metadata import validate_annotations, validate_labels
 from procorch.kinds.podspec.containers import validate_containers
-from procorch.kinds.podspec.resources import validate_amount
-from procorch.kinds.podspec.scheduling import validate_scheduling
+from procorch.kinds.podspec.environment import validate_file_volumes
+from procorch.kinds.podspec.resources import validate_resources
+from procorch.kinds.podspec.scheduling import validate_affinity, validate_placement, validate_tolerations
 from procorch.kinds.podspec.security import validate_pod_security
 from procorch.kinds.podspec.unsupported import unsupported
 from procorch.kinds.podspec.volumes import validate_volumes
-from procorch.names import address, dns_label, dns_subdomain, label_key
+from procorch.names import NameFormat, address, dns_label, dns_subdomain, label_key, search_domain
 from procorch.objects import Cause
 from procorch.selectors import LabelSelector
 
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_SYSTEMS = ("linux", "windows")
 _LARGEST_SECONDS = 2**31 - 1
+_LONGEST_HOST_NAME = 64  # bytes
 
 
-def validate_spec(spec: Fields, path: str, *, in_pod: bool) -> Iterator[Cause]:
-    """A pod specification. in_pod: of a pod itself, not of a template."""
+def validate_spec(spec: Fields, path: str, *, pod: str = "") -> Iterator[Cause]:
+    """A pod specification. pod: the pod's name, "" for that of a template."""
     yield from unsupported(spec, path)
     if number(spec.get("terminationGracePeriodSeconds")) is None:
         yield Cause.required(f"{path}.terminationGracePeriodSeconds")
-    yield from validate_volumes(spec.get("volumes"), f"{path}.volumes")
-    yield from validate_containers(spec, path)
+    volumes: dict[str, Fields] = {}
+    yield from validate_volumes(spec.get("volumes"), f"{path}.volumes", pod, volumes)
+    yield from validate_containers(spec, volumes, path)
     if spec.get("hostNetwork") is True:
-        yield from _host_network(spec, f"{path}.containers", in_pod=in_pod)
+        yield from _host_network(spec, f"{path}.containers", in_pod=bool(pod))
     for field, choice in (("restartPolicy", _RESTART_POLICIES), ("dnsPolicy", _DNS_POLICIES)):
         value = text(spec.get(field))
         if not value:
             yield Cause.required(f"{path}.{field}")
         elif value not in choice:
             yield Cause.unsupported(f"{path}.{field}", value, choice)
-    yield from validate_scheduling(spec, path)
-    yield from validate_pod_security(part(spec, "securityContext"), f"{path}.securityContext")
+    yield from validate_labels(spec.get("nodeSelector"), f"{path}.nodeSelector")
+    yield from validate_pod_security(spec, f"{path}.securityContext")
+    yield from validate_affinity(spec, f"{path}.affinity")
     yield from _dns_config(spec, f"{path}.dnsConfig")
     for where, gate in indexed(spec.get("readinessGates"), f"{path}.readinessGates"):
         for message in label_key(text(gate.get("conditionType"))):
             yield Cause.invalid(f"{where}.conditionType", text(gate.get("conditionType")), message)
+    yield from validate_placement(spec, path)
+    yield from _host_name(spec, f"{path}.hostnameOverride")
     yield from _names(spec, path)
-    for name, value in mapping(spec.get("overhead")).items():
-        yield from validate_amount(str(name), value, f"{path}.overhead[{name}]")
+    if mapping(spec.get("overhead")):
+        yield from validate_resources({"limits": spec["overhead"]}, f"{path}.overhead")
+    if isinstance(system := spec.get("os"), dict):
+        if not text(system.get("name")):
+            yield Cause.required(f"{path}.os.name")
+        elif system["name"] not in _SYSTEMS:
+            yield Cause.unsupported(f"{path}.os", system["name"], _SYSTEMS)
+    yield from validate_file_volumes(spec, path)
+
+
+def _host_name(spec: Fields, path: str) -> Iterator[Cause]:
+    name = spec.get("hostnameOverride")
+    if name is None:
+        return
+    if spec.get("setHostnameAsFQDN") is True:
+        yield Cause.forbidden(path, "may not be specified when setHostnameAsFQDN is true")
+    if spec.get("hostNetwork") is True:
+        yield Cause.forbidden(path, "may not be specified when hostNetwork is true")
+    if len(text(name).encode(errors="replace")) > _LONGEST_HOST_NAME:
+        yield Cause.too_long(path, _LONGEST_HOST_NAME)
+    for message in dns_subdomain(text(name)):
+        yield Cause.invalid(path, text(name), message)
 
 
 def _names(spec: Fields, path: str) -> Iterator[Cause]:
-    for field, form in (
-        ("serviceAccountName", dns_subdomain),
-        ("nodeName", dns_subdomain),
-        ("hostname", dns_label),
-        ("subdomain", dns_label),
-        ("priorityClassName", dns_subdomain),
-        ("runtimeClassName", dns_subdomain),
-    ):
-        if value := text(spec.get(field)):
-            for message in form(value):
-                yield Cause.invalid(f"{path}.{field}", value, message)
+    yield from _name(spec, "serviceAccountName", dns_subdomain, path)
+    yield from _name(spec, "nodeName", dns_subdomain, path)
     deadline = number(spec.get("activeDeadlineSeconds"))
     if deadline is not None and not 1 <= deadline <= _LARGEST_SECONDS:
         yield Cause.invalid(
             f"{path}.activeDeadlineSeconds", deadline, f"must be between 1 and {_LARGEST_SECONDS}, inclusive"
         )
+    yield from _name(spec, "hostname", dns_label, path)
+    yield from _name(spec, "subdomain", dns_label, path)
+    yield from validate_tolerations(spec.get("tolerations"), f"{path}.tolerations")
     for where, alias in indexed(spec.get("hostAliases"), f"{path}.hostAliases"):
         for message in address(text(alias.get("ip"))):
             yield Cause.invalid(f"{where}.ip", text(alias.get("ip")), message)
         for index, name in enumerate(texts(alias.get("hostnames"))):
             for message in dns_subdomain(name):
                 yield Cause.invalid(f"{where}.hostnames[{index}]", name, message)
-    if (policy := spec.get("preemptionPolicy")) not in (None, "PreemptLowerPriority", "Never"):
+    yield from _name(spec, "priorityClassName", dns_subdomain, path)
+    yield from _name(spec, "runtimeClassName", dns_subdomain, path)
+    if (policy := spec.get("preemptionPolicy")) == "":
+        yield Cause.required(f"{path}.preemptionPolicy")
+    elif policy not in (None, "PreemptLowerPriority", "Never"):
         yield Cause.unsupported(f"{path}.preemptionPolicy", policy, ("PreemptLowerPriority", "Never"))
+
+
+def _name(spec: Fields, field: str, form: NameFormat, path: str) -> Iterator[Cause]:
+    if value := text(spec.get(field)):
+        for message in form(value):
+            yield Cause.invalid(f"{path}.{field}", value, message)
 
 
 def _host_network(spec: Fields, path: str, *, in_pod: bool) -> Iterator[Cause]:
@@ -108,9 +139,9 @@ def _dns_config(spec: Fields, path: str) -> Iterator[Cause]:
             "must not have more than 2048 characters (including spaces) in the search list",
         )
     for index, search in enumerate(searches):
-        bare = search.removesuffix(".").replace("_", "a")  # underscores are allowed in searches alone
-        for message in dns_subdomain(bare) if search != "." else ():
-            yield Cause.invalid(f"{path}.searches[{index}]", search, message)
+        bare = search.removesuffix(".")
+        for message in search_domain(bare) if search != "." else ():
+            yield Cause.invalid(f"{path}.searches[{index}]", bare, message)
     for where, option in indexed(mapping(config).get("options"), f"{path}.options"):
         if not text(option.get("name")):
             yield Cause.required(where, "must not be empty")
@@ -121,7 +152,7 @@ def validate_template(template: Fields, path: str) -> Iterator[Cause]:
     metadata, spec = part(template, "metadata"), part(template, "spec")
     yield from validate_labels(metadata.get("labels"), f"{path}.labels")
     yield from validate_annotations(metadata.get("annotations"), f"{path}.annotations")
-    yield from validate_spec(spec, f"{path}.spec", in_pod=False)
+    yield from validate_spec(spec, f"{path}.spec")
     if rows(spec.get("ephemeralContainers")):
         yield Cause.forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template")
 
@@ -137,8 +168,8 @@ def validate_match(template: Fields, path: str, selector: LabelSelector | None) 
 def validate_lasting(template: Fields, path: str, owner: str) -> Iterator[Cause]:
     """What the template of pods that are kept running may not ask. owner: the kind, as the messages name it."""
     spec = part(template, "spec")
-    if spec.get("restartPolicy") != "Always" and spec.get("restartPolicy") in _RESTART_POLICIES:
-        yield Cause.unsupported(f"{path}.spec.restartPolicy", spec["restartPolicy"], ("Always",))
+    if (policy := text(spec.get("restartPolicy"))) not in ("", "Always"):
+        yield Cause.unsupported(f"{path}.spec.restartPolicy", policy, ("Always",))
     if spec.get("activeDeadlineSeconds") is not None:
         yield Cause.forbidden(
             f"{path}.spec.activeDeadlineSeconds", f"activeDeadlineSeconds in {owner} is not Supported"

@@ -6,71 +6,123 @@ Source: pkg/apis/core/validation (ValidateVolumes and the validation of each sou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
-from procorch.kinds.fields import Fields, indexed, mapping, number, text
+from procorch.kinds.fields import Fields, indexed, mapping, number, rows, text
+from procorch.kinds.metadata import validate_annotations, validate_labels
+from procorch.kinds.podspec.claim import validate_claim_spec
+from procorch.kinds.podspec.containers import PULL_POLICIES
+from procorch.kinds.podspec.disks import validate_disk
+from procorch.kinds.podspec.environment import field_reference, resource_reference
+from procorch.kinds.podspec.paths import local_path, no_backsteps
 from procorch.kinds.podspec.resources import quantity_of
-from procorch.names import dns_label
+from procorch.names import dns_label, dns_subdomain
 from procorch.objects import Cause
 
 _MODE_RANGE = "must be a number between 0 and 0777 (octal), both inclusive"
 _HOST_PATH_TYPES = (
     "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket",
 )  # fmt: skip
-# Sources whose fields are only checked for being there.
-_REQUIRED: dict[str, tuple[str, ...]] = {
-    "gitRepo": ("repository",),
-    "gcePersistentDisk": ("pdName",),
-    "awsElasticBlockStore": ("volumeID",),
-    "persistentVolumeClaim": ("claimName",),
-    "iscsi": ("targetPortal", "iqn"),
-    "glusterfs": ("endpoints", "path"),
-    "rbd": ("image",),
-    "cinder": ("volumeID",),
-    "flexVolume": ("driver",),
-    "azureFile": ("secretName", "shareName"),
-    "azureDisk": ("diskName", "diskURI"),
-    "vsphereVolume": ("volumePath",),
-    "photonPersistentDisk": ("pdID",),
-    "portworxVolume": ("volumeID",),
-    "scaleIO": ("gateway", "system", "volumeName"),
-    "csi": ("driver",),
-}
+#: in the order in which Kubernetes looks at them: the first that is there is the one
+_SOURCES = (
+    "emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi",
+    "glusterfs", "flocker", "persistentVolumeClaim", "rbd", "cinder", "cephfs", "quobyte", "downwardAPI", "fc",
+    "flexVolume", "configMap", "azureFile", "vsphereVolume", "photonPersistentDisk", "portworxVolume", "azureDisk",
+    "storageos", "projected", "scaleIO", "csi", "ephemeral", "image",
+)  # fmt: skip
+#: paths in which Kubernetes misspells a second source
+_MISSPELLED = {"cephfs": "cephFS", "downwardAPI": "downwarAPI"}
+_LONGEST_TOKEN = 2**32  # seconds
+#: fields that Go names otherwise
+_GO_NAMES = {"uid": "uID"}
 _FIELD_PATHS = ("metadata.name", "metadata.namespace", "metadata.uid", "metadata.labels", "metadata.annotations")
 
 
-def validate_volumes(value: object, path: str) -> Iterator[Cause]:
-    """spec.volumes: each has a name of its own and exactly one source."""
-    names: set[str] = set()
+def validate_volumes(value: object, path: str, pod: str, valid: dict[str, Fields]) -> Iterator[Cause]:
+    """spec.volumes: each has a name of its own and exactly one source.
+
+    pod: its name, "" in a template. valid: gets those in which nothing is wrong, by name: only they can be mounted.
+    """
+    claims = {f"{pod}-{text(one.get('name'))}" for one in rows(value) if pod and one.get("ephemeral") is not None}
     for where, volume in indexed(value, path):
         name = text(volume.get("name"))
-        if not name:
-            yield Cause.required(f"{where}.name")
-        else:
-            for message in dns_label(name):
-                yield Cause.invalid(f"{where}.name", name, message)
-        if name in names:
-            yield Cause.duplicate(f"{where}.name", name)
-        names.add(name)
-        sources = [field for field, one in volume.items() if field != "name" and isinstance(one, dict)]
-        if not sources:
-            yield Cause.required(where, "must specify a volume type")
-        for source in sources[1:]:
-            yield Cause.forbidden(f"{where}.{source}", "may not specify more than 1 volume type")
-        for source in sources[:1]:
-            yield from validate_source(source, volume[source], f"{where}.{source}")
+        causes = [*_sources(volume, where, pod), *_name(name, f"{where}.name", valid)]
+        yield from causes
+        if not causes:
+            valid[name] = volume
+        claim = text(mapping(volume.get("persistentVolumeClaim")).get("claimName"))
+        if claim in claims:
+            message = "must not reference a PVC that gets created for an ephemeral volume"
+            yield Cause.invalid(f"{where}.persistentVolumeClaim.claimName", claim, message)
 
 
-def validate_source(name: str, source: Fields, path: str) -> Iterator[Cause]:
-    """One source of a volume, by its field's name; of most only that it names what it needs."""
-    for field in _REQUIRED.get(name, ()):
-        if not text(source.get(field)):
-            yield Cause.required(f"{path}.{field}")
-    if check := _CHECKS.get(name):
-        yield from check(source, path)
+def _name(name: str, path: str, taken: Collection[str]) -> Iterator[Cause]:
+    if not name:
+        yield Cause.required(path)
+    else:
+        for message in dns_label(name):
+            yield Cause.invalid(path, name, message)
+    if name in taken:
+        yield Cause.duplicate(path, name)
 
 
-def _host_path(source: Fields, path: str) -> Iterator[Cause]:
+def _sources(volume: Fields, path: str, pod: str) -> Iterator[Cause]:
+    found = [source for source in _SOURCES if isinstance(volume.get(source), dict)]
+    if not found:
+        yield Cause.required(path, "must specify a volume type")
+    for source in found[:1]:
+        yield from _source(source, volume, path, pod)
+    for source in found[1:]:
+        yield Cause.forbidden(f"{path}.{_MISSPELLED.get(source, source)}", "may not specify more than 1 volume type")
+
+
+def _source(source: str, volume: Fields, path: str, pod: str) -> Iterator[Cause]:
+    name = text(volume.get("name"))
+    if source == "image" and pod and not text(volume[source].get("reference")):
+        yield Cause.required(f"{path}.image.reference")
+    if check := _CHECKS.get(source):
+        yield from check(volume[source], f"{path}.{source}")
+    else:
+        yield from validate_disk(source, volume[source], path, volume=name, persistent=False)
+    if source == "ephemeral" and pod and name:
+        for message in dns_subdomain(f"{pod}-{name}"):
+            yield Cause.invalid(f"{path}.name", name, f'PVC name "{pod}-{name}": {message}')
+
+
+def _git(source: Fields, path: str) -> Iterator[Cause]:
+    if not text(source.get("repository")):
+        yield Cause.required(f"{path}.repository")
+    yield from local_path(text(source.get("directory")), f"{path}.directory")
+
+
+def _claim(source: Fields, path: str) -> Iterator[Cause]:
+    if not text(source.get("claimName")):
+        yield Cause.required(f"{path}.claimName")
+
+
+def _ephemeral(source: Fields, path: str) -> Iterator[Cause]:
+    template, where = source.get("volumeClaimTemplate"), f"{path}.volumeClaimTemplate"
+    if not isinstance(template, dict):
+        yield Cause.required(where)
+        return
+    metadata = mapping(template.get("metadata"))
+    yield from validate_annotations(metadata.get("annotations"), f"{where}.metadata.annotations")
+    yield from validate_labels(metadata.get("labels"), f"{where}.metadata.labels")
+    for field in metadata:
+        if field not in ("labels", "annotations"):
+            yield Cause.forbidden(f"{where}.metadata.{_GO_NAMES.get(field, field)}", "cannot be set")
+    yield from validate_claim_spec(mapping(template.get("spec")), f"{where}.spec")
+
+
+def _image(source: Fields, path: str) -> Iterator[Cause]:
+    policy = text(source.get("pullPolicy"))
+    if not policy:
+        yield Cause.required(f"{path}.pullPolicy")
+    elif policy not in PULL_POLICIES:
+        yield Cause.unsupported(f"{path}.pullPolicy", policy, PULL_POLICIES)
+
+
+def validate_host_path(source: Fields, path: str) -> Iterator[Cause]:
     given = text(source.get("path"))
     if not given:
         yield Cause.required(f"{path}.path")
@@ -103,10 +155,14 @@ def _files(source: Fields, path: str) -> Iterator[Cause]:
     """defaultMode and items of what becomes files."""
     yield from _mode(source, "defaultMode", path)
     for where, item in indexed(source.get("items"), f"{path}.items"):
-        if not text(item.get("key")):
-            yield Cause.required(f"{where}.key")
-        yield from _file_name(item, where)
-        yield from _mode(item, "mode", where)
+        yield from _key_to_path(item, where)
+
+
+def _key_to_path(item: Fields, path: str) -> Iterator[Cause]:
+    if not text(item.get("key")):
+        yield Cause.required(f"{path}.key")
+    yield from _file_name(item, path)
+    yield from _mode(item, "mode", path)
 
 
 def _file_name(item: Fields, path: str) -> Iterator[Cause]:
@@ -123,84 +179,89 @@ def _mode(owner: Fields, field: str, path: str) -> Iterator[Cause]:
 
 
 def _downward(source: Fields, path: str) -> Iterator[Cause]:
-    from procorch.kinds.podspec.containers import field_reference, resource_reference
-
     yield from _mode(source, "defaultMode", path)
-    for where, item in indexed(source.get("items"), path):
-        yield from _file_name(item, where)
-        by_field, by_resource = item.get("fieldRef"), item.get("resourceFieldRef")
-        if isinstance(by_field, dict):
-            yield from field_reference(by_field, _FIELD_PATHS, f"{where}.fieldRef")
-            if isinstance(by_resource, dict):
-                yield Cause.invalid(
-                    where, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"
-                )
-        elif isinstance(by_resource, dict):
-            yield from resource_reference(by_resource, f"{where}.resourceFieldRef", in_volume=True)
-        else:
-            yield Cause.required(where, "one of fieldRef and resourceFieldRef is required")
-        yield from _mode(item, "mode", where)
+    for item in rows(source.get("items")):
+        yield from _downward_file(item, path)
+
+
+def _downward_file(item: Fields, path: str) -> Iterator[Cause]:
+    """path: of the source: Kubernetes leaves out which item it is."""
+    yield from _file_name(item, path)
+    by_field, by_resource = item.get("fieldRef"), item.get("resourceFieldRef")
+    if isinstance(by_field, dict):
+        yield from field_reference(by_field, _FIELD_PATHS, f"{path}.fieldRef")
+        if isinstance(by_resource, dict):
+            yield Cause.invalid(path, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously")
+    elif isinstance(by_resource, dict):
+        yield from resource_reference(by_resource, f"{path}.resourceFieldRef", in_volume=True)
+    else:
+        yield Cause.required(path, "one of fieldRef and resourceFieldRef is required")
+    yield from _mode(item, "mode", path)
 
 
 def _projected(source: Fields, path: str) -> Iterator[Cause]:
     yield from _mode(source, "defaultMode", path)
     taken: set[str] = set()
     for where, one in indexed(source.get("sources"), f"{path}.sources"):
-        given = [field for field, value in one.items() if isinstance(value, dict)]
-        for extra in given[1:]:
-            yield Cause.forbidden(f"{where}.{extra}", "may not specify more than 1 volume type")
-        for kind in given[:1]:
-            yield from _projection(kind, mapping(one[kind]), f"{where}.{kind}", taken)
+        given = [kind for kind in _PROJECTIONS if isinstance(one.get(kind), dict)]
+        for kind in given:
+            yield from _PROJECTIONS[kind](one[kind], f"{where}.{kind}", path, taken)
+        if len(given) > 1:
+            yield Cause.forbidden(where, "may not specify more than 1 volume type per source")
 
 
-def _projection(kind: str, source: Fields, path: str, taken: set[str]) -> Iterator[Cause]:
-    if kind in ("secret", "configMap"):
-        if not text(source.get("name")):
-            yield Cause.required(f"{path}.name")
-        yield from _files(source, path)
-    elif kind == "downwardAPI":
-        yield from _downward(source, path)
-    elif kind == "serviceAccountToken":
-        seconds = number(source.get("expirationSeconds"))
-        if seconds is not None and seconds < 600:
-            yield Cause.invalid(f"{path}.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")
-        yield from _file_name(source, path)
-    files = [item for _, item in indexed(source.get("items"), path)] or [source]
-    for name in (text(item.get("path")) for item in files):
-        if name and name in taken:
-            yield Cause.invalid(path, name, "conflicting duplicate paths")
-        taken.add(name)
+def _no_conflict(file: str, shown: str, volume: str, taken: set[str]) -> Iterator[Cause]:
+    """Two sources do not make the same file. shown: what the message names. volume: the volume's path."""
+    if file in taken:
+        yield Cause.invalid(volume, shown, "conflicting duplicate paths")
+    taken.add(file)
 
 
-def _nfs(source: Fields, path: str) -> Iterator[Cause]:
-    for field in ("server", "path"):
-        if not text(source.get(field)):
-            yield Cause.required(f"{path}.{field}")
-    if not text(source.get("path")).startswith("/"):
-        yield Cause.invalid(f"{path}.path", text(source.get("path")), "must be an absolute path")
+def _projected_files(source: Fields, path: str, volume: str, taken: set[str]) -> Iterator[Cause]:
+    name = text(source.get("name"))
+    if not name:
+        yield Cause.required(f"{path}.name")
+    for where, item in indexed(source.get("items"), f"{path}.items"):
+        yield from _key_to_path(item, where)
+        if file := text(item.get("path")):
+            yield from _no_conflict(file, name, volume, taken)
 
 
+def _projected_downward(source: Fields, path: str, volume: str, taken: set[str]) -> Iterator[Cause]:
+    for item in rows(source.get("items")):
+        yield from _downward_file(item, path)
+        if file := text(item.get("path")):
+            yield from _no_conflict(file, file, volume, taken)
+
+
+def _projected_token(source: Fields, path: str, volume: str, taken: set[str]) -> Iterator[Cause]:
+    seconds, file = number(source.get("expirationSeconds")) or 0, text(source.get("path"))
+    if seconds < 600:
+        yield Cause.invalid(f"{path}.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")
+    if seconds > _LONGEST_TOKEN:
+        message = "may not specify a duration larger than 2^32 seconds"
+        yield Cause.invalid(f"{path}.expirationSeconds", seconds, message)
+    if not file:
+        yield Cause.required(f"{volume}.path")
+    else:
+        yield from local_path(file, f"{volume}.path", reserved=True)
+
+
+_PROJECTIONS: dict[str, Callable[[Fields, str, str, set[str]], Iterator[Cause]]] = {
+    "secret": _projected_files,
+    "configMap": _projected_files,
+    "downwardAPI": _projected_downward,
+    "serviceAccountToken": _projected_token,
+}
 _CHECKS: dict[str, Callable[[Fields, str], Iterator[Cause]]] = {
-    "hostPath": _host_path,
+    "hostPath": validate_host_path,
     "emptyDir": _empty_dir,
+    "gitRepo": _git,
     "secret": _secret,
     "configMap": _config_map,
     "downwardAPI": _downward,
     "projected": _projected,
-    "nfs": _nfs,
+    "persistentVolumeClaim": _claim,
+    "ephemeral": _ephemeral,
+    "image": _image,
 }
-
-
-def local_path(given: str, field: str, *, reserved: bool = False) -> Iterator[Cause]:
-    """A relative path that stays below; reserved: names beginning with `..` are the atomic writer's."""
-    if given.startswith("/"):
-        yield Cause.invalid(field, given, "must be a relative path")
-    yield from no_backsteps(given, field)
-    if reserved and given.startswith("..") and not given.startswith("../"):
-        yield Cause.invalid(field, given, "must not start with '..'")
-
-
-def no_backsteps(given: str, field: str) -> Iterator[Cause]:
-    """A path that does not climb."""
-    if ".." in given.split("/"):
-        yield Cause.invalid(field, given, "must not contain '..'")

@@ -7,28 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from procorch.kinds.fields import Fields, indexed, labels, mapping, number, part, text
+from procorch.kinds.fields import Fields, indexed, labels, mapping, number, part, text, texts
 from procorch.kinds.podspec.resources import quantity_of
+from procorch.names import label_value
 
 _LISTS = ("containers", "initContainers", "ephemeralContainers")
 _REQUIRED, _PREFERRED = (
     "requiredDuringSchedulingIgnoredDuringExecution",
     "preferredDuringSchedulingIgnoredDuringExecution",
 )
-_LABELS = {
+DEPRECATED_LABELS = {
     "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
     "beta.kubernetes.io/os": 'deprecated since v1.14; use "kubernetes.io/os" instead',
     "failure-domain.beta.kubernetes.io/region": 'deprecated since v1.17; use "topology.kubernetes.io/region" instead',
     "failure-domain.beta.kubernetes.io/zone": 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead',
     "beta.kubernetes.io/instance-type": 'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
+    "app.kubernetes.io/created-by": "deprecated since v1.9",
+    "scheduler.alpha.kubernetes.io/preferAvoidPods": "deprecated since v1.22; use Taints and Tolerations instead",
+    "node-role.kubernetes.io/master": 'use "node-role.kubernetes.io/control-plane" instead',
 }
 _ANNOTATIONS = {
     "scheduler.alpha.kubernetes.io/critical-pod": 'non-functional in v1.16+; use the "priorityClassName" field instead',
     "security.alpha.kubernetes.io/sysctls": 'non-functional in v1.11+; use the "sysctls" field instead',
     "security.alpha.kubernetes.io/unsafe-sysctls": 'non-functional in v1.11+; use the "sysctls" field instead',
 }
+_PORT = (("name", ""), ("hostPort", 0), ("containerPort", 0), ("protocol", ""), ("hostIP", ""))  # in Go's order
 _SECCOMP = "seccomp.security.alpha.kubernetes.io/pod"
-_VOLUMES = {
+DEPRECATED_VOLUMES = {
+    "photonPersistentDisk": "deprecated in v1.11, non-functional in v1.16+",
     "gitRepo": "deprecated in v1.11, and disabled by default in v1.33+",
     "scaleIO": "deprecated in v1.16, non-functional in v1.22+",
     "flocker": "deprecated in v1.22, non-functional in v1.25+",
@@ -47,10 +53,14 @@ def pod_warnings(pod: Fields, path: str = "") -> Iterator[str]:
     yield from _deprecated_labels(spec, where)
     yield from _annotations(pod, start)
     yield from _doubles(spec, where)
-    for field in _VOLUMES:
+    for field in DEPRECATED_VOLUMES:
         for at, volume in indexed(spec.get("volumes"), f"{where}.volumes"):
             if volume.get(field) is not None:
-                yield f"{at}.{field}: {_VOLUMES[field]}"
+                shown = "storageOS" if field == "storageos" else field  # so Kubernetes spells it there
+                yield f"{at}.{shown}: {DEPRECATED_VOLUMES[field]}"
+    for at, volume in indexed(spec.get("volumes"), f"{where}.volumes"):
+        template = f"{at}.ephemeral.volumeClaimTemplate.spec"
+        yield from claim_warnings(part(volume, "ephemeral", "volumeClaimTemplate", "spec"), template)
     yield from _fractions(spec.get("overhead"), f"{where}.overhead")
     for at, container in _containers(spec, where):
         for field in ("limits", "requests"):
@@ -71,21 +81,38 @@ def _containers(spec: Fields, path: str) -> Iterator[tuple[str, Fields]]:
 
 def _deprecated_labels(spec: Fields, path: str) -> Iterator[str]:
     for key in labels(spec.get("nodeSelector")):
-        if key in _LABELS:
-            yield f"{path}.nodeSelector[{key}]: {_LABELS[key]}"
+        if key in DEPRECATED_LABELS:
+            yield f"{path}.nodeSelector[{key}]: {DEPRECATED_LABELS[key]}"
     affinity, where = part(spec, "affinity", "nodeAffinity"), f"{path}.affinity.nodeAffinity"
     terms = list(indexed(part(affinity, _REQUIRED).get("nodeSelectorTerms"), f"{where}.{_REQUIRED}.nodeSelectorTerms"))
     for at, preferred in indexed(affinity.get(_PREFERRED), f"{where}.{_PREFERRED}"):
         terms.append((f"{at}.preference", part(preferred, "preference")))
     for at, term in terms:
-        for one, row in indexed(term.get("matchExpressions"), f"{at}.matchExpressions"):
-            if (key := text(row.get("key"))) in _LABELS:
-                yield f"{one}.key: {key} is {_LABELS[key]}"
+        yield from term_warnings(term, at, values=at.endswith(".preference"))
     for at, row in indexed(spec.get("topologySpreadConstraints"), f"{path}.topologySpreadConstraints"):
-        if (key := text(row.get("topologyKey"))) in _LABELS:
-            yield f"{at}.topologyKey: {key} is {_LABELS[key]}"
+        if (key := text(row.get("topologyKey"))) in DEPRECATED_LABELS:
+            yield f"{at}.topologyKey: {key} is {DEPRECATED_LABELS[key]}"
         if row.get("labelSelector") is None:
             yield f"{at}.labelSelector: a null labelSelector results in matching no pod"
+
+
+def term_warnings(term: Fields, path: str, *, values: bool = False) -> Iterator[str]:
+    """Of a term that selects nodes. values: those that no label can have, where validation lets them pass."""
+    for where, row in indexed(term.get("matchExpressions"), f"{path}.matchExpressions"):
+        if (key := text(row.get("key"))) in DEPRECATED_LABELS:
+            yield f"{where}.key: {key} is {DEPRECATED_LABELS[key]}"
+        for index, value in enumerate(texts(row.get("values")) if values else ()):
+            for message in label_value(value):
+                yield f"{where}.values[{index}]: {value} is invalid, {message}"
+
+
+def claim_warnings(spec: Fields, path: str) -> Iterator[str]:
+    """Of what is asked of storage."""
+    for field in ("requests", "limits"):
+        amount = quantity_of(part(spec, "resources", field).get("storage", "0"))
+        if amount is not None and amount.amount.denominator != 1:
+            where = f"{path}.resources.{field}[storage]"
+            yield f'{where}: fractional byte value "{amount}" is invalid, must be an integer'
 
 
 def _annotations(pod: Fields, start: str) -> Iterator[str]:
@@ -136,6 +163,8 @@ def _ports(spec: Fields, path: str) -> Iterator[str]:
     names: dict[str, str] = {}
     for where, container in _containers(spec, path):
         for at, port in indexed(container.get("ports"), f"{where}.ports"):
+            if text(port.get("hostIP")) and not port.get("hostPort"):
+                yield f"{at}: hostIP set without hostPort: {_as_go_prints(port)}"
             same = numbers.setdefault((number(port.get("containerPort")), text(port.get("protocol"))), [])
             for other_at, other in same:
                 yield from _overlap(at, port, other_at, other)
@@ -148,6 +177,11 @@ def _ports(spec: Fields, path: str) -> Iterator[str]:
                     f'{at}: duplicate port name "{name}" with {first}, '
                     f"services and probes that select ports by name will use {first}"
                 )
+
+
+def _as_go_prints(port: Fields) -> str:
+    shown = " ".join(f"{field[:1].upper() + field[1:]}:{port.get(field, empty)}" for field, empty in _PORT)
+    return f"{{{shown}}}"
 
 
 def _overlap(path: str, port: Fields, other_path: str, other: Fields) -> Iterator[str]:

@@ -87,6 +87,35 @@ async def test_an_administrator_asks_about_others(served):
                   spec={"user": "bob", "resourceAttributes": READ_PODS})  # fmt: skip
 
 
+async def test_a_question_about_a_part_names_the_part(served):
+    async def wrong(**selectors):
+        with pytest.raises(Invalid) as refused:
+            await ask(served.client, AUTHORIZATION, "SelfSubjectAccessReview",
+                      spec={"resourceAttributes": {**READ_PODS, **selectors}})  # fmt: skip
+        return [(cause["field"].rpartition("Selector.")[2], cause["message"]) for cause in
+                refused.value.details["causes"]]  # fmt: skip
+
+    by_label = {"requirements": [{"key": "app", "operator": "In", "values": ["web"]}]}
+    answer = await ask(served.client, AUTHORIZATION, "SelfSubjectAccessReview",
+                       spec={"resourceAttributes": {**READ_PODS, "labelSelector": by_label,
+                                                    "fieldSelector": {"rawSelector": "spec.nodeName=n1"}}})  # fmt: skip
+
+    assert answer["allowed"] is True
+    assert await wrong(fieldSelector={**by_label, "rawSelector": "a=b"}) == [
+        ("rawSelector", 'Invalid value: "a=b": may not specified at the same time as requirements')
+    ]
+    assert await wrong(labelSelector={}) == [
+        ("requirements", "Required value: when spec.resourceAttributes.labelSelector is specified, "
+                         "requirements or rawSelector is required")
+    ]  # fmt: skip
+    assert await wrong(labelSelector={"requirements": [{"key": "a", "operator": "In"}]}) == [
+        ("requirements[0].values", "Required value: must be specified when `operator` is 'In' or 'NotIn'")
+    ]
+    assert await wrong(fieldSelector={"requirements": [{"operator": "Newer"}]}) == [
+        ("requirements[0].key", "Required value: must be specified")
+    ]
+
+
 async def test_a_question_within_a_namespace_is_about_that_namespace(served):
     async def local(**spec):
         return await ask(served.client, AUTHORIZATION, "LocalSubjectAccessReview", "default", spec=spec)

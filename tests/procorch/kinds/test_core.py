@@ -46,8 +46,7 @@ def test_namespaces_are_never_deleted_all_at_once() -> None:
 def test_a_service_account_may_name_secrets_and_pull_secrets(enter) -> None:  # type: ignore[no-untyped-def]
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "a", "namespace": "n"}}
 
-    made, problems = enter({**account, "secrets": [{"name": "s"}]})
+    made, problems = enter({**account, "secrets": [{"name": "s", "namespace": "elsewhere"}], "imagePullSecrets": [{}]})
 
     assert problems == []
     assert made["secrets"] == [{"name": "s"}]
-    assert enter({**account, "imagePullSecrets": [{}]})[1] == ["imagePullSecrets[0].name: Required value"]

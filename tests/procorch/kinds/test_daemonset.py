@@ -70,7 +70,7 @@ def test_the_server_counts_its_templates(enter) -> None:  # type: ignore[no-unty
         ),
         pytest.param(
             {"updateStrategy": {"type": "Recreate"}},
-            ['spec.updateStrategy: Unsupported value: {"type":"Recreate"}: '
+            ['spec.updateStrategy: Unsupported value: {"Type":"Recreate","RollingUpdate":null}: '
              'supported values: "RollingUpdate", "OnDelete"'],
             id="a strategy that there is not",
         ),

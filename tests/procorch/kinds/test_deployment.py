@@ -74,7 +74,8 @@ ROLLING = "spec.strategy.rollingUpdate"
         ),
         pytest.param(
             {"strategy": {"type": "Slow"}},
-            ['spec.strategy: Unsupported value: {"type":"Slow"}: supported values: "Recreate", "RollingUpdate"'],
+            ['spec.strategy: Unsupported value: {"Type":"Slow","RollingUpdate":null}: '
+             'supported values: "Recreate", "RollingUpdate"'],
             id="a strategy that there is not",
         ),
         pytest.param(

@@ -47,9 +47,8 @@ def test_a_port_is_tcp_unless_said_otherwise(enter) -> None:  # type: ignore[no-
             "may not be in the loopback range (127.0.0.0/8, ::1/128)",
         ),
         (
-            {"addresses": [{"ip": "x"}]},
-            'subsets[0].addresses[0].ip: Invalid value: "x": '
-            "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+            {"addresses": [{"ip": "10.0.0.01"}]},
+            'subsets[0].addresses[0].ip: Invalid value: "10.0.0.01": must not have leading 0s',
         ),
         (
             {"addresses": [ip(1)], "ports": [{"port": 0}]},

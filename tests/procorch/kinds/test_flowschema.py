@@ -46,7 +46,7 @@ def test_a_schema_is_of_middling_precedence(enter) -> None:  # type: ignore[no-u
         ),
         (
             schema(distinguisherMethod={"type": "ByMood"}),
-            'distinguisherMethod.type: Unsupported value: {"type":"ByMood"}: supported values: "ByNamespace", "ByUser"',
+            'distinguisherMethod.type: Unsupported value: {"Type":"ByMood"}: supported values: "ByNamespace", "ByUser"',
         ),
         (rule(subjects=[]), "rules[0].subjects: Required value: subjects must contain at least one value"),
         (

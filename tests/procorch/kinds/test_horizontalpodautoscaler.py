@@ -56,7 +56,7 @@ def test_a_behaviour_that_is_begun_is_filled_in(enter) -> None:  # type: ignore[
         ),
         pytest.param(
             {"maxReplicas": 0},
-            ["spec.maxReplicas: Invalid value: 0: must be greater than 0",
+            ["spec.maxReplicas: Required value: must be set and greater than 0",
              "spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`"],
             id="no room",
         ),
@@ -80,10 +80,10 @@ def test_a_behaviour_that_is_begun_is_filled_in(enter) -> None:  # type: ignore[
                 "policies": [{"type": "Nodes", "value": 0, "periodSeconds": 1801}]}}},
             [f"{UP}.stabilizationWindowSeconds: Invalid value: 3601: must be less than or equal to 3600",
              f'{UP}.selectPolicy: Unsupported value: "Most": supported values: "Disabled", "Max", "Min"',
-             f'{UP}.tolerance: Invalid value: "-1": must be greater than or equal to zero',
              f'{UP}.policies[0].type: Unsupported value: "Nodes": supported values: "Percent", "Pods"',
              f"{UP}.policies[0].value: Invalid value: 0: must be greater than zero",
-             f"{UP}.policies[0].periodSeconds: Invalid value: 1801: must be less than or equal to 1800"],
+             f"{UP}.policies[0].periodSeconds: Invalid value: 1801: must be less than or equal to 1800",
+             f'{UP}.tolerance: Invalid value: "-1": must be greater than or equal to 0'],
             id="a behaviour that cannot be",
         ),
         pytest.param(

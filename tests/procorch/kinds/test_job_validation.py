@@ -194,7 +194,7 @@ ONE_OR_BOTH = "specifying one of OnExitCodes and OnPodConditions is required"
         pytest.param(succeeding(succeededIndexes="0,1-2", succeededCount=3), [], id="a policy of success"),
         pytest.param(
             {"successPolicy": {"rules": []}},
-            ['s.successPolicy: Invalid value: {"rules":[]}: requires indexed completion mode'],
+            ['s.successPolicy: Invalid value: {"Rules":[]}: requires indexed completion mode'],
             id="success by index without indexes",
         ),
         pytest.param(

@@ -83,8 +83,8 @@ def test_an_owner_is_named_whole_and_only_one_is_in_charge() -> None:
     owner = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u", "controller": True}
 
     assert problems({"ownerReferences": [{}]}) == [
-        f"metadata.ownerReferences[0].{field}: Required value: must not be empty"
-        for field in ("apiVersion", "kind", "name", "uid")
+        f'metadata.ownerReferences.{field}: Invalid value: "": {what}must not be empty'
+        for field, what in (("apiVersion", "version "), ("kind", ""), ("name", ""), ("uid", ""))
     ]
     assert problems({"ownerReferences": [owner, {**owner, "name": "q"}]})[0].endswith(
         'Only one reference can have Controller set to true. Found "true" in references for Pod/p and Pod/q'

@@ -76,7 +76,8 @@ TYPES = '"ContainerResource", "External", "Object", "Pods", "Resource"'
         ),
         pytest.param(
             named("object", "Object", type="Value"),
-            ["m.object.target.averageValue: Required value: must set either a target value or averageValue"],
+            ["m.object.describedObject.kind: Required value", "m.object.describedObject.name: Required value",
+             "m.object.target.averageValue: Required value: must set either a target value or averageValue"],
             id="of an object, no way",
         ),
         pytest.param(

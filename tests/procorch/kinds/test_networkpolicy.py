@@ -37,7 +37,7 @@ def test_ports_are_of_tcp_and_rules_of_egress_make_it_one_of_egress(enter) -> No
         ({"ports": [{"port": 0}]}, "ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive"),
         (
             {"ports": [{"port": 9, "endPort": 8}]},
-            "ports[0].endPort: Invalid value: 8: must be greater than or equal to `port`",
+            "ports[0].endPort: Invalid value: 9: must be greater than or equal to `port`",
         ),
         (
             {"ports": [{"port": "web", "endPort": 8}]},

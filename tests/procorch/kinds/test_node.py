@@ -82,7 +82,7 @@ def test_taints_are_whole_and_each_stands_once(enter) -> None:  # type: ignore[n
 
     tainted["spec"]["taints"] = [taint, taint, {"key": "b"}, {"key": "c", "effect": "Never"}]
     assert enter(tainted)[1] == [
-        'metadata.taints[1]: Duplicate value: {"effect":"NoSchedule","key":"a"}: '
+        'metadata.taints[1]: Duplicate value: {"Key":"a","Value":"","Effect":"NoSchedule","TimeAdded":null}: '
         "taints must be unique by key and effect pair",
         "metadata.taints[2].effect: Required value",
         'metadata.taints[3].effect: Unsupported value: "Never": '

@@ -55,7 +55,7 @@ def test_both_words_for_where_the_data_come_from_say_the_same(enter) -> None:  #
         ),
         (
             {"dataSource": SNAPSHOT, "dataSourceRef": {**SNAPSHOT, "name": "t"}},
-            'spec: Invalid value: "spec.dataSource": must match dataSourceRef',
+            "spec: Invalid value: {}: must match dataSourceRef",
         ),
         (
             {"selector": {"matchExpressions": [{"key": "a", "operator": "In"}]}},

@@ -32,7 +32,8 @@ def test_it_waits_for_who_counts_the_pods(enter) -> None:  # type: ignore[no-unt
         pytest.param({"unhealthyPodEvictionPolicy": "AlwaysAllow"}, [], id="who is not ready may always go"),
         pytest.param(
             {"maxUnavailable": 1, "selector": None},
-            ['spec: Invalid value: {"maxUnavailable":1,"minAvailable":"50%","selector":null}: '
+            ['spec: Invalid value: {"MinAvailable":"50%","Selector":null,"MaxUnavailable":1,'
+             '"UnhealthyPodEvictionPolicy":null}: '
              "minAvailable and maxUnavailable cannot be both set"],
             id="both",
         ),

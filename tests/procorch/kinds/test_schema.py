@@ -179,3 +179,38 @@ def test_the_check_never_raises_and_pruning_leaves_nothing_unknown(value):
     schema.prune(POD, obj)
 
     assert schema.check(POD, obj).unknown == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "stays"),
+    [
+        pytest.param({"hostNetwork": False, "nodeName": "", "nodeSelector": {}, "tolerations": []}, {},
+                     id="what Go cannot tell from unset"),
+        pytest.param({"automountServiceAccountToken": False, "priority": 0, "securityContext": {}},
+                     {"automountServiceAccountToken": False, "priority": 0, "securityContext": {}},
+                     id="behind a pointer nought is a value"),
+        pytest.param({"overhead": {"cpu": "1000m", "memory": 0.5}}, {"overhead": {"cpu": "1", "memory": "500m"}},
+                     id="quantities have one form"),
+        pytest.param({"nodeSelector": {"a": ""}}, {"nodeSelector": {"a": ""}}, id="an empty value of a map is one"),
+        pytest.param({"containers": [{"name": "", "stdin": False, "env": []}]}, {"containers": [{"name": ""}]},
+                     id="inside of lists, too"),
+    ],
+)  # fmt: skip
+def test_an_object_becomes_what_kubernetes_reads_back(spec, stays):
+    obj = pod(**spec)
+
+    assert not schema.check(POD, obj)
+    assert obj["spec"] == stays
+
+
+def test_times_are_kept_in_utc_and_bytes_without_line_ends():
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+             "metadata": {"creationTimestamp": "2026-01-01T01:30:00.75+02:00"},
+             "spec": {"renewTime": "2026-01-01T01:30:00.750000+02:00"}}  # fmt: skip
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {}, "data": {"a": "YW\nJj"}}
+
+    assert not schema.check(KINDS["Lease"], lease)
+    assert not schema.check(KINDS["Secret"], secret)
+    assert lease["metadata"]["creationTimestamp"] == "2025-12-31T23:30:00Z"
+    assert lease["spec"]["renewTime"] == "2025-12-31T23:30:00.750000Z"
+    assert secret["data"] == {"a": "YWJj"}

@@ -101,7 +101,8 @@ def test_the_same_port_stands_once_for_a_protocol(enter) -> None:  # type: ignor
     ports = [{"name": "a", "port": 53, "protocol": "UDP"}, {"name": "b", "port": 53}, {"name": "c", "port": 53}]
 
     assert enter(service(ports=ports))[1] == [
-        'spec.ports[2]: Duplicate value: {"port":53,"protocol":"TCP","targetPort":0}'
+        'spec.ports[2]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,'
+        '"Port":53,"TargetPort":0,"NodePort":0}'
     ]
 
 

@@ -80,7 +80,8 @@ def test_a_mount_needs_a_claim_or_a_volume(enter) -> None:  # type: ignore[no-un
         ),
         pytest.param(
             {"updateStrategy": {"type": "Recreate"}},
-            ['spec.updateStrategy: Invalid value: {"type":"Recreate"}: must be \'RollingUpdate\' or \'OnDelete\''],
+            ['spec.updateStrategy: Invalid value: {"Type":"Recreate","RollingUpdate":null}: '
+             'must be \'RollingUpdate\' or \'OnDelete\''],
             id="a strategy that there is not",
         ),
         pytest.param(

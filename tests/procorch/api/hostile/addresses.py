@@ -15,7 +15,6 @@ def token(**row: object) -> str:
 
 
 QUERIES = [
-    Attack("limit -1", (400, 422), lambda: get(f"{CONFIG_MAPS}?limit=-1")),
     Attack("a limit of thirty digits", (400, 422), lambda: get(f"{CONFIG_MAPS}?limit={'9' * 30}")),
     Attack("a limit that is no number", (400, 422), lambda: get(f"{CONFIG_MAPS}?limit=٣")),
     Attack("a continue token that is no base64", (400,), lambda: get(f"{CONFIG_MAPS}?limit=1&continue=%00%ff!")),

@@ -43,7 +43,12 @@ AT = "spec.containers[0]"
         ),
         (
             {"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.hostname"}}}]},
-            f'{AT}.env[0].valueFrom.fieldRef.fieldPath: Unsupported value: "spec.hostname": supported values: '
+            f'{AT}.env[0].valueFrom.fieldRef.fieldPath: Invalid value: "spec.hostname": '
+            "error converting fieldPath: field label not supported: spec.hostname",
+        ),
+        (
+            {"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.phase"}}}]},
+            f'{AT}.env[0].valueFrom.fieldRef.fieldPath: Unsupported value: "status.phase": supported values: '
             '"metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", '
             '"status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"',
         ),

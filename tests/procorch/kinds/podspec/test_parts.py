@@ -97,7 +97,7 @@ def test_resources_change_and_nothing_else(pod: Object) -> None:
         ),
         (
             {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "1Gi"}},
-            'spec: Invalid value: "Guaranteed": Pod QOS Class may not change as a result of resizing',
+            'spec: Invalid value: "Burstable": Pod QOS Class may not change as a result of resizing',
         ),
         (
             {"requests": {"cpu": "3"}, "limits": {"cpu": "2"}},

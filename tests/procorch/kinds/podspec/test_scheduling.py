@@ -40,7 +40,11 @@ PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
             f"spec.affinity.nodeAffinity.{PREFERRED}[0].weight: Invalid value: 101: must be in the range 1-100",
         ),
         (
-            {"topologySpreadConstraints": [{"maxSkew": 0, "topologyKey": "zone"}]},
+            {
+                "topologySpreadConstraints": [
+                    {"maxSkew": 0, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
+                ]
+            },
             "spec.topologySpreadConstraints[0].maxSkew: Invalid value: 0: must be greater than zero",
         ),
         (
@@ -75,5 +79,6 @@ def test_good_wishes(problems) -> None:  # type: ignore[no-untyped-def]
             "nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [TERM, by_name]}},
             "podAntiAffinity": {PREFERRED: [{"weight": 1, "podAffinityTerm": {"topologyKey": "zone"}}]},
         },
-        topologySpreadConstraints=[{"maxSkew": 1, "topologyKey": "zone", "labelSelector": {"matchLabels": {"a": "b"}}}],
+        topologySpreadConstraints=[{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule",
+                                    "labelSelector": {"matchLabels": {"a": "b"}}}],
     ) == []  # fmt: skip

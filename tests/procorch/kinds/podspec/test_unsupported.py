@@ -46,7 +46,11 @@ def test_asking_for_nothing_that_is_not_built_is_fine(enter) -> None:  # type: i
 
 
 def test_a_container_that_asks_for_what_is_not_built(enter) -> None:  # type: ignore[no-untyped-def]
-    _, problems = enter(pod({"securityContext": {"privileged": True}, "volumeDevices": [{"name": "a"}]}))
+    claim = {"name": "a", "persistentVolumeClaim": {"claimName": "c"}}
+    device = {"name": "a", "devicePath": "/dev/a"}
+    _, problems = enter(
+        pod({"securityContext": {"privileged": True}, "volumeDevices": [device]}, volumes=[claim])
+    )  # fmt: skip
 
     assert problems == [
         "spec.containers[0].volumeDevices: Forbidden: not supported",

@@ -100,8 +100,27 @@ def test_while_it_is_gated_a_pods_node_selector_may_grow(enter) -> None:  # type
 
     assert enter(old, old, nodeSelector={"disk": "fast", "zone": "a"})[1] == []
     assert enter(old, old, nodeSelector={"zone": "a"})[1] == [
-        'spec.nodeSelector: Invalid value: {"zone":"a"}: only additions are allowed (no mutations or deletions)'
+        'spec.nodeSelector: Invalid value: {"zone":"a"}: '
+        "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
     ]
+
+
+def test_while_it_is_gated_what_a_pod_asks_of_nodes_may_grow(enter) -> None:  # type: ignore[no-untyped-def]
+    def wish(*keys: str, terms: int = 1) -> Object:
+        term = {"matchExpressions": [{"key": key, "operator": "Exists"} for key in keys]}
+        required = {"nodeSelectorTerms": [term] * terms}
+        return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+
+    path = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+    free, _ = enter(pod(schedulingGates=[{"name": "a"}]))
+    old, _ = enter(pod(schedulingGates=[{"name": "a"}], affinity=wish("disk")))
+
+    assert enter(free, free, affinity=wish("disk"))[1] == []
+    assert enter(old, old, affinity=wish("disk", "zone"))[1] == []
+    (changed,) = enter(old, old, affinity=wish("zone"))[1]
+    assert changed.startswith(f"{path}[0]: Invalid value") and "only additions are allowed" in changed
+    (longer,) = enter(old, old, affinity=wish("disk", terms=2))[1]
+    assert longer.endswith("no additions/deletions to non-empty NodeSelectorTerms list are allowed")
 
 
 def test_the_node_is_not_the_clients_to_choose_later(enter) -> None:  # type: ignore[no-untyped-def]

@@ -45,7 +45,7 @@ AT = "spec.volumes[0]"
         ),
         (
             {"downwardAPI": {"items": [{"path": "p"}]}},
-            f"{AT}.downwardAPI[0]: Required value: one of fieldRef and resourceFieldRef is required",
+            f"{AT}.downwardAPI: Required value: one of fieldRef and resourceFieldRef is required",
         ),
     ],
 )
