@@ -30,6 +30,7 @@ _value = re.compile(_VALUE)
 _config_key = re.compile(_CONFIG_KEY)
 _header = re.compile(_HEADER)
 _port_name = re.compile("[-a-z0-9]+")
+_env_name = re.compile("[ -<>-~]*")  # printable ASCII but =
 _percent = re.compile("[0-9]+%", re.ASCII)
 
 
@@ -190,7 +191,7 @@ def config_key(key: str) -> list[str]:
 def env_name(name: str) -> list[str]:
     """An environment variable's name: any printable ASCII but `=`."""
     problems = [] if name else ["environment variable name must be non-empty"]
-    if any(not " " <= letter <= "~" or letter == "=" for letter in name):
+    if not _env_name.fullmatch(name):
         problems.append(
             "a valid environment variable name must consist only of printable ASCII characters other than '='"
         )

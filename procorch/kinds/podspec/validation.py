@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from procorch.kinds.fields import Fields, indexed, labels, mapping, number, part, rows, text, texts
 from procorch.kinds.metadata import validate_annotations, validate_labels
 from procorch.kinds.podspec.containers import validate_containers
+from procorch.kinds.podspec.judged import once
 from procorch.kinds.podspec.resources import validate_amount
 from procorch.kinds.podspec.scheduling import validate_scheduling
 from procorch.kinds.podspec.security import validate_pod_security
@@ -24,6 +25,7 @@ _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _LARGEST_SECONDS = 2**31 - 1
 
 
+@once
 def validate_spec(spec: Fields, path: str, *, in_pod: bool) -> Iterator[Cause]:
     """A pod specification. in_pod: of a pod itself, not of a template."""
     yield from unsupported(spec, path)
