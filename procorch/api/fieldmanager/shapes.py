@@ -15,6 +15,7 @@ Source of the rules: sigs.k8s.io/structured-merge-diff and the documentation of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -24,6 +25,8 @@ from procorch.api.fieldmanager.fieldset import MEMBER, SELF, FieldSet, below, is
 Compared = tuple[FieldSet | None, FieldSet | None]
 _LONGEST = 100  # of a value in a message
 _MOST_FLAT = 256  # sets that a struct remembers
+_MOST_SAID = 512  # and one that comes again and again; each takes some 3 kB
+_LARGE = 32 << 10  # bytes of JSON of a value that is not remembered
 
 #: what a configuration's scalar must be: (words, types); bool is no number here
 Scalar = tuple[str, tuple[type, ...]]
@@ -37,10 +40,12 @@ class Shape:
     """What has one owner as a whole: a scalar, or a value of which nothing is known (scalar: None)."""
 
     is_leaf = True  # its fields are not told apart: asked before a call, all day long
+    is_text = False  # a string is right for it: likewise
 
     def __init__(self, scalar: Scalar | None = None, zero: Any = None) -> None:
         self.zero = zero  # what Go writes for a value that was not set
         self._scalar = scalar
+        self.is_text = scalar is not None and str in scalar[1]
 
     def added(self, value: Any) -> FieldSet:
         return MEMBER
@@ -98,12 +103,13 @@ class Items(Shape):
 class Field:
     """One field of a struct. always: Go writes it even when it is not set, so that it is never added nor removed."""
 
-    __slots__ = ("always", "is_leaf", "shape", "step", "zero")
+    __slots__ = ("always", "is_leaf", "is_text", "shape", "step", "zero")
 
     def __init__(self, name: str, shape: Shape, *, always: bool = False, zero: Any = None) -> None:
         self.step = f"f:{name}"
         self.shape = shape
         self.is_leaf = shape.is_leaf
+        self.is_text = shape.is_text
         self.always = always
         self.zero = zero
 
@@ -187,7 +193,7 @@ class Struct(Shape):
             field = self.fields.get(name)
             if field is None:
                 continue
-            node = MEMBER if item is None or item == {} else field.shape.applied(item)
+            node = MEMBER if field.is_leaf or item is None or item == {} else field.shape.applied(item)
             if node is not None:
                 result[field.step] = node
         return result or None
@@ -197,8 +203,14 @@ class Struct(Shape):
             return new
         result = dict(old)
         for name, item in dict_of(new).items():
+            before = old.get(name, _MISSING)
+            if before == item:
+                continue
             field = self.fields.get(name)
-            result[name] = field.shape.merged(old[name], item) if field is not None and name in old else item
+            if before is _MISSING or field is None or field.is_leaf:
+                result[name] = item
+            else:
+                result[name] = field.shape.merged(before, item)
         return result
 
     def without(self, value: Any, gone: FieldSet) -> Any:
@@ -224,8 +236,63 @@ class Struct(Shape):
             field = self.fields.get(name)
             if field is None:
                 yield f"{path}.{name}: field not declared in schema"
-            else:
+            elif item.__class__ is not str or not field.is_text:
                 yield from field.shape.check(item, f"{path}.{name}")
+
+
+class Repeated(Struct):
+    """A struct that comes again and again as it is, as each pod of a workload brings its specification.
+
+    What was said of its latest values is remembered, by their JSON: sets of fields are never changed, and are shared.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[bytes, FieldSet | None] = {}
+
+    def added(self, value: Any) -> FieldSet:
+        found = self._remembered(b"+", value, super().added)
+        assert found is not None
+        return found
+
+    def compared(self, old: Any, new: Any) -> Compared:
+        if old:
+            return super().compared(old, new)
+        compared = super().compared
+        return self._remembered(b"0", new, lambda value: compared(old, value)[0]), None  # of nothing nothing can go
+
+    def applied(self, value: Any) -> FieldSet | None:
+        return self._remembered(b"=", value, super().applied)
+
+    def check(self, value: Any, path: str) -> Iterator[str]:
+        key = self._key(b"?", value)
+        if key in self._said:
+            return
+        is_right = True
+        for problem in super().check(value, path):
+            is_right = False
+            yield problem
+        if is_right:
+            self._keep(key, None)
+
+    def _remembered(self, sort: bytes, value: Any, say: Callable[[Any], FieldSet | None]) -> FieldSet | None:
+        key = self._key(sort, value)
+        if key in self._said:
+            return self._said[key]
+        said = say(value)
+        self._keep(key, said)
+        return said
+
+    def _key(self, sort: bytes, value: Any) -> bytes:
+        """Empty for what is not remembered: it is too large."""
+        encoded = orjson.dumps(value)
+        return b"" if len(encoded) > _LARGE else sort + sha256(encoded).digest()
+
+    def _keep(self, key: bytes, said: FieldSet | None) -> None:
+        if key:
+            self._said[key] = said
+            if len(self._said) > _MOST_SAID:
+                del self._said[next(iter(self._said))]
 
 
 class Map(Shape):

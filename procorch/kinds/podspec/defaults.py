@@ -5,6 +5,8 @@ Source: pkg/apis/core/v1/defaults.go and zz_generated.defaults.go.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from procorch.kinds.fields import Fields, fill, fill_text, made, mapping, part, rows, text
 from procorch.quantity import canonical, canonical_resource
 
@@ -82,12 +84,14 @@ def _container(container: Fields, *, ephemeral: bool) -> None:
     for port in rows(container.get("ports")):
         fill_text(port, "protocol", "TCP")
     for variable in rows(container.get("env")):
-        _references(part(variable, "valueFrom"))
+        if "valueFrom" in variable:
+            _references(part(variable, "valueFrom"))
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if probe := part(container, name):
             _probe(probe)
-    for hook in ("postStart", "preStop"):
-        _http_get(part(container, "lifecycle", hook, "httpGet"))
+    if "lifecycle" in container:
+        for hook in ("postStart", "preStop"):
+            _http_get(part(container, "lifecycle", hook, "httpGet"))
 
 
 def _probe(probe: Fields) -> None:
@@ -140,6 +144,7 @@ def _references(source: Fields) -> None:
         fill(resource_ref, "divisor", "0")
 
 
+@lru_cache(maxsize=512)
 def _pull_policy(image: str) -> str:
     """Always for :latest, said or meant; a digest or another tag, or what is no image name, need not be asked again."""
     name, at, _ = image.partition("@")
