@@ -226,6 +226,8 @@ class _Arrival:
         if http.headers.get("Expect") is not None and http.transport is not None:
             http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # curl waits a second for it
         try:
+            if http.content.is_eof():
+                return self._whole()
             async with asyncio.timeout(BODY_SECONDS):
                 return await self._body()
         except TimeoutError:
@@ -234,6 +236,13 @@ class _Arrival:
         except (web.RequestPayloadError, web.PayloadAccessError) as error:
             why = " ".join(str(error).split())[:300]
             raise BadRequest.of(f"the body of the request cannot be read: {why}") from None
+
+    def _whole(self) -> bytes:
+        """What came with its headers, as most do."""
+        body = self._http.content.read_nowait()
+        if len(body) > BODY_LIMIT:
+            raise RequestEntityTooLarge.of(BODY_LIMIT)
+        return body
 
     async def _body(self) -> bytes:
         parts, size = [], 0
