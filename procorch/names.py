@@ -27,6 +27,7 @@ _wildcard = re.compile(_WILDCARD)
 _dns_1035 = re.compile(_DNS_1035)
 _key = re.compile(_KEY)
 _value = re.compile(_VALUE)
+_label_key = re.compile(f"({_DNS_SUBDOMAIN}/)?{_KEY}")
 _config_key = re.compile(_CONFIG_KEY)
 _header = re.compile(_HEADER)
 _port_name = re.compile("[-a-z0-9]+")
@@ -128,7 +129,7 @@ def path_segment(name: str) -> list[str]:
 
 def label_key(key: str) -> list[str]:
     """`[prefix/]name`: keys of labels and annotations, finalizers, condition types, resources."""
-    if len(key) <= 63 and _key.fullmatch(key):
+    if len(key) <= 63 and _label_key.fullmatch(key):
         return []
     parts = key.split("/")
     if len(parts) > 2:

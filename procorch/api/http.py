@@ -17,7 +17,7 @@ from procorch.api import connection
 from procorch.api.api import Api, as_api_error
 from procorch.api.budget import Budget
 from procorch.api.connection import Connection, Connections
-from procorch.api.request import Request, Response, User, refusal
+from procorch.api.request import Request, Response, refusal
 from procorch.api.streaming import Proxied
 from procorch.api.streaming.proxy import forward
 from procorch.api.streaming.upgrade import upgrade
@@ -195,8 +195,7 @@ def _request_of(http: web.BaseRequest, arrival: _Arrival | None) -> Request:
     for name, value in http.headers.items():
         name = name.lower()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    transport = http.transport
-    user = _user_of(transport.get_extra_info("peercert")) if transport is not None else None
+    user = http.protocol.user if isinstance(http.protocol, Connection) else None
     receive = None if arrival is None else arrival.receive
     return Request(http.method, url.raw_path, query, headers, b"", user, http.remote or "", receive)
 
@@ -252,16 +251,6 @@ class _Arrival:
                 raise RequestEntityTooLarge.of(BODY_LIMIT)
             parts.append(chunk)
         return b"".join(parts)
-
-
-def _user_of(certificate: Mapping[str, Any] | None) -> User | None:
-    """The common name and the organizations of a certificate that TLS has verified."""
-    if not certificate:
-        return None
-    pairs = [pair for part in certificate.get("subject", ()) for pair in part]
-    name = next((value for field, value in pairs if field == "commonName"), "")
-    groups = tuple(value for field, value in pairs if field == "organizationName")
-    return User(name, groups) if name else None
 
 
 def _plain(response: Response) -> web.Response:
