@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from procorch.api.fieldmanager import shapes
-from procorch.api.fieldmanager.shapes import BOOLEAN, NUMERIC, STRING, Atomic, Field, Items, Map, Repeated, Shape, Struct
+from procorch.api.fieldmanager.shapes import (
+    BOOLEAN,
+    NUMERIC,
+    STRING,
+    Atomic,
+    Field,
+    Items,
+    Map,
+    Repeated,
+    Shape,
+    Struct,
+)
 
 TEXT = Shape(STRING, "")
 
