@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from procorch.api.fieldmanager.lists import ListMap, ListSet
+from procorch.api.fieldmanager.repeated import Repeated
 from procorch.api.fieldmanager.shapes import (
     ANY_SCALAR,
     BOOLEAN,
@@ -17,7 +18,6 @@ from procorch.api.fieldmanager.shapes import (
     Field,
     Items,
     Map,
-    Repeated,
     Shape,
     Struct,
 )

@@ -15,7 +15,6 @@ Source of the rules: sigs.k8s.io/structured-merge-diff and the documentation of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -25,8 +24,6 @@ from procorch.api.fieldmanager.fieldset import MEMBER, SELF, FieldSet, below, is
 Compared = tuple[FieldSet | None, FieldSet | None]
 _LONGEST = 100  # of a value in a message
 _MOST_FLAT = 256  # sets that a struct remembers
-_MOST_SAID = 512  # and one that comes again and again; each takes some 3 kB
-_LARGE = 32 << 10  # bytes of JSON of a value that is not remembered
 
 #: what a configuration's scalar must be: (words, types); bool is no number here
 Scalar = tuple[str, tuple[type, ...]]
@@ -238,61 +235,6 @@ class Struct(Shape):
                 yield f"{path}.{name}: field not declared in schema"
             elif item.__class__ is not str or not field.is_text:
                 yield from field.shape.check(item, f"{path}.{name}")
-
-
-class Repeated(Struct):
-    """A struct that comes again and again as it is, as each pod of a workload brings its specification.
-
-    What was said of its latest values is remembered, by their JSON: sets of fields are never changed, and are shared.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._said: dict[bytes, FieldSet | None] = {}
-
-    def added(self, value: Any) -> FieldSet:
-        found = self._remembered(b"+", value, super().added)
-        assert found is not None
-        return found
-
-    def compared(self, old: Any, new: Any) -> Compared:
-        if old:
-            return super().compared(old, new)
-        compared = super().compared
-        return self._remembered(b"0", new, lambda value: compared(old, value)[0]), None  # of nothing nothing can go
-
-    def applied(self, value: Any) -> FieldSet | None:
-        return self._remembered(b"=", value, super().applied)
-
-    def check(self, value: Any, path: str) -> Iterator[str]:
-        key = self._key(b"?", value)
-        if key in self._said:
-            return
-        is_right = True
-        for problem in super().check(value, path):
-            is_right = False
-            yield problem
-        if is_right:
-            self._keep(key, None)
-
-    def _remembered(self, sort: bytes, value: Any, say: Callable[[Any], FieldSet | None]) -> FieldSet | None:
-        key = self._key(sort, value)
-        if key in self._said:
-            return self._said[key]
-        said = say(value)
-        self._keep(key, said)
-        return said
-
-    def _key(self, sort: bytes, value: Any) -> bytes:
-        """Empty for what is not remembered: it is too large."""
-        encoded = orjson.dumps(value)
-        return b"" if len(encoded) > _LARGE else sort + sha256(encoded).digest()
-
-    def _keep(self, key: bytes, said: FieldSet | None) -> None:
-        if key:
-            self._said[key] = said
-            if len(self._said) > _MOST_SAID:
-                del self._said[next(iter(self._said))]
 
 
 class Map(Shape):
