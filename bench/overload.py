@@ -19,14 +19,15 @@ from pathlib import Path
 import orjson
 import uvloop
 
-from bench.api import PODS, PODS_PATH, administrator, config_map, pod, server
+from bench.api import CONFIG_MAPS, PODS, PODS_PATH
+from bench.load import administrator, server
+from bench.objects import config_map, pod
 from procorch import pki
 from procorch.transport import HttpTransport
 
 CLIENTS = 64
 SECONDS = 5.0
 EVERY = 0.02  # seconds between two heartbeats
-CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 

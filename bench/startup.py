@@ -25,7 +25,7 @@ from pathlib import Path
 import psutil
 import uvloop
 
-from bench.api import config_map, pod
+from bench.objects import config_map, pod
 from procorch.api import MASTERS, Api, LocalTransport, User
 from procorch.client import Client
 from procorch.clock import timestamp

@@ -1,4 +1,4 @@
-"""The store's figures: writes beside etcd, start-up, memory, watches: `python -m bench store`."""
+"""The store's figures: writes beside etcd, start-up, memory: `python -m bench store`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import commits, fanout, startup
+from bench import commits, startup
 
 
 def rows() -> list[tuple[str, str]]:
@@ -16,6 +16,6 @@ def rows() -> list[tuple[str, str]]:
         directory = Path(name)
         directory.chmod(0o755)  # PostgreSQL runs as a user of its own
         found = []
-        for part in (commits, startup, fanout):
+        for part in (commits, startup):
             found += uvloop.run(part.measure(directory))
     return found

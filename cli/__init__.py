@@ -8,36 +8,71 @@ import os
 import sys
 
 import click
+from click.shell_completion import CompletionItem
 
-COMMANDS: dict[str, str] = {  # command → `module` of this package, whose `command` it is, or `module:name`
-    "up": "up",
-    "down": "down",
-    "reset": "reset",
-    "status": "status",
-    "get": "get",
-    "describe": "describe",
-    "logs": "logs",
-    "events": "events",
-    "create": "create",
-    "apply": "apply",
-    "delete": "delete",
-    "stop": "stop",
-    "scale": "scale",
-    "label": "metadata:label",
-    "annotate": "metadata:annotate",
-    "explain": "explain",
-    "api-resources": "api_resources",
-    "completion": "completion",
-    "master": "master",
-    "agent": "agent",
-    "token": "token",
-    "encryption": "encryption",
-    "image": "image",
-    "backup": "backup",
-    "restore": "restore",
-    "check": "check",
-    "compact": "compact",
+#: command → `module` of this package, whose `command` it is, or `module:name`; and its own first sentence, so that a
+#: list of the commands need not import what a master, an agent and a client want
+COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("up", "Start a cluster on this machine: a master and a node, or with --nodes several nodes."),
+    "down": ("down", "Stop master, nodes and pods."),
+    "reset": ("reset", "Stop the cluster and remove its objects, keys, pods, network and cgroups from this machine."),
+    "status": ("status", "Show whether a cluster is up on this machine, its programs, nodes and pods."),
+    "get": ("get", "Show objects: `get pods`, `get rc,svc`, `get pod web`, `get node/n1 -o yaml`, `get all -A`."),
+    "describe": (
+        "describe",
+        "Show objects in full, in words: `describe pod web`, `describe node`, `describe rc -l app=web`.",
+    ),
+    "logs": (
+        "logs",
+        "Print a container's output: `logs web`, `logs -f pod/web -c app`, `logs rc/web`, `logs -l app=web --tail 5`.",
+    ),
+    "events": ("events", "Show the events of a namespace or of one object."),
+    "create": ("create", "Create the objects of files, folders or standard input."),
+    "apply": ("apply", "Create or change objects so that they are as the files say."),
+    "delete": (
+        "delete",
+        "Delete objects: `delete pod web`, `delete rc/web svc/web`, `delete pods -l app=web`, `delete -f app.yaml`.",
+    ),
+    "stop": ("stop", "Scale to none, wait until the pods are gone, then delete: `stop rc myweb`."),
+    "scale": ("scale", "Change the number of replicas: `scale rc myweb --replicas 3`, `scale rs/web --replicas 0`."),
+    "label": ("metadata:label", "Set or remove labels: `label pod web tier=front`, `label pod web tier-`."),
+    "annotate": ("metadata:annotate", "Set or remove annotations: `annotate rc web note='since May'`."),
+    "explain": (
+        "explain",
+        "Show a kind's fields: `explain pod`, `explain pod.spec.containers`, `explain rc.spec --recursive`.",
+    ),
+    "api-resources": ("api_resources", "List the resource types, as the server tells them."),
+    "completion": ("completion", "Print a shell's completion script: `source <(procorch completion bash)`."),
+    "master": ("master", "Run a master: the API on https, its store, the controllers and the scheduler."),
+    "agent": ("agent", "Run a node: pods, their network, and the Services' addresses."),
+    "token": ("token", "Join tokens: what lets a new node in."),
+    "encryption": ("encryption", "Encryption of Secrets, and of whatever else, in the store."),
+    "image": (
+        "image",
+        "Images on this node: those loaded from files, which no registry is asked for, and those that were pulled.",
+    ),
+    "backup": (
+        "backup",
+        "Write all objects to FILE (`-`: standard output), consistent as of one revision, while the cluster runs.",
+    ),
+    "restore": (
+        "restore",
+        "Restore the objects in FILE (`-`: standard input) into an empty data directory or database; "
+        "then start a master.",
+    ),
+    "check": ("check", "Hold every stored value against its checksum, and name what is damaged."),
+    "compact": ("compact", "Delete superseded versions of objects now."),
 }
+
+
+class _Summaries(click.Group):
+    """The commands as a list shows them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        return click.Command(cmd_name, help=COMMANDS[cmd_name][1])
 
 
 class _Commands(click.Group):
@@ -47,12 +82,20 @@ class _Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module, _, name = COMMANDS.get(cmd_name, "").partition(":")
-        if not module:
+        if cmd_name not in COMMANDS:
             return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(f"cli.{module}"), name or "command")
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        _Summaries().format_commands(ctx, formatter)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=COMMANDS[name][1]) for name in names]
+        return [*found, *super(click.Group, self).shell_complete(ctx, incomplete)]  # and its options
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -31,6 +31,7 @@ def micro_timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+@lru_cache(maxsize=4096)
 def parse_timestamp(text: str) -> float:
     """Seconds since the epoch of an RFC 3339 time; ValueError for anything else."""
     moment = datetime.fromisoformat(text)

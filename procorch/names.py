@@ -30,9 +30,11 @@ _wildcard = re.compile(_WILDCARD)
 _dns_1035 = re.compile(_DNS_1035)
 _key = re.compile(_KEY)
 _value = re.compile(_VALUE)
+_label_key = re.compile(f"({_DNS_SUBDOMAIN}/)?{_KEY}")
 _config_key = re.compile(_CONFIG_KEY)
 _header = re.compile(_HEADER)
 _port_name = re.compile("[-a-z0-9]+")
+_env_name = re.compile("[ -<>-~]*")  # printable ASCII but =
 _percent = re.compile("[0-9]+%", re.ASCII)
 
 
@@ -145,7 +147,7 @@ def path_segment(name: str) -> list[str]:
 
 def label_key(key: str) -> list[str]:
     """`[prefix/]name`: keys of labels and annotations, finalizers, condition types, resources."""
-    if len(key) <= 63 and _key.fullmatch(key):
+    if len(key) <= 63 and _label_key.fullmatch(key):
         return []
     parts = key.split("/")
     if len(parts) > 2:
@@ -208,7 +210,7 @@ def config_key(key: str) -> list[str]:
 def env_name(name: str) -> list[str]:
     """An environment variable's name: any printable ASCII but `=`."""
     problems = [] if name else ["environment variable name must be non-empty"]
-    if any(not " " <= letter <= "~" or letter == "=" for letter in name):
+    if not _env_name.fullmatch(name):
         problems.append(
             "a valid environment variable name must consist only of printable ASCII characters other than '='"
         )

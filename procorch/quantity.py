@@ -128,7 +128,15 @@ def _canonical_text(text: str) -> str:
 
 def canonical_resource(text: str | int | float) -> str:
     """The same, rounded up to thousandths, as resource lists are kept."""
-    quantity = read(text)
+    return _resource_text(text) if isinstance(text, str) else _resource(read(text))
+
+
+@lru_cache(maxsize=4096)
+def _resource_text(text: str) -> str:
+    return _resource(_parse_text(text))
+
+
+def _resource(quantity: Quantity) -> str:
     if (quantity.amount * 1000).denominator != 1:
         quantity = Quantity(Fraction(_away_from_zero(quantity.amount * 1000), 1000), quantity.family)
     return str(quantity)

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import store
@@ -323,8 +324,8 @@ class Api:
         assert route.kind is not None
         fields, track = Fields.asked(request.query), self.update_by(route, request).track
         dry_run = self.is_dry_run(request)
-        obj = intake.read(request, route.kind, fields)
-        entry = await self.rest.update(route, obj, fields, track, dry_run=dry_run)
+        read = partial(intake.read, request, route.kind, fields)
+        entry = await self.rest.update(route, read, fields, track, dry_run=dry_run)
         return self._render(route.kind, entry, request, 200, fields)
 
     async def _patch(self, route: Route, request: Request, user: User) -> Response:
@@ -341,7 +342,9 @@ class Api:
         assert kind is not None
         fields, dry_run = Fields.asked(request.query), self.is_dry_run(request)
         apply = self.apply_by(route, request, kind)
-        config = apply.check(config_of(request, fields))
+
+        def read() -> Object:
+            return apply.check(config_of(request, fields))
 
         def admit(obj: Object) -> Object:
             creation = replace(route, verb="create")
@@ -350,7 +353,7 @@ class Api:
             admission.sign(kind, obj, user)
             return obj
 
-        entry, made = await self.rest.apply(route, config, fields, apply, admit, dry_run=dry_run)
+        entry, made = await self.rest.apply(route, read, fields, apply, admit, dry_run=dry_run)
         return self._render(kind, entry, request, 201 if made else 200, fields)
 
     async def _delete(self, route: Route, request: Request, user: User) -> Response:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from procorch.api.cache import Cache, Change
+from procorch.api.cache import Cache, Change, Entry
 from procorch.api.request import MASTERS, User
 from procorch.api.routes import Route
 from procorch.kinds import KINDS
@@ -234,8 +234,8 @@ class _PodsByNode:
         self._shelf.listeners.pop(self._hear, None)
 
     def _hear(self, change: Change) -> None:
-        before = _node_of(change.old.object) if change.old is not None else None
-        after = _node_of(change.new.object) if change.new is not None else None
+        before = _node_in(change.old) if change.old is not None else None
+        after = _node_in(change.new) if change.new is not None else None
         if before == after:
             return
         if before is not None:
@@ -245,6 +245,11 @@ class _PodsByNode:
                 self._by_node.pop(before, None)
         if after is not None:
             self._by_node.setdefault(after, set()).add(change.key)
+
+
+def _node_in(entry: Entry) -> str:
+    """A pod that has no node yet, as each new one, is not decoded for that."""
+    return _node_of(entry.object) if b'"nodeName":"' in entry.data else ""
 
 
 def _node_of(pod: Object) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
-from procorch.api.request import refusal
+from procorch.api.request import User, refusal
 from procorch.objects import ApiError, BadRequest
 
 logger = logging.getLogger(__name__)
@@ -23,14 +24,17 @@ SEND_SECONDS = 30.0  # for a small answer to be read
 class Connection(RequestHandler):
     """aiohttp's, which times only the waiting between requests. Here a request that has begun is timed too."""
 
-    __slots__ = ("_deadline",)
+    __slots__ = ("_deadline", "user")
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._deadline: asyncio.TimerHandle | None = None
+        self.user: User | None = None
+        """Whom the client's certificate names: TLS has verified it, once for all requests."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self.user = user_of(transport.get_extra_info("peercert"))
         self._begin()
 
     def data_received(self, data: bytes) -> None:
@@ -90,6 +94,16 @@ class Connection(RequestHandler):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def user_of(certificate: Mapping[str, Any] | None) -> User | None:
+    """The common name and the organizations of a certificate that TLS has verified."""
+    if not certificate:
+        return None
+    pairs = [pair for part in certificate.get("subject", ()) for pair in part]
+    name = next((value for field, value in pairs if field == "commonName"), "")
+    groups = tuple(value for field, value in pairs if field == "organizationName")
+    return User(name, groups) if name else None
 
 
 class Connections(web.Server):

@@ -51,6 +51,7 @@ class Level:
         "kept",
         "name",
         "refused",
+        "reserved",
         "seats",
         "served",
         "turn",
@@ -63,6 +64,7 @@ class Level:
         self.name = name
         self.seats = seats
         self.kept = kept
+        self.reserved = kept  # of those the ones that are free
         self.in_use = 0
         self.turn = 0  # taken in this turn of the loop
         self.waiting = 0
@@ -106,6 +108,7 @@ class Fairness:
             self.levels[spec.name] = Level(spec.name, own, max(1, round(own * (100 - spec.lendable) / 100)))
         self._seats = seats
         self._in_use = 0
+        self._reserved = sum(level.reserved for level in self.levels.values())
         self._is_turning = False
         self._numbers = itertools.count()
         self._waiting = 0
@@ -133,21 +136,25 @@ class Fairness:
             return False
         if level.in_use + width <= level.seats or not level.in_use:
             return True
-        kept = sum(max(0, other.kept - other.in_use) for other in self.levels.values() if other is not level)
-        return self._in_use + width <= self._seats - kept
+        return self._in_use + width <= self._seats - (self._reserved - level.reserved)
+
+    def _use(self, level: Level, width: int) -> None:
+        level.in_use += width
+        self._in_use += width
+        free = max(0, level.kept - level.in_use)
+        self._reserved += free - level.reserved
+        level.reserved = free
 
     def take(self, level: Level, width: int) -> None:
-        level.in_use += width
+        self._use(level, width)
         level.served += 1
-        self._in_use += width
         level.turn += width
         if not self._is_turning:
             self._is_turning = True
             asyncio.get_running_loop().call_soon(self._turn)
 
     def give(self, level: Level, width: int) -> None:
-        level.in_use -= width
-        self._in_use -= width
+        self._use(level, -width)
         if self._waiting:
             self._hand_out()
 
@@ -160,21 +167,23 @@ class Fairness:
             raise self._refusal(level)
         start = max(level.virtual, flow.finish)
         flow.finish = start + width
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        late = loop.call_later(WAIT_SECONDS, self._refuse, level, turn)  # a third of what asyncio.timeout takes
         heapq.heappush(level.waiters, (start, next(self._numbers), width, turn))
         flow.waiting += 1
         level.waiting += 1
         self._waiting += 1
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await turn
-        except BaseException as error:
+            await turn
+        except TooManyRequests:
+            raise
+        except BaseException:
             if turn.done() and not turn.cancelled():  # it had its turn, and is not there any more to use it
                 self.give(level, width)
-            if isinstance(error, TimeoutError):
-                raise self._refusal(level) from None
             raise
         finally:
+            late.cancel()
             flow.waiting -= 1
             level.waiting -= 1
             self._waiting -= 1
@@ -211,6 +220,10 @@ class Fairness:
                 level.virtual = start
                 self.take(level, width)
                 turn.set_result(None)
+
+    def _refuse(self, level: Level, turn: asyncio.Future[None]) -> None:
+        if not turn.done():
+            turn.set_exception(self._refusal(level))
 
     def _refusal(self, level: Level) -> TooManyRequests:
         level.refused += 1

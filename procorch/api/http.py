@@ -9,7 +9,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, WSMsgType, web
 
@@ -17,7 +16,7 @@ from procorch.api import connection
 from procorch.api.api import Api, as_api_error
 from procorch.api.budget import Budget
 from procorch.api.connection import Connection, Connections
-from procorch.api.request import Request, Response, User, refusal
+from procorch.api.request import Request, Response, refusal
 from procorch.api.streaming import Proxied
 from procorch.api.streaming.proxy import forward
 from procorch.api.streaming.upgrade import upgrade
@@ -196,8 +195,7 @@ def _request_of(http: web.BaseRequest, arrival: _Arrival | None) -> Request:
     for name, value in http.headers.items():
         name = name.lower()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    transport = http.transport
-    user = _user_of(transport.get_extra_info("peercert")) if transport is not None else None
+    user = http.protocol.user if isinstance(http.protocol, Connection) else None
     receive = None if arrival is None else arrival.receive
     return Request(http.method, url.raw_path, query, headers, b"", user, http.remote or "", receive)
 
@@ -227,6 +225,8 @@ class _Arrival:
         if http.headers.get("Expect") is not None and http.transport is not None:
             http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # curl waits a second for it
         try:
+            if http.content.is_eof():
+                return self._whole()
             async with asyncio.timeout(BODY_SECONDS):
                 return await self._body()
         except TimeoutError:
@@ -236,6 +236,13 @@ class _Arrival:
             why = " ".join(str(error).split())[:300]
             raise BadRequest.of(f"the body of the request cannot be read: {why}") from None
 
+    def _whole(self) -> bytes:
+        """What came with its headers, as most do."""
+        body = self._http.content.read_nowait()
+        if len(body) > BODY_LIMIT:
+            raise RequestEntityTooLarge.of(BODY_LIMIT)
+        return body
+
     async def _body(self) -> bytes:
         parts, size = [], 0
         async for chunk in self._http.content.iter_any():
@@ -244,16 +251,6 @@ class _Arrival:
                 raise RequestEntityTooLarge.of(BODY_LIMIT)
             parts.append(chunk)
         return b"".join(parts)
-
-
-def _user_of(certificate: Mapping[str, Any] | None) -> User | None:
-    """The common name and the organizations of a certificate that TLS has verified."""
-    if not certificate:
-        return None
-    pairs = [pair for part in certificate.get("subject", ()) for pair in part]
-    name = next((value for field, value in pairs if field == "commonName"), "")
-    groups = tuple(value for field, value in pairs if field == "organizationName")
-    return User(name, groups) if name else None
 
 
 def _plain(response: Response) -> web.Response:

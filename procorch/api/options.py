@@ -93,6 +93,8 @@ def watch_options(query: Mapping[str, str], kind: Kind) -> ListOptions:
 
 def check_write(verb: str, query: Mapping[str, str], *, applies: bool = False) -> None:
     """What every create, update and patch may say. applies: it is a server-side apply. Raises Invalid."""
+    if not query and not applies:
+        return
     causes = []
     if verb == "patch" and not applies and "force" in query:
         causes.append(Cause.forbidden("force", "may not be specified for non-apply patch"))

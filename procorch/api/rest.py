@@ -12,13 +12,11 @@ import copy
 import random
 from collections.abc import Callable
 
-import orjson
-
 import store
 from procorch.api import admission, classes, deletion, intake, limits, metadata
 from procorch.api.allocation import Allocations, Taken, release
 from procorch.api.cache import Cache, Entry, LostEntry
-from procorch.api.encoding import decode, encode
+from procorch.api.encoding import encode
 from procorch.api.fieldmanager import Apply, keep_times
 from procorch.api.intake import Fields
 from procorch.api.patch import Patch, apply_patch, check_media
@@ -34,6 +32,8 @@ TRIES = 16  # of a write that names no version: everybody else is as entitled, s
 _AT_ONCE = 64  # deletions of one deletecollection in flight
 
 Change = Callable[[Object], Object]
+Read = Callable[[], Object]
+"""What the request's body says, decoded anew each time: a write that is tried has used it up."""
 Track = Callable[[Object, Object | None], None]
 """(the new object, the old one): says in metadata.managedFields of the new one who manages what."""
 
@@ -106,16 +106,22 @@ class Rest:
         raise self._busy(kind, obj["metadata"]["name"])
 
     async def update(
-        self, route: Route, obj: Object, fields: Fields, track: Track | None = None, *, dry_run: bool
+        self, route: Route, read: Read, fields: Fields, track: Track | None = None, *, dry_run: bool
     ) -> Entry:
         """PUT. Raises NotFound, Conflict, Invalid."""
-        kind = _kind(route)
-        assert route.name is not None
-        metadata.check_name(obj, route.name)
-        metadata.place(kind, obj, route.namespace)
-        fields.settle(kind, obj)
-        encoded = orjson.dumps(kind.stored(obj))
-        return await self.change(route, lambda old: decode(encoded), fields, track, dry_run=dry_run)
+        kind, name = _kind(route), route.name
+        assert name is not None
+
+        def stored() -> Object:
+            fields.warnings.clear()
+            obj = read()
+            metadata.check_name(obj, name)
+            metadata.place(kind, obj, route.namespace)
+            fields.settle(kind, obj)
+            return kind.stored(obj)
+
+        wanted = _again(stored(), stored)
+        return await self.change(route, lambda old: wanted(), fields, track, shared=True, dry_run=dry_run)
 
     async def patch(
         self, route: Route, request: Request, fields: Fields, track: Track | None = None, *, dry_run: bool
@@ -137,10 +143,10 @@ class Rest:
             fields.settle(kind, obj, patch)
             return kind.stored(obj)
 
-        return await self.change(route, patched, fields, track, dry_run=dry_run)
+        return await self.change(route, patched, fields, track, shared=True, dry_run=dry_run)
 
     async def apply(
-        self, route: Route, config: Object, fields: Fields, apply: Apply, admit: Change, *, dry_run: bool
+        self, route: Route, read: Read, fields: Fields, apply: Apply, admit: Change, *, dry_run: bool
     ) -> tuple[Entry, bool]:
         """Server-side apply; whether it made the object. admit: whether it may be made, and what the server adds.
 
@@ -148,11 +154,12 @@ class Rest:
         """
         kind, name = _kind(route), route.name
         assert name is not None
-        encoded = orjson.dumps(config)
+        first = read()
+        config, said = _again(first, read), {"metadata": dict(first.get("metadata") or {})}
 
         def settled(live: Object | None) -> Object:
             fields.warnings.clear()
-            obj = apply.to(live, decode(encoded))
+            obj = apply.to(live, config())
             metadata.check_name(obj, name)
             metadata.place(kind, obj, route.namespace)
             if live is not None:  # a new one is settled when it is created
@@ -169,7 +176,7 @@ class Rest:
                     raise
             else:
                 return changed, False
-            metadata.check_unborn(kind, config, name)
+            metadata.check_unborn(kind, said, name)
             with contextlib.suppress(AlreadyExists):
                 return await self.create(route, admit(settled(None)), fields, dry_run=dry_run), True
         raise self._busy(kind, name)
@@ -182,6 +189,7 @@ class Rest:
         track: Track | None = None,
         *,
         opaque: bool = False,
+        shared: bool = False,
         dry_run: bool = False,
     ) -> Entry:
         """Reads, changes a private copy, checks and appends; again where another writer was quicker.
@@ -190,14 +198,15 @@ class Rest:
         writes nothing, and the object keeps its resourceVersion. `change` is about the stored object.
 
         fields: takes the warnings. opaque: nobody becomes a manager by it, so that managedFields are not even decoded.
+        shared: `change` leaves what it is given as it is, and makes something of its own.
         """
         kind = _kind(route).storage
         assert route.name is not None
         for _ in range(TRIES):
             entry = self.entry(kind, route.namespace, route.name)
             old = entry.for_json if opaque else entry.whole
-            copied = entry.copy(old["metadata"].get("managedFields"))
-            obj = self._successor(_kind(route), change(copied), old, route.subresource, track)
+            given = old if shared else entry.copy(old["metadata"].get("managedFields"))
+            obj = self._successor(_kind(route), change(given), old, route.subresource, track)
             if fields is not None and not route.subresource:
                 fields.warn(kind.warn(obj, old))
             wanted, claims = self._claimed(kind, obj, old, route.subresource)
@@ -361,6 +370,12 @@ def _check_finalizers(kind: Kind, obj: Object, old: Object) -> None:
         rule = "no new finalizers can be added if the object is being deleted"
         cause = Cause.forbidden("metadata.finalizers", f"{rule}, found new finalizers {sorted(added)}")
         raise Invalid.of(kind.name, old["metadata"]["name"], [cause], kind.group)
+
+
+def _again(first: Object, read: Read) -> Read:
+    """`read`, whose first result is there already."""
+    there = [first]
+    return lambda: there.pop() if there else read()
 
 
 def _kind(route: Route) -> Kind:

@@ -53,6 +53,8 @@ def decode(path: str) -> tuple[str, ...]:
 
     Raises BadRequest for what is no UTF-8, for NUL, and for the segments `.` and `..`.
     """
+    if path[:1] == "/" and path.isascii() and not any(mark in path for mark in ("%", "\0", "/.")):  # nearly all are so
+        return tuple(filter(None, path.split("/")))
     segments = []
     for raw in path.split("/"):
         if not raw:
@@ -71,13 +73,12 @@ def parse(kinds: Kinds, method: str, path: str, query: Mapping[str, str]) -> Rou
     """Source of the shape: apiserver pkg/endpoints/request, RequestInfo. Raises BadRequest, MethodNotAllowed."""
     segments = decode(path)
     shown = "/" + "/".join(segments)
-    plain = Route(method.lower(), shown, segments)
     if segments[:1] == ("api",) and len(segments) > 2:
         group, version, rest = "", segments[1], segments[2:]
     elif segments[:1] == ("apis",) and len(segments) > 3:
         group, version, rest = segments[1], segments[2], segments[3:]
     else:
-        return plain
+        return Route(method.lower(), shown, segments)
     watching = rest[0] == "watch" and len(rest) > 1  # the old way to ask for a watch, /api/v1/watch/pods
     if watching:
         rest = rest[1:]

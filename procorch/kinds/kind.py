@@ -130,6 +130,12 @@ class Kind:
     guise_of: Kind | None = None
     shown: Callable[[Object], Object] = _same
     stored: Callable[[Object], Object] = _same
+    _stored_at: str = field(init=False, repr=False, compare=False)  # asked for by every request, several times
+
+    def __post_init__(self) -> None:
+        of = self.guise_of or self
+        object.__setattr__(self, "_stored_at", f"/registry/{of.group}/{of.plural}/" if of.group else
+                           f"/registry/{of.plural}/")  # fmt: skip
 
     @property
     def storage(self) -> Kind:
@@ -160,13 +166,8 @@ class Kind:
 
     def store_key(self, namespace: str | None = None, name: str | None = None) -> str:
         """The key in the store: `/registry/[group/]plural/[namespace/]name`, with a trailing slash for a prefix."""
-        if self.guise_of is not None:
-            return self.guise_of.store_key(namespace, name)
-        steps = ["/registry", f"{self.group}/{self.plural}" if self.group else self.plural]
-        if self.namespaced and namespace:
-            steps.append(namespace)
-        steps.append(name or "")
-        return "/".join(steps)
+        place = f"{namespace}/" if self.namespaced and namespace else ""
+        return f"{self._stored_at}{place}{name or ''}"
 
     def check_field(self, field: str) -> None:
         """Whether the kind can be selected by this field; ValueError in Kubernetes' words where not."""

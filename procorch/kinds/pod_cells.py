@@ -122,13 +122,24 @@ def _containers(status: Fields, word: str, restarts: _Restarts, pod_ready: bool)
     return word, ready
 
 
+_last: tuple[Object, float, PodSummary] | None = None
+
+
+def _seen(pod: Object, now: float) -> PodSummary:
+    """Made once for the three columns that ask for it one after the other, in a table whose objects are read-only."""
+    global _last
+    if _last is None or _last[0] is not pod or _last[1] != now:
+        _last = (pod, now, summary(pod))
+    return _last[2]
+
+
 def _ready(pod: Object, now: float) -> str:
-    seen = summary(pod)
+    seen = _seen(pod, now)
     return f"{seen.ready}/{seen.total}"
 
 
 def _restarts(pod: Object, now: float) -> str:
-    seen = summary(pod)
+    seen = _seen(pod, now)
     if not seen.restarts or not seen.last_restart:
         return str(seen.restarts)
     return f"{seen.restarts} ({human_duration(now - seen.last_restart)} ago)"
@@ -147,7 +158,7 @@ def _gates(pod: Object, now: float) -> str:
 COLUMNS = (
     NAME,
     Column("Ready", _ready),
-    Column("Status", lambda pod, now: summary(pod).status),
+    Column("Status", lambda pod, now: _seen(pod, now).status),
     Column("Restarts", _restarts),
     AGE,
     Column("IP", _address, priority=1),

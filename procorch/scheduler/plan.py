@@ -42,13 +42,14 @@ def plan(
     looked_at = 0
     for looked_at in range(1, len(nodes) + 1):
         node = nodes[(start + looked_at - 1) % len(nodes)]
-        refusal = next((no for rule in filters if (no := rule(pod, node)) is not None), None)
-        if refusal is not None:
-            refusals.append(refusal)
-            continue
-        possible.append(node)
-        if len(possible) >= enough:
-            break
+        for rule in filters:
+            if (refusal := rule(pod, node)) is not None:
+                refusals.append(refusal)
+                break
+        else:
+            possible.append(node)
+            if len(possible) >= enough:
+                break
     if not possible:
         return Placement("", explain(pod, len(nodes), refusals), looked_at)
     return Placement(best(pod, possible, scores, draw).name, "", looked_at)
@@ -68,8 +69,7 @@ def best(
         return nodes[0]
     totals = [0.0] * len(nodes)
     for score, weight in scores:
-        for place, points in enumerate(score(pod, nodes)):
-            totals[place] += weight * int(points)
+        totals = [total + weight * int(points) for total, points in zip(totals, score(pod, nodes), strict=True)]
     most = max(totals)
     winners = [node for node, total in zip(nodes, totals, strict=True) if total == most]
     return winners[int(draw() * len(winners))]

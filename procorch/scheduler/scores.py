@@ -16,21 +16,31 @@ Score = Callable[[PodInfo, Sequence[NodeInfo]], list[float]]
 
 def least_allocated(pod: PodInfo, nodes: Sequence[NodeInfo]) -> list[float]:
     """The mean free part of cpu and memory with this pod on it."""
-    return [100 * (1 - sum(parts) / len(parts)) if (parts := _parts(pod, node)) else 0.0 for node in nodes]
+    result = []
+    for cpu, memory in zip(_used(pod, nodes, "cpu"), _used(pod, nodes, "memory"), strict=True):
+        if cpu is None or memory is None:
+            one = memory if cpu is None else cpu
+            result.append(0.0 if one is None else 100 * (1 - one))
+        else:
+            result.append(100 * (1 - (cpu + memory) / 2))
+    return result
 
 
 def balanced(pod: PodInfo, nodes: Sequence[NodeInfo]) -> list[float]:
     """Cpu and memory used in equal parts: neither is left over when the other runs out."""
-    return [100 * (1 - abs(parts[0] - parts[1]) / 2) if len(parts := _parts(pod, node)) == 2 else 0.0 for node in nodes]
+    return [
+        0.0 if cpu is None or memory is None else 100 * (1 - abs(cpu - memory) / 2)
+        for cpu, memory in zip(_used(pod, nodes, "cpu"), _used(pod, nodes, "memory"), strict=True)
+    ]
 
 
-def _parts(pod: PodInfo, node: NodeInfo) -> list[float]:
-    """The used part of cpu and memory, 0 to 1."""
-    parts = []
-    for name in ("cpu", "memory"):
-        if most := node.allocatable.get(name, 0):
-            parts.append(min((node.weight.get(name, 0) + pod.weight.get(name, 0)) / most, 1.0))
-    return parts
+def _used(pod: PodInfo, nodes: Sequence[NodeInfo], name: str) -> list[float | None]:
+    """The used part of a resource on each node, 0 to 1; None where a node has none of it."""
+    asked = pod.weight.get(name, 0)
+    return [
+        min((node.weight.get(name, 0) + asked) / most, 1.0) if (most := node.allocatable.get(name, 0)) else None
+        for node in nodes
+    ]
 
 
 def spread(pod: PodInfo, nodes: Sequence[NodeInfo]) -> list[float]:
@@ -42,14 +52,13 @@ def spread(pod: PodInfo, nodes: Sequence[NodeInfo]) -> list[float]:
 
 def preferred_taints(pod: PodInfo, nodes: Sequence[NodeInfo]) -> list[float]:
     """Few PreferNoSchedule taints that the pod does not tolerate."""
-    return _less_is_better(
-        [
-            sum(
-                taint["effect"] == "PreferNoSchedule" and not any(tolerates(row, taint) for row in pod.tolerations)
-                for taint in node.taints
-            )
-            for node in nodes
-        ]
+    return _less_is_better([_disliked(pod, node) if node.taints else 0 for node in nodes])
+
+
+def _disliked(pod: PodInfo, node: NodeInfo) -> int:
+    return sum(
+        taint["effect"] == "PreferNoSchedule" and not any(tolerates(row, taint) for row in pod.tolerations)
+        for taint in node.taints
     )
 
 

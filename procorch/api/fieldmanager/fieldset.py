@@ -56,6 +56,10 @@ def union(one: FieldSet, other: FieldSet) -> FieldSet:
 
 def difference(one: FieldSet, other: FieldSet) -> FieldSet:
     """The members of `one` that are none of `other`; `one` itself where nothing goes."""
+    if not other:
+        return one
+    if one is other or one == other:  # told without a walk in Python
+        return {}
     result: FieldSet | None = None
     for step, mine in one.items():
         theirs = other.get(step)
@@ -72,6 +76,8 @@ def difference(one: FieldSet, other: FieldSet) -> FieldSet:
 
 
 def intersection(one: FieldSet, other: FieldSet) -> FieldSet:
+    if one is other or one == other:
+        return one
     result: FieldSet = {}
     for step, mine in one.items():
         theirs = other.get(step)

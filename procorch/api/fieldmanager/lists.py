@@ -97,12 +97,16 @@ class _Associative(Shape, ABC):
     def merged(self, old: Any, new: Any) -> Any:
         if not is_list(old) or not old:
             return new
-        if not is_list(new) or not new:
+        if not is_list(new) or not new or old == new:
             return old
-        before, _ = self._indexed(old)
+        steps = [self.step(item) for item in old]
         after = {self.step(item): item for item in new}
+        before = dict(zip(steps, old, strict=True))
+        if len(before) == len(old) and before.keys() == after.keys() and list(after) == steps:
+            return [self._of.merged(item, after[step]) for step, item in before.items()]
+        before, _ = self._indexed(old)
         result = []
-        for step, index in interleaved([self.step(item) for item in old], list(after)):
+        for step, index in interleaved(steps, list(after)):
             if index is not None:
                 result.append(old[index])
             elif step in before:
@@ -158,8 +162,11 @@ class ListMap(_Associative):
     def step(self, item: Any) -> str:
         found = dict_of(item).get
         if self._prefix:
-            (only,) = self._keys
-            return f"{self._prefix}{orjson.dumps(found(only, self._defaults[only])).decode()}}}"
+            value = found(self._keys[0])
+            if value.__class__ is str and value.isidentifier():  # as most are: nothing in it to escape
+                return f'{self._prefix}"{value}"}}'
+            value = found(self._keys[0], self._defaults[self._keys[0]])
+            return f"{self._prefix}{orjson.dumps(value).decode()}}}"
         keys = {name: found(name, default) for name, default in self._defaults.items()}
         return "k:" + orjson.dumps(keys).decode()
 

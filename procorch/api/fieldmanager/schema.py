@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from procorch.api.fieldmanager.lists import ListMap, ListSet
+from procorch.api.fieldmanager.repeated import Repeated
 from procorch.api.fieldmanager.shapes import (
     ANY_SCALAR,
     BOOLEAN,
@@ -38,6 +39,7 @@ _SCALARS = {
     "duration": Shape(ANY_SCALAR),
 }
 _UNKNOWN = Shape()
+_REPEATED = "io.k8s.api.core.v1.PodSpec"
 #: scalars that are structs in Go, which writes those even where they are to be left out when empty
 _GO_STRUCTS = frozenset(("time", "microtime", "quantity", "intstr", "raw", "struct"))
 
@@ -53,7 +55,8 @@ def shape_of(kind: Kind | str) -> Struct:
 def _struct(name: str) -> Struct:
     shape = _structs.get(name)
     if shape is None:
-        shape = _structs[name] = Struct()  # before its fields: a type may hold itself
+        made = Repeated() if name == _REPEATED else Struct()
+        shape = _structs[name] = made  # before its fields: a type may hold itself
         within = definition(name)
         shape.fields = {key: _field(row) for key, row in within.fields.items()}
     return shape

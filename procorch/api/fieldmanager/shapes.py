@@ -37,10 +37,12 @@ class Shape:
     """What has one owner as a whole: a scalar, or a value of which nothing is known (scalar: None)."""
 
     is_leaf = True  # its fields are not told apart: asked before a call, all day long
+    is_text = False  # a string is right for it: likewise
 
     def __init__(self, scalar: Scalar | None = None, zero: Any = None) -> None:
         self.zero = zero  # what Go writes for a value that was not set
         self._scalar = scalar
+        self.is_text = scalar is not None and str in scalar[1]
 
     def added(self, value: Any) -> FieldSet:
         return MEMBER
@@ -98,12 +100,13 @@ class Items(Shape):
 class Field:
     """One field of a struct. always: Go writes it even when it is not set, so that it is never added nor removed."""
 
-    __slots__ = ("always", "is_leaf", "shape", "step", "zero")
+    __slots__ = ("always", "is_leaf", "is_text", "shape", "step", "zero")
 
     def __init__(self, name: str, shape: Shape, *, always: bool = False, zero: Any = None) -> None:
         self.step = f"f:{name}"
         self.shape = shape
         self.is_leaf = shape.is_leaf
+        self.is_text = shape.is_text
         self.always = always
         self.zero = zero
 
@@ -187,7 +190,7 @@ class Struct(Shape):
             field = self.fields.get(name)
             if field is None:
                 continue
-            node = MEMBER if item is None or item == {} else field.shape.applied(item)
+            node = MEMBER if field.is_leaf or item is None or item == {} else field.shape.applied(item)
             if node is not None:
                 result[field.step] = node
         return result or None
@@ -197,8 +200,14 @@ class Struct(Shape):
             return new
         result = dict(old)
         for name, item in dict_of(new).items():
+            before = old.get(name, _MISSING)
+            if before == item:
+                continue
             field = self.fields.get(name)
-            result[name] = field.shape.merged(old[name], item) if field is not None and name in old else item
+            if before is _MISSING or field is None or field.is_leaf:
+                result[name] = item
+            else:
+                result[name] = field.shape.merged(before, item)
         return result
 
     def without(self, value: Any, gone: FieldSet) -> Any:
@@ -224,7 +233,7 @@ class Struct(Shape):
             field = self.fields.get(name)
             if field is None:
                 yield f"{path}.{name}: field not declared in schema"
-            else:
+            elif item.__class__ is not str or not field.is_text:
                 yield from field.shape.check(item, f"{path}.{name}")
 
 

@@ -6,6 +6,7 @@ Source: pkg/apis/core/v1/defaults.go and zz_generated.defaults.go.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from procorch.kinds.fields import Fields, fill, fill_text, made, mapping, number, part, rows, text
 from procorch.quantity import canonical, canonical_resource
@@ -89,12 +90,14 @@ def _container(container: Fields, *, ephemeral: bool) -> None:
     for port in rows(container.get("ports")):
         fill_text(port, "protocol", "TCP")
     for variable in rows(container.get("env")):
-        _references(part(variable, "valueFrom"))
+        if "valueFrom" in variable:
+            _references(part(variable, "valueFrom"))
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if isinstance(probe := container.get(name), dict):
             _probe(probe)
-    for hook in ("postStart", "preStop"):
-        _http_get(part(container, "lifecycle", hook).get("httpGet"))
+    if "lifecycle" in container:
+        for hook in ("postStart", "preStop"):
+            _http_get(part(container, "lifecycle", hook).get("httpGet"))
 
 
 def _probe(probe: Fields) -> None:
@@ -147,6 +150,7 @@ def _references(source: Fields) -> None:
         fill(resource_ref, "divisor", "0")
 
 
+@lru_cache(maxsize=512)
 def _pull_policy(image: str) -> str:
     """Always for :latest, said or meant; a digest or another tag, or what is no image name, need not be asked again."""
     name, at, _ = image.partition("@")

@@ -11,6 +11,7 @@ from procorch.kinds.fields import Fields, indexed, labels, mapping, number, part
 from procorch.kinds.metadata import validate_annotations, validate_labels
 from procorch.kinds.podspec.containers import validate_containers
 from procorch.kinds.podspec.environment import validate_file_volumes
+from procorch.kinds.podspec.judged import once
 from procorch.kinds.podspec.resources import validate_resources
 from procorch.kinds.podspec.scheduling import validate_affinity, validate_placement, validate_tolerations
 from procorch.kinds.podspec.security import validate_pod_security
@@ -29,6 +30,13 @@ _LONGEST_HOST_NAME = 64  # bytes
 
 def validate_spec(spec: Fields, path: str, *, pod: str = "") -> Iterator[Cause]:
     """A pod specification. pod: the pod's name, "" for that of a template."""
+    # Claims of ephemeral volumes are named after the pod; without them pods differ by nothing that is judged here.
+    named = any("ephemeral" in volume for volume in rows(spec.get("volumes")))
+    return _validate_spec(spec, path, pod=pod if named or not pod else "?")
+
+
+@once
+def _validate_spec(spec: Fields, path: str, *, pod: str) -> Iterator[Cause]:
     yield from unsupported(spec, path)
     if number(spec.get("terminationGracePeriodSeconds")) is None:
         yield Cause.required(f"{path}.terminationGracePeriodSeconds")

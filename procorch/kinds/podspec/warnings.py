@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from procorch.kinds.fields import Fields, indexed, labels, mapping, number, part, text, texts
+from procorch.kinds.podspec.judged import once
 from procorch.kinds.podspec.resources import quantity_of
 from procorch.names import label_value
 
@@ -48,10 +49,17 @@ DEPRECATED_VOLUMES = {
 
 def pod_warnings(pod: Fields, path: str = "") -> Iterator[str]:
     """Of a pod, or of a template at this path: what metadata and spec say together."""
-    start = f"{path}." if path else ""
-    spec, where = part(pod, "spec"), f"{start}spec"
+    annotations = labels(part(pod, "metadata").get("annotations"))
+    told = {key: "" for key in annotations if key in _ANNOTATIONS or key == _SECCOMP}
+    return _warnings(told, part(pod, "spec"), f"{path}." if path else "")
+
+
+@once
+def _warnings(annotations: Fields, spec: Fields, start: str) -> Iterator[str]:
+    """annotations: those of which something is known."""
+    where = f"{start}spec"
     yield from _deprecated_labels(spec, where)
-    yield from _annotations(pod, start)
+    yield from _annotations(annotations, spec, start)
     yield from _doubles(spec, where)
     for field in DEPRECATED_VOLUMES:
         for at, volume in indexed(spec.get("volumes"), f"{where}.volumes"):
@@ -115,12 +123,11 @@ def claim_warnings(spec: Fields, path: str) -> Iterator[str]:
             yield f'{where}: fractional byte value "{amount}" is invalid, must be an integer'
 
 
-def _annotations(pod: Fields, start: str) -> Iterator[str]:
-    given = labels(part(pod, "metadata").get("annotations"))
+def _annotations(given: Fields, spec: Fields, start: str) -> Iterator[str]:
     for key, message in _ANNOTATIONS.items():
         if key in given:
             yield f"{start}metadata.annotations[{key}]: {message}"
-    if _SECCOMP in given and part(pod, "spec", "securityContext").get("seccompProfile") is None:
+    if _SECCOMP in given and part(spec, "securityContext").get("seccompProfile") is None:
         detail = 'non-functional in v1.27+; use the "seccompProfile" field instead'
         yield f"{start}metadata.annotations[{_SECCOMP}]: {detail}"
 
@@ -150,10 +157,11 @@ def _hidden_variables(container: Fields, path: str) -> Iterator[str]:
     """A variable that is set twice, unless the second value extends the first (`$(X):more`)."""
     seen: set[str] = set()
     for at, row in indexed(container.get("env"), f"{path}.env"):
-        name, value = text(row.get("name")), text(row.get("value"))
-        reference = f"$({name})"
-        if name in seen and (row.get("valueFrom") is not None or value == reference or reference not in value):
-            yield f'{at}: hides previous definition of "{name}", which may be dropped when using apply'
+        name = text(row.get("name"))
+        if name in seen:
+            value, reference = text(row.get("value")), f"$({name})"
+            if row.get("valueFrom") is not None or value == reference or reference not in value:
+                yield f'{at}: hides previous definition of "{name}", which may be dropped when using apply'
         seen.add(name)
 
 

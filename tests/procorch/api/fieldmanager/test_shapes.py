@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from procorch.api.fieldmanager.shapes import BOOLEAN, NUMERIC, STRING, Atomic, Field, Items, Map, Shape, Struct
+from procorch.api.fieldmanager.shapes import (
+    BOOLEAN,
+    NUMERIC,
+    STRING,
+    Atomic,
+    Field,
+    Items,
+    Map,
+    Shape,
+    Struct,
+)
 
 TEXT = Shape(STRING, "")
 
