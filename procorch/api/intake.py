@@ -25,6 +25,7 @@ class Fields:
     mode: str = "Warn"
     warnings: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)  # members of a JSON patch that operations have not got
     text: bytes = b""  # of the object that has the duplicates, where it is JSON
 
     @classmethod
@@ -69,6 +70,7 @@ class Fields:
             known = [path for path in known if path not in unknown and not path.startswith(inside)]
         rows = [(path, f'duplicate field "{path}"') for path in known]
         if patch is not None and patch.is_json_patch:
+            rows += [(path, f'unknown field "{path}"') for path in self.strangers]
             rows = [(path, f"json patch {message}") for path, message in rows]
         rows += [(path, f'unknown field "{path}"') for path in unknown]
         if known and unknown and self.text:

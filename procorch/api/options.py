@@ -6,10 +6,10 @@ Source of rules and words: apimachinery pkg/apis/meta/internalversion/validation
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from procorch.api.go import misread
 from procorch.api.request import is_true, values_of
 from procorch.kinds.kind import Kind
 from procorch.objects import BadRequest, Cause, Invalid
@@ -17,7 +17,6 @@ from procorch.objects import BadRequest, Cause, Invalid
 _VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 LONGEST_MANAGER = 128  # bytes of a field manager's name
 EXACT, NOT_OLDER = "Exact", "NotOlderThan"
-_NUMBER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ def whole_number(query: Mapping[str, str], name: str) -> int:
     text = query.get(name)
     if text is None:
         return 0
-    why = _go_number(text, "ParseInt", -(1 << 63), (1 << 63) - 1)
+    why = misread(text, "ParseInt", -(1 << 63), (1 << 63) - 1)
     if why is None and int(text) < 0:
         why = f"{name} must not be negative: {text}"
     if why is not None:
@@ -140,18 +139,8 @@ def whole_number(query: Mapping[str, str], name: str) -> int:
 def _wrong_version(text: str) -> Cause | None:
     if not text:
         return None
-    why = _go_number(text, "ParseUint", 0, (1 << 64) - 1)
+    why = misread(text, "ParseUint", 0, (1 << 64) - 1)
     return None if why is None else Cause.invalid("resourceVersion", text[:100], why)
-
-
-def _go_number(text: str, function: str, least: int, most: int) -> str | None:
-    """What strconv's function says of a text; None where it reads it."""
-    shown = text if len(text) <= 100 else f"{text[:100]}…"
-    if not _NUMBER.fullmatch(text) or (function == "ParseUint" and text[0] in "+-"):
-        return f'strconv.{function}: parsing "{shown}": invalid syntax'
-    if len(text) > 40 or not least <= int(text) <= most:
-        return f'strconv.{function}: parsing "{shown}": value out of range'
-    return None
 
 
 def _refuse(causes: list[Cause]) -> None:
