@@ -34,6 +34,7 @@ from procorch.api.cache import Cache, Entry, LostEntry
 from procorch.api.expiry import Expiry
 from procorch.api.fairness import Fairness
 from procorch.api.fieldmanager import Apply, Update, config_of, is_apply, manager_of
+from procorch.api.flows import Flows
 from procorch.api.intake import Fields
 from procorch.api.links import Links
 from procorch.api.listing import Listing
@@ -119,6 +120,7 @@ class Api:
         self.listing = Listing(self.cache, log, draw.random)
         self.metrics = Metrics()
         self.fairness = Fairness()
+        self._flows = Flows(self.cache, self.fairness)
         key = self.config.service_account_key
         self.service_accounts = ServiceAccountTokens(key, self.config.issuer) if key else None
         self.authenticator = authenticator or Authenticator(
@@ -155,6 +157,7 @@ class Api:
         if hasattr(self, "authorizer"):
             self.authorizer.close()
             self._expiry.close()
+        self._flows.close()
         self.allocations.close()
         self.cache.close()
 
@@ -178,6 +181,7 @@ class Api:
             response = refusal(problem)
             if route is None or route.segments[:1] in _SHAPED:
                 response = await shaped(response, request)
+        response.headers.update(request.marks)
         if route is not None:
             seconds = None if response.stream is not None else self._timer() - began
             self.metrics.count(_series(route, request), response.status, seconds, len(response.body))
@@ -225,13 +229,19 @@ class Api:
         if not route.resource and route.segments[:1] and f"/{route.segments[0]}" in _OPEN:
             return plain.serve(self, route, request)
         user = impersonated(self.authenticator.authenticate(request), request.headers)
+        has_seat = request.remote != LOCAL and route.subresource not in _LONG
+        placed = self._flows.place(user, route, request.headers.get("user-agent", "")) if has_seat else None
+        if placed is not None:
+            request.marks.update(placed.headers())  # who is refused is told, too
         self.authorizer.check(user, route, request.query)
         if route.subresource != "proxy":  # whose body is passed on as it comes
             await request.arrive()  # who may not ask need not be listened to
-        if request.remote == LOCAL or route.subresource in _LONG:
+        if placed is None:
             return await self._perform(route, request, user)
-        level, flow = levels.place(user, route, request.headers.get("user-agent", ""))
-        async with self.fairness.seat(level, flow, self._width(route, request)):
+        who = (user.name, route.verb, route.path, route.namespace or "", route.name or "",
+               f"{route.group}/{route.version}".lstrip("/"), route.resource, route.subresource)  # fmt: skip
+        width = self._width(route, request)
+        async with self.fairness.seat(placed.level, placed.flow, width, placed.schema, who):
             return await self._perform(route, request, user)
 
     async def _perform(self, route: Route, request: Request, user: User) -> Response:

@@ -154,7 +154,7 @@ async def test_repeated_fields_are_told_or_refused_as_asked(served):
     told = []
     served.client.on_warning = told.append
 
-    with pytest.raises(BadRequest, match='error strict decoding patch: .*\n  line 1: key "x" already set in map'):
+    with pytest.raises(BadRequest, match=r'error strict decoding patch: .*\n  line 1: key "x" already set in map'):
         await served.client.patch(
             "ConfigMap", "default/a", text, type="apply", query=query | {"fieldValidation": "Strict"}
         )
