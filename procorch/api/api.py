@@ -6,9 +6,11 @@ A request's way: one decoded path → who asks → may they → the verb → a S
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -43,7 +45,7 @@ from procorch.api.openapi import OpenAPI
 from procorch.api.options import check_write, version_of
 from procorch.api.request import JSON, LOCAL, Request, Response, User, answer, is_true, refusal
 from procorch.api.rest import Rest
-from procorch.api.routes import Route, not_found, parse
+from procorch.api.routes import Route, methods_of, not_found, parse
 from procorch.api.scope import scope_of
 from procorch.api.table import view_of
 from procorch.clock import Clock, system_clock
@@ -70,6 +72,7 @@ _BY_STATE = (401, 403, 404, 409, 422)  # refusals that could be otherwise were s
 _VERBS = {"create": "POST", "update": "PUT", "head": "GET"}  # in metrics, as Kubernetes names them
 _SHAPED = (("api",), ("apis",))  # what has a form that the client chooses
 _LONG = ("log", "exec", "attach", "portforward", "proxy")  # they last as long as the client likes
+_LONGEST_AUDIT_ID = 64
 _OPEN = ("/livez", "/readyz", "/healthz", "/cacerts")  # for those who cannot have a credential yet
 
 
@@ -179,13 +182,28 @@ class Api:
             else:
                 self._audit(request, route, problem)
             response = refusal(problem)
+            response.headers.update(self._about(problem, route, request))
             if route is None or route.segments[:1] in _SHAPED:
                 response = await shaped(response, request)
-        response.headers.update(request.marks)
+        if request.remote != LOCAL:
+            response.headers |= {"Audit-Id": _audit_id(request), **request.marks}
+            response.headers.setdefault("Cache-Control", "no-cache, private")
         if route is not None:
             seconds = None if response.stream is not None else self._timer() - began
             self.metrics.count(_series(route, request), response.status, seconds, len(response.body))
         return response
+
+    def _about(self, problem: ApiError, route: Route | None, request: Request) -> dict[str, str]:
+        """Headers of a refusal: what could be asked instead, and that a browser should not guess what it is."""
+        if problem.code == 403:
+            return {"X-Content-Type-Options": "nosniff"}
+        if problem.code != 405:
+            return {}
+        with contextlib.suppress(ApiError):
+            asked = route or parse(KINDS, "GET", request.path, request.query)
+            below = subresources.TABLE.get(asked.subresource)
+            return {"Allow": ", ".join(methods_of(asked, tuple(below.verbs) if below is not None else ()))}
+        return {}
 
     def authorize(self, request: Request) -> tuple[Route, User]:
         """Who asks, and that they may: for what http does itself (a node's link). Raises ApiError."""
@@ -260,6 +278,8 @@ class Api:
             return review(self, user, route, request)
         if (route.group, route.resource, route.verb) == _DEFINITIONS:
             return answer(_NO_DEFINITIONS)
+        if plain.is_nowhere(self, route):
+            return plain.nowhere()
         if route.kind is None or (route.kind.namespaced and not route.namespace and not route.is_collection):
             raise not_found()
         if route.verb in ("create", "update", "patch") and route.subresource != "proxy":
@@ -427,6 +447,13 @@ class Api:
             facts = {"method": request.method, "path": request.path[:200], "code": error.code,
                      "remote": request.remote, "why": error.reason if is_secret else error.message[:300]}  # fmt: skip
             logger.log(level, "request refused", extra=facts)
+
+
+def _audit_id(request: Request) -> str:
+    """By which a client finds its request again: its own, or a new one. Source: apiserver's WithAuditInit."""
+    return request.headers.get("audit-id", "")[:_LONGEST_AUDIT_ID] or str(
+        uuid.UUID(int=random.getrandbits(128), version=4)
+    )
 
 
 def _series(route: Route, request: Request) -> Series:

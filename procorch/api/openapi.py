@@ -124,7 +124,8 @@ class OpenAPI:
             prefix, _, version = path.removeprefix("/openapi/v3/").partition("/")
             found = self.v3(version) if prefix in ("api", "apis") else None
             if found is None:
-                return Response(404, {"Content-Type": "text/plain; charset=utf-8"}, b"404 page not found\n")
+                headers = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
+                return Response(404, headers, b"404 page not found\n")
             binary, tagged = partial(self.v3_proto, version), found
             offered = {JSON: lambda: found, V3_BINARY: binary, V3_BINARY.replace(".v1.0", "@v1.0"): binary}
         media = next((one for type_, _ in asked for one in offered if type_ in (one, "*/*", "application/*")), None)

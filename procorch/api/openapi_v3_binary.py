@@ -47,7 +47,7 @@ def _schema(of: Mapping[str, Any]) -> bytes:
         out += b"".join(delimited(number, _schema_or_reference(one)) for one in of.get(name, ()))
     if "items" in of:
         out += delimited(30, delimited(1, _schema_or_reference(of["items"])))
-    if "properties" in of:
+    if of.get("properties"):
         out += delimited(31, _each(of["properties"]))
     if "additionalProperties" in of:
         out += delimited(32, delimited(1, _schema_or_reference(of["additionalProperties"])))

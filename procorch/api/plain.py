@@ -11,7 +11,7 @@ from procorch.api import flow_dumps, health, issuer
 from procorch.api.health import Check
 from procorch.api.metrics import Family, Histograms, process_families
 from procorch.api.request import JSON, Request, Response, text
-from procorch.api.routes import Route, not_found
+from procorch.api.routes import Route
 from procorch.objects import MethodNotAllowed
 
 if TYPE_CHECKING:
@@ -62,8 +62,20 @@ def serve(api: Api, route: Route, request: Request) -> Response:
         case ("openapi", *_):
             return api.openapi.answer(request)
         case ("api" | "apis", *_):
-            return api.discovery.answer(route.path, request)
-    raise not_found()
+            return nowhere() if is_nowhere(api, route) else api.discovery.answer(route.path, request)
+    return nowhere()
+
+
+def is_nowhere(api: Api, route: Route) -> bool:
+    """Whether it lies in an API group that nobody serves: Kubernetes answers as to any path that it does not know."""
+    return route.segments[:1] == ("apis",) and len(route.segments) > 1 and not api.discovery.has(route.segments[1])
+
+
+def nowhere() -> Response:
+    """As Go's server answers where nothing is."""
+    response = text("404 page not found\n", 404)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 def _shown(value: object) -> Response:
