@@ -38,7 +38,7 @@ class ListOptions:
 
 def list_options(query: Mapping[str, str]) -> ListOptions:
     """Of a list or deletecollection. Raises BadRequest, Invalid."""
-    limit = whole_number(query, "limit")
+    _, limit = _numbers(query)
     match, version, token = (query.get(name, "") for name in ("resourceVersionMatch", "resourceVersion", "continue"))
     causes = []
     if match and not version:
@@ -65,7 +65,7 @@ def list_options(query: Mapping[str, str]) -> ListOptions:
 
 def watch_options(query: Mapping[str, str], kind: Kind) -> ListOptions:
     """Raises BadRequest, Invalid."""
-    timeout = whole_number(query, "timeoutSeconds")
+    timeout, _ = _numbers(query)
     match, version = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
     initial = is_true(query, "sendInitialEvents") if "sendInitialEvents" in query else None
     if initial is None and not match and version in ("", "0"):
@@ -88,6 +88,11 @@ def watch_options(query: Mapping[str, str], kind: Kind) -> ListOptions:
         raise Invalid.of(kind.plural, "", [wrong], kind.group)
     bookmarks = is_true(query, "allowWatchBookmarks")
     return ListOptions(0, "", int(version) if version else None, False, initial, bookmarks, timeout)
+
+
+def _numbers(query: Mapping[str, str]) -> tuple[int, int]:
+    """timeoutSeconds and limit, which must be numbers also where they mean nothing: in this order they are decoded."""
+    return whole_number(query, "timeoutSeconds"), whole_number(query, "limit")
 
 
 def check_write(verb: str, query: Mapping[str, str], *, applies: bool = False) -> None:
