@@ -19,14 +19,12 @@ _Flow = tuple[str, str]  # level, schema
 
 class FlowMetrics:
     def __init__(self) -> None:
-        self.dispatched: Counter[_Flow] = Counter()
         self.rejected: Counter[tuple[str, str, str]] = Counter()
         self._waits: defaultdict[_Flow, Histogram] = defaultdict(lambda: Histogram(_SECONDS))
         self._runs: defaultdict[_Flow, Histogram] = defaultdict(lambda: Histogram(_SECONDS))
 
     def began(self, level: str, schema: str, waited: float) -> None:
         """waited: seconds."""
-        self.dispatched[level, schema] += 1
         self._waits[level, schema].observe(waited)
 
     def ended(self, level: str, schema: str, seconds: float) -> None:
@@ -35,6 +33,11 @@ class FlowMetrics:
     def refused(self, level: str, schema: str, reason: str) -> None:
         """reason: queue-full, concurrency-limit, time-out, or cancelled."""
         self.rejected[level, schema, reason] += 1
+
+    @property
+    def dispatched(self) -> dict[_Flow, int]:
+        """How many requests have begun, by level and schema."""
+        return {key: sum(histogram.counts) for key, histogram in self._waits.items()}
 
     def count_of(self, level: str, *reasons: str) -> int:
         """How many of a level's requests were refused for one of these reasons."""

@@ -8,7 +8,7 @@ counts, so that the first heartbeat has its level.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from procorch.api.cache import Cache, Change, LostEntry
@@ -22,25 +22,18 @@ from procorch.objects import Object
 
 _ANONYMOUS = "system:anonymous"
 _ACCOUNT = "system:serviceaccount:"
+_MOST_KEPT = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """schema, level: their names. flow: by which requests of the level are told apart. uids: of the two objects, empty
-    where there are none."""
+    """schema, level: their names. flow: by which requests of the level are told apart. headers: of the answer; they
+    name the two objects by uid, which is empty where there are none."""
 
     schema: str
     level: str
     flow: str
-    schema_uid: str = ""
-    level_uid: str = ""
-
-    def headers(self) -> dict[str, str]:
-        """Source: k8s.io/api flowcontrol, ResponseHeaderMatched…UID."""
-        return {
-            "X-Kubernetes-PF-FlowSchema-UID": self.schema_uid,
-            "X-Kubernetes-PF-PriorityLevel-UID": self.level_uid,
-        }
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +69,7 @@ class Flows:
         self._levels = cache.shelf(KINDS["PriorityLevelConfiguration"])
         self._fairness = fairness
         self._compiled: list[_Schema] = []  # none while it is not known; `catch-all` matches whoever got this far
+        self._placed: dict[tuple[object, ...], Placed] = {}  # what was found: few sorts of requests come often
         for shelf in (self._schemas, self._levels):
             shelf.listeners[self._hear] = None
 
@@ -88,17 +82,31 @@ class Flows:
 
         Two programs of one administrator are two flows: there are no others who could hold one of them back.
         """
+        namespace = route.namespace or (route.name if route.resource == "namespaces" and route.name else "")
+        key = (user.name, user.groups, route.verb, route.group, route.resource, route.subresource, namespace,
+               "" if route.resource else route.path, agent)  # fmt: skip
+        found = self._placed.get(key)
+        if found is None:
+            if len(self._placed) >= _MOST_KEPT:
+                self._placed.clear()
+            found = self._placed[key] = self._place(_asked(user, route, namespace), agent)
+        return found
+
+    def _place(self, asked: _Asked, agent: str) -> Placed:
         if not self._compiled:
             self._compile()
-        asked = _asked(user, route)
         schema = next(one for one in self._compiled if any(rule(asked) for rule in one.rules))
-        about = {"ByUser": user.name, "ByNamespace": asked.namespace}.get(schema.method, "")
+        about = {"ByUser": asked.user.name, "ByNamespace": asked.namespace}.get(schema.method, "")
         if schema.level.exempt:
-            about = f"{user.name} {agent.partition('/')[0][:100]}"
-        return Placed(schema.name, schema.level.name, f"{schema.name} {about}", schema.uid, schema.level.uid)
+            about = f"{asked.user.name} {agent.partition('/')[0][:100]}"
+        return Placed(schema.name, schema.level.name, f"{schema.name} {about}", {
+            "X-Kubernetes-PF-FlowSchema-UID": schema.uid,
+            "X-Kubernetes-PF-PriorityLevel-UID": schema.level.uid,
+        })  # fmt: skip
 
     def _hear(self, change: Change) -> None:
         self._compiled = []
+        self._placed.clear()
 
     def _compile(self) -> None:
         levels = [entry.object for entry in self._levels.entries.values() if not isinstance(entry, LostEntry)]
@@ -119,10 +127,9 @@ def _of(objects: Iterable[Object], kind: str) -> list[Object]:
     return [one for one in objects if one["kind"] == kind]
 
 
-def _asked(user: User, route: Route) -> _Asked:
+def _asked(user: User, route: Route, namespace: str) -> _Asked:
     own = "system:unauthenticated" if user.name == _ANONYMOUS else AUTHENTICATED
     resource = f"{route.resource}/{route.subresource}" if route.subresource else route.resource
-    namespace = route.namespace or (route.name if route.resource == "namespaces" and route.name else "")
     path = "" if route.resource else route.path
     return _Asked(user, frozenset((*user.groups, own)), route.verb, route.group, resource, namespace, path)
 

@@ -77,7 +77,7 @@ async def test_a_request_has_its_level_before_there_are_objects_and_with_them(ap
     after = place(flows, user, method, path)
 
     assert (before.schema, before.level) == (after.schema, after.level) == (schema, level)
-    assert before.schema_uid == "" and len(after.schema_uid) == len(after.level_uid) == 36
+    assert set(before.headers.values()) == {""} and [len(uid) for uid in after.headers.values()] == [36, 36]
 
 
 def schema_of(name: str, level: str, precedence: int, rule: dict, method: str = "ByUser") -> dict:
