@@ -7,6 +7,7 @@ changed it. One that has the annotation and is known no more goes.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterable
 
@@ -22,13 +23,13 @@ async def ensure(client: Client) -> None:
     """Writes nothing where all is as it should be. Raises ApiError."""
     there = {kind: {one["metadata"]["name"]: one for one in (await client.items(kind)).objects} for kind in KINDS}
     wanted = [(one, False) for one in suggested()] + [(one, True) for one in mandatory()]
+    missing = [one for one, _ in wanted if one["metadata"]["name"] not in there[one["kind"]]]
+    await asyncio.gather(
+        *(_create(client, one) for one in missing)
+    )  # at once: one commit for all, at a cluster's start
     for one, is_mandatory in wanted:
         old = there[one["kind"]].get(one["metadata"]["name"])
-        if old is None:
-            with contextlib.suppress(AlreadyExists):  # another master was faster
-                await client.create(one)
-            continue
-        revised = revise(old, one, is_mandatory=is_mandatory)
+        revised = None if old is None else revise(old, one, is_mandatory=is_mandatory)
         if revised is not None:
             with contextlib.suppress(Conflict, NotFound):  # somebody is at it: looked at again soon
                 await client.update(revised)
@@ -37,6 +38,11 @@ async def ensure(client: Client) -> None:
         for name in left_over(there[kind].values(), {name for of, name in names if of == kind}):
             with contextlib.suppress(NotFound):
                 await client.delete(kind, name)
+
+
+async def _create(client: Client, obj: Object) -> None:
+    with contextlib.suppress(AlreadyExists):  # another master was faster
+        await client.create(obj)
 
 
 def revise(old: Object, wanted: Object, *, is_mandatory: bool) -> Object | None:
