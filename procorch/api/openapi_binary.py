@@ -65,7 +65,7 @@ def _schema(of: Mapping[str, Any]) -> bytes:
     return out + extensions(31, of)
 
 
-_METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "patch": 8}
+_METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "options": 6, "head": 7, "patch": 8}
 
 
 def _path_item(item: Mapping[str, Any]) -> bytes:

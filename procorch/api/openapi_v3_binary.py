@@ -17,7 +17,7 @@ from procorch.api.protobuf_wire import delimited, varint
 from procorch.objects import Object
 
 _FIXED64 = 1
-_METHODS = {"get": 4, "put": 5, "post": 6, "delete": 7, "patch": 10}
+_METHODS = {"get": 4, "put": 5, "post": 6, "delete": 7, "options": 8, "head": 9, "patch": 10}
 
 
 def encode(document: Object) -> bytes:

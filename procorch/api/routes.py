@@ -59,6 +59,8 @@ def decode(path: str) -> tuple[str, ...]:
     segments = []
     for raw in path.removeprefix("/").removesuffix("/").split("/") if path.strip("/") else ():
         if not raw:
+            if "proxy" in segments:  # what lies behind it is not ours to judge
+                continue
             raise not_found()
         try:
             segment = unquote_to_bytes(raw).decode()

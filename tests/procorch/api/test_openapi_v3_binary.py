@@ -107,7 +107,7 @@ def operation(one: Message) -> dict[str, Any]:
     return found | extensions(one, 13)
 
 
-METHODS = {4: "get", 5: "put", 6: "post", 7: "delete", 10: "patch"}
+METHODS = {4: "get", 5: "put", 6: "post", 7: "delete", 8: "options", 9: "head", 10: "patch"}
 
 
 def document(data: bytes) -> dict[str, Any]:
