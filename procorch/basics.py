@@ -1,5 +1,5 @@
 """What every cluster has from the start: four namespaces, the Service `kubernetes` and the masters behind it, the
-range of Services' addresses, and the priority classes of what a cluster itself runs."""
+range of Services' addresses, the priority classes of what a cluster itself runs, and who has how much of the API."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from procorch import flowcontrol
 from procorch.client import Client
 from procorch.clock import Clock, micro_timestamp, parse_timestamp, timestamp
 from procorch.kinds import priorityclass
@@ -79,6 +80,7 @@ class Basics:
             await _ensure(self._client, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         for priority in priorityclass.system_classes():
             await _ensure(self._client, priority)
+        await flowcontrol.ensure(self._client)
         await self._ensure_range()
         await _ensure(self._client, service(self._address))
         masters = await self._masters()

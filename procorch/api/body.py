@@ -29,6 +29,7 @@ MAX_YAML_VALUES = 100_000
 JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
+_YAML = (YAML, "application/x-yaml", "text/yaml", "text/x-yaml")
 
 _KEY = re.compile(rb'"\s*:')
 
@@ -37,8 +38,9 @@ def decode(content_type: str, data: bytes, duplicates: list[str] | None = None) 
     """The value in a body; an object for PROTOBUF, any JSON value otherwise.
 
     content_type: empty means JSON; a +json or +yaml suffix counts.
-    duplicates: is given the paths of fields that stand more than once (`spec.containers[0].name`); looking for them
-        costs time, so leave it None where nobody asked.
+    duplicates: is given the paths of fields that stand more than once (`spec.containers[0].name`), of YAML the
+        complaints about them (`line 3: key "name" already set in map`); looking for them costs time, so leave it None
+        where nobody asked.
     Raises RequestEntityTooLarge, UnsupportedMediaType, BadRequest.
     """
     if len(data) > MAX_BYTES:
@@ -46,7 +48,7 @@ def decode(content_type: str, data: bytes, duplicates: list[str] | None = None) 
     media = content_type.partition(";")[0].strip().lower()
     if is_json(content_type):
         return _json(data, duplicates)
-    if media in (YAML, "application/x-yaml", "text/yaml", "text/x-yaml") or media.endswith("+yaml"):
+    if is_yaml(content_type):
         return _yaml(data, duplicates)
     if media == PROTOBUF:
         try:
@@ -64,6 +66,11 @@ def _cbor(data: bytes) -> Any:
         return cbor.decode(data, MAX_DEPTH)
     except ValueError as error:
         raise BadRequest.of(f"the body of the request cannot be read as CBOR: {error}") from error
+
+
+def is_yaml(content_type: str) -> bool:
+    media = content_type.partition(";")[0].strip().lower()
+    return media in _YAML or media.endswith("+yaml")
 
 
 def is_json(content_type: str) -> bool:
@@ -236,10 +243,10 @@ class _Reader:
                 documents += 1
                 if documents > 1:
                     raise _Bad("several documents in one body")
-                value = self._value(next(self._events), "", 0)
+                value = self._value(next(self._events), 0)
         return value
 
-    def _value(self, event: yaml.Event, path: str, depth: int) -> Any:
+    def _value(self, event: yaml.Event, depth: int) -> Any:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if depth > MAX_YAML_DEPTH:
@@ -249,9 +256,9 @@ class _Reader:
         if isinstance(event, yaml.ScalarEvent):
             value: Any = self._scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
-            value = self._sequence(path, depth)
+            value = self._sequence(depth)
         else:
-            value = self._mapping(path, depth)
+            value = self._mapping(depth)
         anchor = getattr(event, "anchor", None)
         if anchor is not None:
             self._anchors[anchor] = (value, self._made - before)
@@ -283,48 +290,59 @@ class _Reader:
             return _plain(text)
         raise _Bad(f"unknown tag {tag}")
 
-    def _sequence(self, path: str, depth: int) -> list[Any]:
+    def _sequence(self, depth: int) -> list[Any]:
         items: list[Any] = []
         for event in self._events:
             if isinstance(event, yaml.SequenceEndEvent):
                 break
-            items.append(self._value(event, f"{path}[{len(items)}]", depth + 1))
+            items.append(self._value(event, depth + 1))
         return items
 
-    def _mapping(self, path: str, depth: int) -> dict[str, Any]:
+    def _mapping(self, depth: int) -> dict[str, Any]:
         fields: dict[str, Any] = {}
-        merged: list[Any] = []
+        merged: dict[str, Any] = {}
         for event in self._events:
             if isinstance(event, yaml.MappingEndEvent):
                 break
             merges = isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]
-            name = self._name(event, depth)
-            here = f"{path}.{name}" if path else name
-            value = self._value(next(self._events), here, depth + 1)
+            key = self._value(event, depth + 1)
+            name = _name(key)
+            place = next(self._events)
+            value = self._value(place, depth + 1)
             if merges:
-                merged += value if isinstance(value, list) else [value]
+                merged = {**merged, **_merged(value)}
                 continue
-            if name in fields and self._duplicates is not None and here not in self._duplicates:
-                self._duplicates.append(here)
+            if self._duplicates is not None and (name in fields or name in merged):
+                assert place.start_mark is not None
+                self._duplicates.append(f"line {place.start_mark.line + 1}: key {_quoted(key)} already set in map")
             fields[name] = value
-        for one in merged:
-            if not isinstance(one, dict):
-                raise _Bad("map merge requires map or sequence of maps as the value")
-            fields = {**one, **fields}
-        return fields
+        return {**merged, **fields}
 
-    def _name(self, event: yaml.Event, depth: int) -> str:
-        """A key as JSON has it: text."""
-        key = self._value(event, "", depth + 1)
-        if isinstance(key, str):
-            return key
-        if isinstance(key, bool):
-            return "true" if key else "false"
-        if key is None:
-            return "null"
-        if isinstance(key, int | float):
-            return str(key)
-        raise _Bad("a key is a list or a map")
+
+def _merged(value: Any) -> dict[str, Any]:
+    """What a `<<` brings: of several maps the first is the strongest."""
+    maps = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, dict) for one in maps):
+        raise _Bad("map merge requires map or sequence of maps as the value")
+    return {name: item for one in reversed(maps) for name, item in one.items()}
+
+
+def _name(key: Any) -> str:
+    """A key as JSON has it: text."""
+    if isinstance(key, str):
+        return key
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    if key is None:
+        return "null"
+    if isinstance(key, int | float):
+        return str(key)
+    raise _Bad("a key is a list or a map")
+
+
+def _quoted(key: Any) -> str:
+    """A key as Go's %#v prints it."""
+    return json.dumps(key, ensure_ascii=False) if isinstance(key, str) else "<nil>" if key is None else _name(key)
 
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -54,6 +54,9 @@ class Discovery:
     def paths(self) -> list[str]:
         return list(self._plain)
 
+    def has(self, group: str) -> bool:
+        return f"/apis/{group}" in self._plain
+
     def answer(self, path: str, request: Request) -> Response:
         """Raises NotFound. With If-None-Match of the present ETag: 304."""
         if path in self._aggregated and _is_aggregated(request.headers.get("accept", "")):

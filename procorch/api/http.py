@@ -134,6 +134,9 @@ class _Handler:
             return _last(response)  # the body is not waited for
         if response.stream is None:
             return await self._whole(http, response, request)
+        if http.method == "HEAD":
+            await _close(response.stream)
+            return _plain(response)
         if isinstance(response.stream, Watch):
             if http.version < HttpVersion11:  # which has no chunks
                 response.stream.end()
@@ -299,7 +302,13 @@ async def _streamed(http: web.BaseRequest, response: Response, stream: AsyncIter
     except ConnectionError:
         pass  # the client has gone
     finally:
-        close = getattr(stream, "aclose", None)
-        if close is not None:
-            await close()
+        await _close(stream)
     return answered
+
+
+async def _close(stream: AsyncIterator[bytes]) -> None:
+    if isinstance(stream, Watch):
+        stream.end()
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        await close()

@@ -25,7 +25,9 @@ class Fields:
     mode: str = "Warn"
     warnings: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)  # members of a JSON patch that operations have not got
     text: bytes = b""  # of the object that has the duplicates, where it is JSON
+    lines: list[str] = field(default_factory=list)  # what YAML's reader says of duplicates
 
     @classmethod
     def asked(cls, query: Mapping[str, str]) -> Fields:
@@ -52,11 +54,12 @@ class Fields:
         if problems.errors:
             raise self._refusal(kind, problems.errors[0].message, patch, obj)
         messages = self._messages(problems.unknown, patch)
-        if self.mode == "Strict" and messages:
-            raise self._refusal(kind, f"strict decoding error: {', '.join(messages)}", patch, obj)
+        if self.mode == "Strict" and (messages or self.lines):
+            told = [yaml_errors(self.lines), *messages] if self.lines else messages
+            raise self._refusal(kind, f"strict decoding error: {', '.join(told)}", patch, obj)
         problems.prune()
         if self.mode == "Warn":
-            self.warnings += messages
+            self.warnings += self.lines + messages
 
     def _messages(self, unknown: list[str], patch: Patch | None) -> list[str]:
         """As Kubernetes orders them: of a patch its own text's first, of an object as they stand in it.
@@ -69,6 +72,7 @@ class Fields:
             known = [path for path in known if path not in unknown and not path.startswith(inside)]
         rows = [(path, f'duplicate field "{path}"') for path in known]
         if patch is not None and patch.is_json_patch:
+            rows += [(path, f'unknown field "{path}"') for path in self.strangers]
             rows = [(path, f"json patch {message}") for path, message in rows]
         rows += [(path, f'unknown field "{path}"') for path in unknown]
         if known and unknown and self.text:
@@ -81,17 +85,29 @@ class Fields:
             return Invalid.of("", "", [Cause.invalid("patch", patch.shown(obj), why)])
         return BadRequest.of(f'{kind.name} in version "{kind.version}" cannot be handled as a {kind.name}: {why}')
 
+    def split(self, content_type: str, text: bytes) -> None:
+        """Sorts what a body's reader has found by the body's form."""
+        self.text, self.lines = b"", []
+        if self.duplicates and body.is_yaml(content_type):
+            self.lines, self.duplicates = self.duplicates, []
+        elif self.duplicates and body.is_json(content_type):
+            self.text = text
+
     def repeated(self) -> list[str] | None:
         """Where the paths of fields that stand twice are to be written; None where nobody wants to know."""
         self.duplicates = []
         return None if self.mode == "Ignore" else self.duplicates
 
 
+def yaml_errors(lines: list[str]) -> str:
+    """As go-yaml tells all of them at once."""
+    return "\n  ".join(["yaml: unmarshal errors:", *lines])
+
+
 def read(request: Request, kind: Kind, fields: Fields) -> Object:
     """The request's body as an object of this kind. Raises BadRequest, UnsupportedMediaType."""
     obj = body.decode(request.headers.get("content-type", ""), request.body, fields.repeated())
-    if fields.duplicates and body.is_json(request.headers.get("content-type", "")):
-        fields.text = request.body
+    fields.split(request.headers.get("content-type", ""), request.body)
     return typed(obj, kind.api_version, kind.name)
 
 

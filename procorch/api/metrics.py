@@ -38,7 +38,7 @@ class Family:
 
 
 @dataclass(slots=True)
-class _Histogram:
+class Histogram:
     bounds: tuple[float, ...]
     counts: list[int] = field(default_factory=list)
     total: float = 0.0
@@ -57,13 +57,27 @@ class _Histogram:
         yield f"{name}_count{{{labels}}} {seen}"
 
 
+@dataclass(frozen=True, slots=True)
+class Histograms:
+    """One metric of histograms that are kept elsewhere. values: labels → histogram."""
+
+    name: str
+    help: str
+    values: Mapping[str, Histogram]
+
+    def lines(self) -> Iterable[str]:
+        yield from _head(self.name, self.help, "histogram")
+        for labels, histogram in self.values.items():
+            yield from histogram.lines(self.name, labels)
+
+
 class Metrics:
     """Requests, their latencies and the sizes of their answers."""
 
     def __init__(self) -> None:
         self._requests: defaultdict[tuple[Series, int], int] = defaultdict(int)
-        self._seconds: defaultdict[Series, _Histogram] = defaultdict(lambda: _Histogram(_SECONDS))
-        self._sizes: defaultdict[Series, _Histogram] = defaultdict(lambda: _Histogram(_BYTES))
+        self._seconds: defaultdict[Series, Histogram] = defaultdict(lambda: Histogram(_SECONDS))
+        self._sizes: defaultdict[Series, Histogram] = defaultdict(lambda: Histogram(_BYTES))
 
     def count(self, series: Series, status: int, seconds: float | None, size: int) -> None:
         """seconds, size (bytes): of an answer that was whole; seconds is None for what lasts as long as the client
@@ -74,7 +88,7 @@ class Metrics:
             if series[0] in ("GET", "LIST"):  # as Kubernetes: of what is written only the request has a size
                 self._sizes[series].observe(size)
 
-    def text(self, families: Iterable[Family]) -> str:
+    def text(self, families: Iterable[Family | Histograms]) -> str:
         name = "apiserver_request_total"
         lines = list(_head(name, "Requests, by verb, resource and HTTP code.", "counter"))
         for (series, status), count in sorted(self._requests.items()):
@@ -106,7 +120,7 @@ def process_families() -> list[Family]:
 
 
 def _histograms(
-    name: str, help_: str, found: Mapping[Series, _Histogram], labels: Callable[[Series], str]
+    name: str, help_: str, found: Mapping[Series, Histogram], labels: Callable[[Series], str]
 ) -> Iterable[str]:
     yield from _head(name, help_, "histogram")
     for series, histogram in sorted(found.items(), key=lambda row: row[0]):

@@ -11,13 +11,13 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from email.utils import formatdate
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import unquote
 
 import orjson
 
-from procorch.api import openapi_binary
+from procorch.api import openapi_binary, openapi_v3_binary
 from procorch.api.accept import clauses
 from procorch.api.openapi_operations import SUBRESOURCES, paths_of
 from procorch.api.request import JSON, Request, Response
@@ -29,6 +29,7 @@ from procorch.objects import Object
 VERSION = "v1.37.0"
 #: what answers v2@v1.0: an @ is in no media type that Go can read
 V2_BINARY = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+V3_BINARY = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _INFO = {"title": "Kubernetes", "version": VERSION}
 #: definitions that operations use beside the kinds' own
@@ -79,6 +80,7 @@ class OpenAPI:
     def __init__(self, kinds: Iterable[Kind]) -> None:
         self._kinds = tuple(kinds)
         self._v3: dict[str, bytes] = {}
+        self._v3_binary: dict[str, bytes] = {}
         self._tags: dict[int, str] = {}
 
     def v2(self) -> bytes:
@@ -102,27 +104,42 @@ class OpenAPI:
             self._v3[group_version] = orjson.dumps(_v3_document(kinds))
         return self._v3[group_version]
 
+    def v3_proto(self, group_version: str) -> bytes:
+        """The same as gnostic's protobuf message; of a group version that `v3` has."""
+        if group_version not in self._v3_binary:
+            document = orjson.loads(self.v3(group_version) or b"")
+            self._v3_binary[group_version] = openapi_v3_binary.encode(document)
+        return self._v3_binary[group_version]
+
     def answer(self, request: Request) -> Response:
         """GET /openapi/v2, /openapi/v3 and below. A URL with a hash stands for one content; with another hash it is
         sent on to the present one."""
         asked = clauses(request.headers.get("accept") or "*/*")
         path = unquote(request.path).rstrip("/")
         offered: dict[str, Callable[[], bytes]] = {JSON: self.v3_index}
+        tagged: bytes | None = None  # what the ETag is of, where it is not the answer itself
         if path == "/openapi/v2":
             offered = {JSON: self.v2, V2_BINARY: self.v2_proto, V2_BINARY.replace(".v1.0", "@v1.0"): self.v2_proto}
         elif path != "/openapi/v3":
             prefix, _, version = path.removeprefix("/openapi/v3/").partition("/")
             found = self.v3(version) if prefix in ("api", "apis") else None
             if found is None:
-                return Response(404, {"Content-Type": "text/plain; charset=utf-8"}, b"404 page not found\n")
-            offered = {JSON: lambda: found}
+                headers = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
+                return Response(404, headers, b"404 page not found\n")
+            binary, tagged = partial(self.v3_proto, version), found
+            offered = {JSON: lambda: found, V3_BINARY: binary, V3_BINARY.replace(".v1.0", "@v1.0"): binary}
         media = next((one for type_, _ in asked for one in offered if type_ in (one, "*/*", "application/*")), None)
         if media is None:
             return Response(406, {"Content-Type": "text/plain; charset=utf-8"}, b"Not Acceptable\n")
-        return self._told(offered[media](), media.replace("@", "."), path, request)
+        document = offered[media]()
+        return self._told(document, self._tag_of(tagged or document), media.replace("@", "."), path, request)
 
-    def _told(self, document: bytes, media: str, path: str, request: Request) -> Response:
-        tag = self._tags.setdefault(id(document), etag(document))  # each document lives as long as this object
+    def _tag_of(self, document: bytes) -> str:
+        if id(document) not in self._tags:  # each document lives as long as this object
+            self._tags[id(document)] = etag(document)
+        return self._tags[id(document)]
+
+    def _told(self, document: bytes, tag: str, media: str, path: str, request: Request) -> Response:
         headers = {"ETag": tag, "Vary": "Accept", "Content-Type": media}
         hash_ = request.query.get("hash", "")
         if hash_ and hash_ != tag.strip('"') and path.startswith("/openapi/v3/"):

@@ -6,10 +6,10 @@ Source of rules and words: apimachinery pkg/apis/meta/internalversion/validation
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from procorch.api.go import misread
 from procorch.api.request import is_true, values_of
 from procorch.kinds.kind import Kind
 from procorch.objects import BadRequest, Cause, Invalid
@@ -17,7 +17,6 @@ from procorch.objects import BadRequest, Cause, Invalid
 _VALIDATIONS = ("", "Ignore", "Strict", "Warn")
 LONGEST_MANAGER = 128  # bytes of a field manager's name
 EXACT, NOT_OLDER = "Exact", "NotOlderThan"
-_NUMBER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,8 @@ class ListOptions:
 
 def list_options(query: Mapping[str, str]) -> ListOptions:
     """Of a list or deletecollection. Raises BadRequest, Invalid."""
-    limit = max(_number(query, "limit"), 0)  # a negative one is taken for none, as by Kubernetes
+    _, limit = _numbers(query)
+    limit = max(limit, 0)  # a negative one is taken for none, as by Kubernetes
     match, version, token = (query.get(name, "") for name in ("resourceVersionMatch", "resourceVersion", "continue"))
     causes = []
     if match and not version:
@@ -66,7 +66,7 @@ def list_options(query: Mapping[str, str]) -> ListOptions:
 
 def watch_options(query: Mapping[str, str], kind: Kind) -> ListOptions:
     """Raises BadRequest, Invalid."""
-    timeout = whole_number(query, "timeoutSeconds")
+    timeout, _ = _numbers(query)
     match, version = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
     initial = is_true(query, "sendInitialEvents") if "sendInitialEvents" in query else None
     if initial is None and not match and version in ("", "0"):
@@ -89,6 +89,11 @@ def watch_options(query: Mapping[str, str], kind: Kind) -> ListOptions:
         raise Invalid.of(kind.plural, "", [wrong], kind.group)
     bookmarks = is_true(query, "allowWatchBookmarks")
     return ListOptions(0, "", int(version) if version else None, False, initial, bookmarks, timeout)
+
+
+def _numbers(query: Mapping[str, str]) -> tuple[int, int]:
+    """timeoutSeconds and limit, which must be numbers also where they mean nothing: in this order they are decoded."""
+    return whole_number(query, "timeoutSeconds"), _number(query, "limit")
 
 
 def check_write(verb: str, query: Mapping[str, str], *, applies: bool = False) -> None:
@@ -135,7 +140,7 @@ def _number(query: Mapping[str, str], name: str) -> int:
     text = query.get(name)
     if text is None:
         return 0
-    why = _go_number(text, "ParseInt", -(1 << 63), (1 << 63) - 1)
+    why = misread(text, "ParseInt", -(1 << 63), (1 << 63) - 1)
     if why is not None:
         raise BadRequest.of(why)
     return int(text)
@@ -144,18 +149,8 @@ def _number(query: Mapping[str, str], name: str) -> int:
 def _wrong_version(text: str) -> Cause | None:
     if not text:
         return None
-    why = _go_number(text, "ParseUint", 0, (1 << 64) - 1)
+    why = misread(text, "ParseUint", 0, (1 << 64) - 1)
     return None if why is None else Cause.invalid("resourceVersion", text[:100], why)
-
-
-def _go_number(text: str, function: str, least: int, most: int) -> str | None:
-    """What strconv's function says of a text; None where it reads it."""
-    shown = text if len(text) <= 100 else f"{text[:100]}…"
-    if not _NUMBER.fullmatch(text) or (function == "ParseUint" and text[0] in "+-"):
-        return f'strconv.{function}: parsing "{shown}": invalid syntax'
-    if len(text) > 40 or not least <= int(text) <= most:
-        return f'strconv.{function}: parsing "{shown}": value out of range'
-    return None
 
 
 def _refuse(causes: list[Cause]) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import orjson
 
-from procorch.api import health, issuer
+from procorch.api import flow_dumps, health, issuer
 from procorch.api.health import Check
-from procorch.api.metrics import Family, process_families
+from procorch.api.metrics import Family, Histograms, process_families
 from procorch.api.request import JSON, Request, Response, text
-from procorch.api.routes import Route, not_found
+from procorch.api.routes import Route
 from procorch.objects import MethodNotAllowed
 
 if TYPE_CHECKING:
@@ -55,11 +56,26 @@ def serve(api: Api, route: Route, request: Request) -> Response:
             return issuer.configuration(tokens.issuer, tokens.algorithm, api.config.advertise)
         case ("openid", "v1", "jwks") if api.service_accounts is not None:
             return issuer.keys(api.service_accounts.public_key, api.service_accounts.algorithm)
+        case ("debug", "api_priority_and_fairness", dump) if dump in flow_dumps.DUMPS:
+            now = asyncio.get_running_loop().time()
+            return text(flow_dumps.DUMPS[dump](api.fairness, request.query, now))
         case ("openapi", *_):
             return api.openapi.answer(request)
         case ("api" | "apis", *_):
-            return api.discovery.answer(route.path, request)
-    raise not_found()
+            return nowhere() if is_nowhere(api, route) else api.discovery.answer(route.path, request)
+    return nowhere()
+
+
+def is_nowhere(api: Api, route: Route) -> bool:
+    """Whether it lies in an API group that nobody serves: Kubernetes answers as to any path that it does not know."""
+    return route.segments[:1] == ("apis",) and len(route.segments) > 1 and not api.discovery.has(route.segments[1])
+
+
+def nowhere() -> Response:
+    """As Go's server answers where nothing is."""
+    response = text("404 page not found\n", 404)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 def _shown(value: object) -> Response:
@@ -83,7 +99,7 @@ def _checks(api: Api) -> list[Check]:
     ]
 
 
-def _families(api: Api) -> list[Family]:
+def _families(api: Api) -> list[Family | Histograms]:
     shelves = list(api.cache.shelves())
     stored = {
         f'resource="{shelf.kind.plural}{shelf.kind.group and f".{shelf.kind.group}"}"': float(len(shelf.entries))
@@ -107,6 +123,6 @@ def _families(api: Api) -> list[Family]:
                api.listing.open_watches()),
         Family("apiserver_watch_events_total", "Events sent to watchers, by resource.", "counter",
                api.listing.events_sent()),
-        *api.fairness.families(),
+        *api.fairness.metrics.families(api.fairness.levels.values()),
         *process_families(),
     ]  # fmt: skip

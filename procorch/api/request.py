@@ -41,6 +41,7 @@ class Request:
     user: whom the transport itself vouches for (a TLS client certificate, the master's own process), or None.
     remote: the peer's address, for logs.
     receive: gets the body, which is still to come; None where it has come, or there is none.
+    marks: headers that the answer will have, a refusal too.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Request:
     user: User | None = None
     remote: str = ""
     receive: Callable[[], Awaitable[bytes]] | None = None
+    marks: dict[str, str] = field(default_factory=dict)
 
     async def arrive(self) -> None:
         """Waits for the body. Raises ApiError."""

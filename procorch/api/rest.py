@@ -134,7 +134,7 @@ class Rest:
 
         def patched(old: Object) -> Object:
             fields.warnings.clear()
-            obj = apply_patch(content_type, kind.shown(old), request.body, kind, fields.repeated())
+            obj = apply_patch(content_type, kind.shown(old), request.body, kind, fields.repeated(), fields.strangers)
             if not isinstance(obj.get("metadata"), dict):
                 raise BadRequest.of("the patch removes the metadata")
             intake.typed(obj, kind.api_version, kind.name)

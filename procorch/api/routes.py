@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
@@ -12,6 +12,8 @@ from procorch.kinds.kind import Kind
 from procorch.objects import ApiError, BadRequest, MethodNotAllowed
 
 _BY_METHOD = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "update": "PUT", "patch": "PATCH",
+            "delete": "DELETE", "deletecollection": "DELETE"}  # fmt: skip
 _CONNECTS = ("exec", "attach", "portforward")
 
 
@@ -49,16 +51,19 @@ class Route:
 
 
 def decode(path: str) -> tuple[str, ...]:
-    """The path's segments, decoded once each; a slash that was encoded stays inside its segment.
+    """The path's segments, decoded once each; a slash that was encoded stays inside its segment, one at the end does
+    not matter.
 
-    Raises BadRequest for what is no UTF-8, for NUL, and for the segments `.` and `..`.
+    Raises BadRequest for what is no UTF-8, for NUL, and for the segments `.` and `..`; NotFound for two slashes.
     """
     if path[:1] == "/" and path.isascii() and not any(mark in path for mark in ("%", "\0", "/.")):  # nearly all are so
         return tuple(filter(None, path.split("/")))
     segments = []
-    for raw in path.split("/"):
+    for raw in path.removeprefix("/").removesuffix("/").split("/") if path.strip("/") else ():
         if not raw:
-            continue
+            if "proxy" in segments:  # what lies behind it is not ours to judge
+                continue
+            raise not_found()
         try:
             segment = unquote_to_bytes(raw).decode()
         except UnicodeDecodeError:
@@ -126,6 +131,22 @@ def _name_selected(query: Mapping[str, str]) -> str | None:
         if field == "metadata.name" and equals:
             return value.lstrip("=")
     return None
+
+
+def methods_of(route: Route, below: tuple[str, ...]) -> list[str]:
+    """The methods that a path knows, for the header Allow. below: the verbs of its subresource."""
+    if route.kind is None:
+        return ["GET", "HEAD"]
+    if route.subresource:
+        verbs: Iterable[str] = below
+    elif route.name is None and route.kind.namespaced and not route.namespace:
+        verbs = ["list"]
+    elif route.name is None:
+        verbs = [one for one in route.kind.verbs if one in ("list", "watch", "create", "deletecollection")]
+    else:
+        verbs = [one for one in route.kind.verbs if one in ("get", "update", "patch", "delete")]
+    methods = {_METHODS[verb] for verb in verbs if verb in _METHODS}
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 
 def not_found() -> ApiError:

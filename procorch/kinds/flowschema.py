@@ -1,4 +1,4 @@
-"""FlowSchema: which requests belong to which priority level. Kept and checked; the API shares itself out otherwise.
+"""FlowSchema: which requests belong to which priority level; api/flows.py reads them.
 
 Source: pkg/apis/flowcontrol/v1/defaults.go, pkg/apis/flowcontrol/validation, apiserver pkg/apis/flowcontrol/bootstrap
 (the two that are fixed), pkg/printers (printFlowSchema).
@@ -19,7 +19,7 @@ _USUAL, _LARGEST = 1000, 10000
 _METHODS = ("ByNamespace", "ByUser")
 _KINDS = {"Group": "group", "ServiceAccount": "serviceAccount", "User": "user"}
 _VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch")
-_EVERYTHING = {
+EVERYTHING: dict[str, list[Object]] = {
     "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"],
                        "clusterScope": True}],
     "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
@@ -27,11 +27,11 @@ _EVERYTHING = {
 
 
 def _of_groups(*names: str) -> Fields:
-    return {"subjects": [{"kind": "Group", "group": {"name": name}} for name in names], **_EVERYTHING}
+    return {"subjects": [{"kind": "Group", "group": {"name": name}} for name in names], **EVERYTHING}
 
 
 #: what these two say is fixed
-_FIXED: dict[str, Fields] = {
+FIXED: dict[str, Fields] = {
     "exempt": {
         "priorityLevelConfiguration": {"name": "exempt"},
         "matchingPrecedence": 1,
@@ -61,7 +61,7 @@ def validate(schema: Object, old: Object | None) -> Iterator[Cause]:
     name, spec = text(part(schema, "metadata").get("name")), part(schema, "spec")
     if old is None or spec != old.get("spec"):
         yield from _spec(name, spec)
-        if name in _FIXED and not same(spec, _FIXED[name]):
+        if name in FIXED and not same(spec, FIXED[name]):
             yield Cause.invalid("spec", spec, f"spec of '{name}' must equal the fixed value")
     yield from validate_conditions(part(schema, "status"))
 

@@ -1,4 +1,4 @@
-"""PriorityLevelConfiguration: how much of the API its requests may have. Kept and checked; not what it is shared by.
+"""PriorityLevelConfiguration: how much of the API its requests may have; api/fairness.py keeps to it.
 
 Source: pkg/apis/flowcontrol/v1/defaults.go, pkg/apis/flowcontrol/validation, apiserver pkg/util/shufflesharding,
 pkg/printers (printPriorityLevelConfiguration).
@@ -20,10 +20,14 @@ _RESPONSES = ("Queue", "Reject")
 _MOST_QUEUES = 10_000_000
 _MOST_BITS = 60  # of a hash that deals hands of queues
 _NOT_NEGATIVE = "must be a non-negative integer"
-_CATCH_ALL = {
-    "type": "Limited",
-    "limited": {"nominalConcurrencyShares": 5, "lendablePercent": 0, "limitResponse": {"type": "Reject"}},
-}  # fmt: skip
+#: what every cluster has; of `exempt` the numbers may be changed
+FIXED: dict[str, Object] = {
+    "exempt": {"type": "Exempt", "exempt": {"nominalConcurrencyShares": 0, "lendablePercent": 0}},
+    "catch-all": {
+        "type": "Limited",
+        "limited": {"nominalConcurrencyShares": 5, "lendablePercent": 0, "limitResponse": {"type": "Reject"}},
+    },
+}
 
 
 def default(level: Object) -> None:
@@ -46,7 +50,7 @@ def validate(level: Object, old: Object | None) -> Iterator[Cause]:
     name, spec = text(part(level, "metadata").get("name")), part(level, "spec")
     if old is None or spec != old.get("spec"):
         yield from _spec(name, spec)
-        if name == "catch-all" and not same(spec, _CATCH_ALL):
+        if name == "catch-all" and not same(spec, FIXED[name]):
             yield Cause.invalid("spec", spec, f"spec of '{name}' must equal the fixed value")
     yield from validate_conditions(part(level, "status"))
 

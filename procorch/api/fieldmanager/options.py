@@ -8,10 +8,11 @@ from __future__ import annotations
 import orjson
 
 from procorch.api import body, cbor
-from procorch.api.intake import Fields
+from procorch.api.intake import Fields, yaml_errors
 from procorch.api.options import LONGEST_MANAGER
 from procorch.api.patch import APPLY_CBOR, APPLY_PATCH
 from procorch.api.request import Request
+from procorch.objects import BadRequest
 
 _UNKNOWN = "unknown"
 
@@ -27,14 +28,26 @@ def manager_of(request: Request) -> str:
 
 def config_of(request: Request, fields: Fields) -> object:
     """The body: YAML, mostly JSON, which is read much quicker, or CBOR. Raises BadRequest, RequestEntityTooLarge."""
-    fields.duplicates = []
-    wanted = None if fields.mode == "Ignore" else fields.duplicates
+    wanted = fields.repeated()
     media = body.YAML
     if _media(request) == APPLY_CBOR:
         media = cbor.MEDIA
     elif request.body.lstrip()[:1] == b"{" and _is_json(request.body):
         media = body.JSON
-    return body.decode(media, request.body, wanted)
+    config = body.decode(media, request.body, wanted)
+    if wanted:
+        _tell(request.body, fields)
+    return config
+
+
+def _tell(text: bytes, fields: Fields) -> None:
+    """What stands twice is told as YAML's reader tells it, of JSON too. Raises BadRequest where that is refused."""
+    fields.duplicates = []
+    body.decode(body.YAML, text, fields.duplicates)
+    fields.split(body.YAML, text)
+    if fields.mode == "Strict":
+        why = f"error converting YAML to JSON: {yaml_errors(fields.lines)}"
+        raise BadRequest.of(f"error strict decoding patch: {why}")
 
 
 def _media(request: Request) -> str:

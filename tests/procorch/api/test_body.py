@@ -100,7 +100,6 @@ def test_other_media_are_not_supported():
         body.decode("text/html", b"<p>")
 
 
-@pytest.mark.parametrize("media", ["application/json", "application/yaml"])
 @pytest.mark.parametrize(
     ("text", "paths"),
     [
@@ -110,11 +109,40 @@ def test_other_media_are_not_supported():
         ('{"a": 1, "\\u0061": 2}', {"a"}),
     ],
 )
-def test_fields_that_stand_twice_are_found(media, text, paths):
+def test_fields_that_stand_twice_are_found(text, paths):
     found: list[str] = []
-    body.decode(media, text.encode(), found)
+    body.decode("application/json", text.encode(), found)
 
     assert sorted(found) == sorted(paths)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        pytest.param("a: 1\na: 2\na: 3\n", ['line 2: key "a" already set in map', 'line 3: key "a" already set in map'],
+                     id="each time that it stands again"),
+        pytest.param("a: {b: 1,\n    b: 2}\nc: [{d: 1, d: 1}]\n",
+                     ['line 2: key "b" already set in map', 'line 3: key "d" already set in map'], id="in flow style"),
+        pytest.param("a:\n  x: 1\na:\n  y: 1\n  y: 2\n",
+                     ['line 5: key "y" already set in map', 'line 4: key "a" already set in map'],
+                     id="a map stands where its first key does, and is told after what is in it"),
+        pytest.param("1: a\n1: b\ntrue: a\ntrue: b\n'\"': a\n'\"': b\n",
+                     ["line 2: key 1 already set in map", "line 4: key true already set in map",
+                      'line 6: key "\\"" already set in map'], id="keys that are no plain text"),
+        pytest.param("a: &x {b: 1, c: 2}\nd:\n  <<: *x\n  b: 3\n", ['line 4: key "b" already set in map'],
+                     id="what a merge brought"),
+        pytest.param("a: {b: 1}\nc: {b: 1}\n", [], id="in two maps it stands once"),
+    ],
+)  # fmt: skip
+def test_fields_that_stand_twice_in_yaml_are_told_by_line(text, lines):
+    found: list[str] = []
+    body.decode("application/yaml", text.encode(), found)
+
+    assert found == lines
+
+
+def test_what_stands_last_in_yaml_counts_as_in_json():
+    assert body.decode("application/yaml", b"a: 1\na: 2\n") == {"a": 2}
 
 
 _JSON = st.recursive(

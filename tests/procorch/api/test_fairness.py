@@ -9,11 +9,12 @@ import orjson
 import pytest
 
 from procorch.api import fairness
-from procorch.api.fairness import FLOW_QUEUE, Fairness
+from procorch.api.fairness import Fairness, hand
 from procorch.api.levels import LevelSpec
 from procorch.objects import TooManyRequests
 
 TWO = (LevelSpec("high", 50, 0), LevelSpec("low", 50, 50))
+EXEMPT = LevelSpec("exempt", 0, exempt=True)
 
 
 class Work:
@@ -87,7 +88,7 @@ async def test_a_wide_request_counts_as_many_narrow_ones(group):
 
 async def test_wide_requests_that_come_together_leave_the_loop_to_others_in_between(group):
     """Each of them runs without a pause, as a list does: between two of them others have their turns."""
-    made, seen = Fairness(seats=64), []
+    made, seen = Fairness([LevelSpec("global-default", 20, 50)], seats=64), []
 
     async def one(name: str) -> None:
         async with made.seat("global-default", name, 10):
@@ -105,16 +106,103 @@ async def test_wide_requests_that_come_together_leave_the_loop_to_others_in_betw
 
 
 async def test_a_full_queue_is_429(group):
-    work = Work(Fairness(TWO, seats=2))
-    tasks = [group.create_task(work.run("high", "noisy")) for _ in range(FLOW_QUEUE + 1)]
+    work = Work(Fairness([LevelSpec("high", 50, queues=64, hand=6, length=3)], seats=1))
+    tasks = [group.create_task(work.run("high", "noisy")) for _ in range(6 * 3 + 1)]
     await turns()
 
     with pytest.raises(TooManyRequests) as refused:
         await work.run("high", "noisy")
     assert refused.value.retry_after == 1
+    assert work.fairness.metrics.count_of("high", "queue-full") == 1
     other = group.create_task(work.run("high", "quiet", hold=False))  # another flow has room
     work.end.set()
     await asyncio.gather(*tasks, other)
+
+
+async def test_a_level_that_does_not_queue_refuses_at_once_what_finds_no_seat(group):
+    work = Work(Fairness([LevelSpec("high", 50, queues=0), LevelSpec("low", 50)], seats=4))
+    tasks = [group.create_task(work.run("high", f"flow {n}")) for n in range(2)]
+    await turns()
+    with pytest.raises(TooManyRequests):
+        await work.run("high", "one more")
+
+    assert work.fairness.metrics.count_of("high", "concurrency-limit") == 1
+    work.end.set()
+    await asyncio.gather(*tasks)
+    await work.run("high", "later")
+
+
+async def test_a_level_that_does_not_queue_still_waits_its_turn_of_the_loop(group):
+    """There are seats for all thirty; that only ten of them begin at once is no reason to refuse one."""
+    work = Work(Fairness([LevelSpec("high", 50, queues=0)], seats=30))
+    tasks = [group.create_task(work.run("high", f"flow {n}")) for n in range(30)]
+    await turns()
+    work.end.set()
+    await asyncio.gather(*tasks)
+
+    assert len(work.order) == 30
+
+
+async def test_what_is_exempt_is_never_refused_and_takes_nobody_s_seat(group):
+    work = Work(Fairness([*TWO, EXEMPT], seats=4))
+    tasks = [group.create_task(work.run("exempt", f"admin {n}")) for n in range(500)]
+    await turns()
+    assert len(work.order) == 4  # at a time, besides those of the others
+    other = group.create_task(work.run("high", "other"))
+    await turns()
+
+    assert work.order[-1] == "other"
+    work.end.set()
+    await asyncio.gather(*tasks, other)
+    assert len(work.order) == 501
+
+
+async def test_a_level_borrows_no_more_than_its_limit(group):
+    work = Work(Fairness([LevelSpec("a", 50, 0, 20), LevelSpec("b", 50, 100)], seats=20))
+    tasks = [group.create_task(work.run("a", f"flow {n}")) for n in range(30)]
+    await turns()
+
+    assert len(work.order) == 12  # its ten, and two more
+    work.end.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_level_without_shares_has_only_what_others_lend(group):
+    work = Work(Fairness([LevelSpec("jail", 0, 0, 0), LevelSpec("b", 50)], seats=20))
+    task = group.create_task(work.run("jail", "prisoner"))
+    await turns()
+    assert not work.order
+
+    work.fairness.configure([LevelSpec("jail", 0), LevelSpec("b", 50, 50)])
+    await turns()
+    assert work.order == ["prisoner"]
+    work.end.set()
+    await task
+
+
+async def test_what_a_level_has_changes_at_once_and_one_that_is_gone_ends_with_its_last_request(group):
+    work = Work(Fairness([LevelSpec("a", 10), LevelSpec("b", 90)], seats=10))
+    tasks = [group.create_task(work.run("a", f"flow {n}")) for n in range(5)]
+    await turns()
+    assert len(work.order) == 1
+
+    work.fairness.configure([LevelSpec("a", 90), LevelSpec("b", 10)])
+    await turns()
+    assert len(work.order) == 5
+    work.fairness.configure([LevelSpec("b", 10)])
+    assert "a" in work.fairness.levels and not work.fairness.levels["a"].wanted
+    work.end.set()
+    await asyncio.gather(*tasks)
+    assert set(work.fairness.levels) == {"b"}
+
+
+def test_a_flow_is_always_dealt_the_same_hand_and_each_queue_of_it_once():
+    hands = [hand(f"flow {number}", 64, 6) for number in range(200)]
+
+    assert hands[7] == hand("flow 7", 64, 6)
+    assert all(len(set(cards)) == 6 and set(cards) <= set(range(64)) for cards in hands)
+    assert len({card for cards in hands for card in cards}) == 64 and len(set(hands)) > 190
+    assert sorted(hand("x", 5, 5)) == [0, 1, 2, 3, 4]
 
 
 async def test_who_waits_too_long_is_refused(group, monkeypatch):
@@ -146,7 +234,7 @@ async def test_seats_are_neither_lost_nor_made_when_clients_leave_at_any_moment(
             await asyncio.sleep(0)
 
     for level in made.levels.values():
-        assert (level.in_use, level.waiting, level.flows) == (0, 0, {})
+        assert (level.in_use, level.waiting, level.queues, level.flows, level.running) == (0, 0, {}, {}, {})
     await asyncio.wait_for(one(0), 5)
 
 

@@ -124,7 +124,10 @@ async def test_a_body_that_never_comes_is_408(served, monkeypatch):
     [
         pytest.param("GET", "/api/v1/namespaces/default/pods/none", 404, id="no such object"),
         pytest.param("GET", "/api/v1/colours", 404, id="no such resource"),
-        pytest.param("GET", "/nothing", 404, id="no such path"),
+        pytest.param("GET", "/api/v2/pods", 404, id="no such version"),
+        pytest.param("GET", "/api/v2", 404, id="no such version to discover"),
+        pytest.param("GET", "/apis/apps/v1/pods", 404, id="a resource of another group"),
+        pytest.param("GET", "/api/v1//pods", 404, id="two slashes"),
         pytest.param("GET", "/api/v1/namespaces/default/pods/none/colour", 404, id="no such subresource"),
         pytest.param("PUT", CONFIG_MAPS, 405, id="a verb that the collection does not have"),
         pytest.param("OPTIONS", CONFIG_MAPS, 405, id="a method of nobody"),
@@ -139,6 +142,79 @@ async def test_what_leads_nowhere_says_so_as_a_status(admin, method, path, statu
 
     found = orjson.loads(answer.body)
     assert (answer.status, found["kind"], found["code"]) == (status, "Status", status)
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/apis/nobody.example.com", "/apis/nobody.example.com/v1",
+                                  "/apis/nobody.example.com/v1/things", "/openapi/v4", "/openapi/v3/apis/nobody/v1",
+                                  "/debug/pprof"])  # fmt: skip
+async def test_where_nothing_is_the_answer_is_go_s(admin, path):
+    answer = await admin.send("GET", path)
+
+    assert (answer.status, answer.body) == (404, b"404 page not found\n")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", CONFIG_MAPS, "DELETE, GET, HEAD, POST"),
+        ("OPTIONS", CONFIG_MAPS, "DELETE, GET, HEAD, POST"),
+        ("POST", "/api/v1/configmaps", "GET, HEAD"),
+        ("DELETE", "/api/v1/namespaces", "GET, HEAD, POST"),
+        ("TRACE", f"{CONFIG_MAPS}/a", "DELETE, GET, HEAD, PATCH, PUT"),
+        ("POST", "/api/v1/namespaces/default/pods/a/status", "GET, HEAD, PATCH, PUT"),
+        ("POST", "/version", "GET, HEAD"),
+    ],
+)
+async def test_a_method_that_is_not_there_is_405_and_names_those_that_are(admin, method, path, allowed):
+    answer = await admin.send(method, path, body=b"{}" if method == "POST" else b"")
+
+    assert (answer.status, answer.headers["allow"]) == (405, allowed)
+    assert orjson.loads(answer.body)["reason"] == "MethodNotAllowed"
+
+
+@pytest.mark.parametrize("path", ["/version", "/healthz", "/readyz", "/livez", "/metrics", "/api", "/apis", "/apis/",
+                                  "/api/v1", "/apis/apps/v1", "/openapi/v2", "/openapi/v3", "/openapi/v3/api/v1", "/",
+                                  "/api/v1/pods", "/api/v1/pods/", CONFIG_MAPS, "/api/v1/namespaces/default",
+                                  f"{CONFIG_MAPS}?watch=1&timeoutSeconds=1", "/nothing"])  # fmt: skip
+async def test_head_is_get_without_the_body(admin, path):
+    head, whole = await admin.send("HEAD", path), await admin.send("GET", path)
+
+    assert head.status == whole.status and head.body == b""
+    assert head.headers["content-type"] == whole.headers["content-type"]
+
+
+async def test_a_watch_that_is_only_headed_is_over_at_once(admin, served):
+    answer = await asyncio.wait_for(admin.send("HEAD", f"{CONFIG_MAPS}?watch=1"), 5)
+
+    assert (answer.status, answer.body) == (200, b"") and not served.api.listing.watches
+    assert (await admin.send("GET", "/version")).status == 200
+
+
+async def test_every_answer_has_an_audit_id_and_is_not_to_be_kept(admin, served):
+    stranger = served.transport("jane")
+    own, new = "my-request", []
+    for status, one, method, path in (
+        (200, admin, "GET", "/api/v1/pods"), (200, admin, "GET", "/healthz"), (404, admin, "GET", "/nothing"),
+        (404, admin, "GET", f"{CONFIG_MAPS}/none"), (405, admin, "PUT", CONFIG_MAPS),
+        (403, stranger, "GET", CONFIG_MAPS),
+        (200, admin, "GET", f"{CONFIG_MAPS}?watch=1&timeoutSeconds=1"),
+    ):  # fmt: skip
+        answer = await one.send(method, path)
+        named = await one.send(method, path, headers={"Audit-ID": own})
+
+        assert (answer.status, answer.headers["cache-control"]) == (status, "no-cache, private")
+        assert named.headers["audit-id"] == own
+        new.append(answer.headers["audit-id"])
+    refused = await stranger.send("GET", CONFIG_MAPS)
+    kept = await admin.send("GET", "/apis", headers={"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as="
+                                                               "APIGroupDiscoveryList"})  # fmt: skip
+    await stranger.close()
+
+    assert len(set(new)) == len(new) and {len(one) for one in new} == {36}
+    assert refused.headers["x-content-type-options"] == "nosniff"
+    assert kept.headers["cache-control"] == "public"
 
 
 async def test_a_selector_may_be_long(admin):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from procorch.api.intake import Fields, read, read_options, typed
-from procorch.api.patch import MERGE_PATCH, STRATEGIC_PATCH, Patch
+from procorch.api.patch import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Patch
 from procorch.api.request import Request
 from procorch.kinds import KINDS
 from procorch.objects import BadRequest, Invalid
@@ -49,6 +49,40 @@ def test_duplicate_fields_are_seen_unless_they_are_ignored():
     for fields in (warn, ignore):
         fields.settle(CONFIG_MAP, read(request(body), CONFIG_MAP, fields))
     assert (warn.warnings, ignore.warnings) == (['duplicate field "data"'], [])
+
+
+def test_of_yaml_what_stands_twice_is_told_by_line_and_before_what_is_unknown():
+    body = b"""apiVersion: v1
+kind: ConfigMap
+metadata: {name: a, stranger: 1}
+data:
+  x: "1"
+  x: "2"
+  x: "3"
+other: 1
+"""
+    strict, warn, ignore = Fields("Strict"), Fields("Warn"), Fields("Ignore")
+    twice = ['line 6: key "x" already set in map', 'line 7: key "x" already set in map']
+    unknown = ['unknown field "metadata.stranger"', 'unknown field "other"']
+
+    with pytest.raises(BadRequest) as refused:
+        strict.settle(CONFIG_MAP, read(request(body, "application/yaml"), CONFIG_MAP, strict))
+    for fields in (warn, ignore):
+        fields.settle(CONFIG_MAP, read(request(body, "application/yaml"), CONFIG_MAP, fields))
+
+    assert refused.value.message == (
+        'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: yaml: unmarshal errors:\n  '
+        + "\n  ".join(twice) + ", " + ", ".join(unknown)
+    )  # fmt: skip
+    assert (warn.warnings, ignore.warnings) == (twice + unknown, [])
+
+
+def test_members_that_no_operation_of_a_json_patch_has_are_told():
+    patch = Patch(JSON_PATCH, b'[{"op":"test","path":"","op":"test","who":1}]')
+    fields = Fields("Warn", duplicates=["[0].op"], strangers=["[0].who"])
+    fields.settle(CONFIG_MAP, {"apiVersion": "v1", "kind": "ConfigMap"}, patch)
+
+    assert fields.warnings == ['json patch duplicate field "[0].op"', 'json patch unknown field "[0].who"']
 
 
 def test_a_warning_cannot_become_a_header_of_its_own():

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
-import shutil
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 import store
 from procorch.api import MASTERS, Api, LocalTransport, User
 from procorch.client import Client
 from procorch.objects import AlreadyExists, ApiError, Conflict, Expired, NotFound
+from tests.postgresql import Server
 
 LONG = os.environ.get("FAULTS") == "long"
 NAMES = st.sampled_from([f"c{number}" for number in range(6)])
@@ -30,20 +39,27 @@ Key = tuple[str, str]
 
 
 class Machine(RuleBasedStateMachine):
-    """objects: key → (data, color, revision) as they must stand. changes: (revision, key, type), in order."""
+    """objects: key → (data, color, revision) as they must stand. changes: (revision, key, type), in order.
+
+    url: of an empty database, of which so many masters share one. They take turns, and what one was told the others
+    know: each step goes to the next of them.
+    """
 
     pages = Bundle("pages")
     watches = Bundle("watches")
 
-    def __init__(self) -> None:
+    def __init__(self, url: str, masters: int) -> None:
         super().__init__()
-        self.directory = tempfile.mkdtemp()
+        self.url = url
+        self.masters: list[tuple[store.Log, Api, Client]] = []
+        self.turn = 0
         self.loop = asyncio.new_event_loop()
         self.objects: dict[Key, tuple[str, str, int]] = {}
         self.states: dict[int, dict[Key, tuple[str, str, int]]] = {}
         self.changes: list[tuple[int, Key, str]] = []
         self.compacted = 0
-        self.run(self._start())
+        for _ in range(masters):
+            self.masters.append(self.run(self._started()))
         for name in ("default", "other"):
             about = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
             made = self.run(self.client.create(about))
@@ -53,20 +69,32 @@ class Machine(RuleBasedStateMachine):
     def run(self, work: Any) -> Any:
         return self.loop.run_until_complete(asyncio.wait_for(work, 20))
 
-    async def _start(self) -> None:
-        self.log = await store.Log.open(Path(self.directory) / "log.db")
-        self.api = Api(self.log)
-        await self.api.start()
-        self.client = Client(LocalTransport(self.api, User("admin", (MASTERS,))))
+    async def _started(self) -> tuple[store.Log, Api, Client]:
+        log = await store.Log.open(self.url)
+        api = Api(log)
+        await api.start()
+        return log, api, Client(LocalTransport(api, User("admin", (MASTERS,))))
 
-    async def _stop(self) -> None:
-        await self.api.close()
-        await self.log.close()
+    async def _stop(self, master: tuple[store.Log, Api, Client]) -> None:
+        log, api, _ = master
+        await api.close()
+        await log.close()
+
+    @property
+    def log(self) -> store.Log:
+        """The log of the master that was asked last."""
+        return self.masters[self.turn][0]
+
+    @property
+    def client(self) -> Client:
+        """The next master's."""
+        self.turn = (self.turn + 1) % len(self.masters)
+        return self.masters[self.turn][2]
 
     def teardown(self) -> None:
-        self.run(self._stop())
+        for master in self.masters:
+            self.run(self._stop(master))
         self.loop.close()
-        shutil.rmtree(self.directory)
 
     @staticmethod
     def _revision(obj: dict[str, Any]) -> int:
@@ -214,8 +242,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.run(self._stop())
-        self.run(self._start())
+        """Of one of them: the others go on."""
+        self.run(self._stop(self.masters[self.turn]))
+        self.masters[self.turn] = self.run(self._started())
 
     @rule()
     def compact(self) -> None:
@@ -258,10 +287,23 @@ class Machine(RuleBasedStateMachine):
         }
 
 
-TestModel = Machine.TestCase
-TestModel.settings = settings(
-    max_examples=400 if LONG else 12,
-    stateful_step_count=60 if LONG else 30,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+def agree(fresh: Callable[[], str], masters: int, examples: int) -> None:
+    """fresh: makes the URL of an empty database. examples: as many in the long run, a few otherwise."""
+    wanted = settings(
+        max_examples=examples if LONG else max(4, examples // 35),
+        stateful_step_count=60 if LONG else 30,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(lambda: Machine(fresh(), masters), settings=wanted)
+
+
+def test_the_api_agrees_on_sqlite(tmp_path: Path) -> None:
+    names = itertools.count()
+    agree(lambda: str(tmp_path / f"{next(names)}.db"), 1, 400)
+
+
+@pytest.mark.parametrize("masters", [1, 2])
+def test_the_api_agrees_on_postgresql(postgres: Server, masters: int) -> None:
+    names = itertools.count()
+    agree(lambda: postgres.schema(f"api{masters}_{next(names)}"), masters, 200)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from multidict import MultiDict
 
@@ -86,6 +88,99 @@ def test_what_a_list_may_not_ask(query, error, message):
 )  # fmt: skip
 def test_what_a_watch_asks(query, wanted):
     assert watch_options(query, POD) == wanted
+
+
+_ABSENT = None
+_VALUES = {
+    "resourceVersion": (_ABSENT, "", "0", "7", "x"),
+    "resourceVersionMatch": (_ABSENT, "", "Exact", "NotOlderThan", "Near"),
+    "sendInitialEvents": (_ABSENT, "true", "false"),
+    "limit": (_ABSENT, "0", "2", "many"),
+    "continue": (_ABSENT, "", "token"),
+    "timeoutSeconds": (_ABSENT, "5", "long"),
+    "allowWatchBookmarks": (_ABSENT, "true"),
+}
+
+
+def _queries():
+    """Every combination."""
+    for values in itertools.product(*_VALUES.values()):
+        yield {name: value for name, value in zip(_VALUES, values, strict=True) if value is not None}
+
+
+def _answer(ask, query):
+    """What is understood, or the code and the messages of the refusal."""
+    try:
+        return ask(query)
+    except Invalid as error:
+        return error.code, [(cause["field"], cause["message"]) for cause in error.details["causes"]]
+    except BadRequest as error:
+        return error.code, error.message
+
+
+def _badly_numbered(query):
+    for name in ("timeoutSeconds", "limit"):
+        if query.get(name, "0").isalpha():
+            return 400, f'strconv.ParseInt: parsing "{query[name]}": invalid syntax'
+    return None
+
+
+_MATCH, _NOT = "resourceVersionMatch", "Forbidden: resourceVersionMatch is forbidden"
+
+
+def test_every_combination_of_a_list_s_parameters_is_understood_or_refused_as_in_kubernetes():
+    for query in _queries():
+        version, match, token = (query.get(name, "") for name in ("resourceVersion", _MATCH, "continue"))
+        rules = [
+            (match and not version, _MATCH, f"{_NOT} unless resourceVersion is provided"),
+            (match and token, _MATCH, f"{_NOT} when continue is provided"),
+            (match == "Near", _MATCH, 'Unsupported value: "Near": supported values: "Exact", "NotOlderThan", ""'),
+            (match == "Exact" and version == "0", _MATCH,
+             'Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"'),
+            ("sendInitialEvents" in query, "sendInitialEvents", "Forbidden: sendInitialEvents is forbidden for list"),
+        ]  # fmt: skip
+        causes = [(field, message) for holds, field, message in rules if holds]
+        limit = int(query.get("limit", "0")) if query.get("limit", "0").isdigit() else 0
+        number = int(version) if version.isdigit() else None
+        wanted = (
+            _badly_numbered(query)
+            or (causes and (422, causes))
+            or (token and version in ("7", "x") and
+                (400, "specifying resource version is not allowed when using continue"))
+            or (version == "x" and (400, "invalid resource version: resourceVersion: Invalid value: \"x\": "
+                                         'strconv.ParseUint: parsing "x": invalid syntax'))
+            or ListOptions(limit, token, number, match == "Exact" or (not match and limit > 0 and number == 7))
+        )  # fmt: skip
+
+        assert _answer(list_options, query) == wanted, query
+
+
+def test_every_combination_of_a_watch_s_parameters_is_understood_or_refused_as_in_kubernetes():
+    for query in _queries():
+        version, match, token = (query.get(name, "") for name in ("resourceVersion", _MATCH, "continue"))
+        initial = query.get("sendInitialEvents")
+        if initial is None and not match and version in ("", "0"):
+            initial, match = "true", "NotOlderThan"  # what a watch without more means
+        rules = [
+            (initial is not None and match != "NotOlderThan", "Forbidden: sendInitialEvents requires setting "
+             "resourceVersionMatch to NotOlderThan"),
+            (match and initial is None, f"{_NOT} for watch unless sendInitialEvents is provided"),
+            (match not in ("", "NotOlderThan"),
+             f'Unsupported value: "{match}": supported values: "NotOlderThan"'),
+            (match and token, f"{_NOT} when continue is provided"),
+        ]  # fmt: skip
+        causes = [(_MATCH, message) for holds, message in rules if holds]
+        number = "resourceVersion", 'Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax'
+        wanted = (
+            _badly_numbered(query)
+            or (causes and (422, causes))
+            or (version == "x" and (422, [number]))
+            or ListOptions(0, "", int(version) if version else None, False,
+                           None if initial is None else initial == "true", "allowWatchBookmarks" in query,
+                           int(query.get("timeoutSeconds", "0")))
+        )  # fmt: skip
+
+        assert _answer(lambda query: watch_options(query, POD), query) == wanted, query
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from procorch.api.routes import decode, parse
+from procorch.api.routes import decode, methods_of, parse
 from procorch.kinds import KINDS
-from procorch.objects import BadRequest, MethodNotAllowed
+from procorch.objects import ApiError, BadRequest, MethodNotAllowed
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_path_is_one_route(method, path, query, expected):
 
 
 def test_what_is_no_resource_keeps_its_method_and_path():
-    route = parse(KINDS, "GET", "/openapi//v2/", {})
+    route = parse(KINDS, "GET", "/openapi/v2/", {})
 
     assert (route.verb, route.path, route.kind) == ("get", "/openapi/v2", None)
 
@@ -42,6 +42,34 @@ def test_what_is_no_resource_keeps_its_method_and_path():
 def test_an_unknown_resource_and_a_cluster_kind_in_a_namespace_have_no_kind():
     assert parse(KINDS, "GET", "/api/v1/colours", {}).kind is None
     assert parse(KINDS, "GET", "/api/v1/namespaces/x/nodes", {}).kind is None
+
+
+@pytest.mark.parametrize("path", ["//api/v1/pods", "/api//v1/pods", "/api/v1/pods//"])
+def test_two_slashes_lead_nowhere(path):
+    with pytest.raises(ApiError) as refused:
+        decode(path)
+
+    assert refused.value.code == 404
+
+
+@pytest.mark.parametrize(("path", "segments"), [("/", ()), ("", ()), ("/apis/", ("apis",)), ("/api/v1", ("api", "v1"))])
+def test_a_slash_at_the_end_does_not_matter(path, segments):
+    assert decode(path) == segments
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/api/v1/namespaces/x/pods", ["DELETE", "GET", "HEAD", "POST"]),
+        ("/api/v1/pods", ["GET", "HEAD"]),
+        ("/api/v1/namespaces/x/pods/a", ["DELETE", "GET", "HEAD", "PATCH", "PUT"]),
+        ("/api/v1/namespaces/x/pods/a/status", ["GET", "HEAD", "PATCH", "PUT"]),
+        ("/api/v1/namespaces", ["GET", "HEAD", "POST"]),
+        ("/version", ["GET", "HEAD"]),
+    ],
+)
+def test_which_methods_a_path_knows(path, methods):
+    assert methods_of(parse(KINDS, "GET", path, {}), ("get", "patch", "update")) == methods
 
 
 @pytest.mark.parametrize("path", ["/a/%ff", "/a/../b", "/a/%2e%2E/b", "/a/./b", "/a%00b"])

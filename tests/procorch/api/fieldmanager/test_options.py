@@ -49,13 +49,17 @@ def test_a_configuration_in_cbor():
         config_of(asked(media=CBOR, body=b"{}"), Fields())
 
 
-@pytest.mark.parametrize("body", [b'{"a": 1, "a": 2}', b"a: 1\na: 2"])
-def test_repeated_fields_are_noticed(body):
-    fields = Fields("Warn")
+@pytest.mark.parametrize(("body", "line"), [(b'{"a": 1, "a": 2}', 1), (b"a: 1\na: 2", 2)])
+def test_repeated_fields_are_told_by_line_or_refused(body, line):
+    warn, ignore, why = Fields("Warn"), Fields("Ignore"), f'line {line}: key "a" already set in map'
+    for fields in (warn, ignore):
+        config_of(asked(body=body), fields)
+    with pytest.raises(BadRequest) as refused:
+        config_of(asked(body=body), Fields("Strict"))
 
-    config_of(asked(body=body), fields)
-
-    assert fields.duplicates == ["a"]
+    assert (warn.lines, warn.duplicates, ignore.lines) == ([why], [], [])
+    said = "error strict decoding patch: error converting YAML to JSON: yaml: unmarshal errors:"
+    assert refused.value.message == f"{said}\n  {why}"
 
 
 def test_what_cannot_be_read_is_refused():

@@ -94,7 +94,7 @@ PATHS = [
     Attack("a collection that is no resource", (404,), lambda: get("/api/v1/namespaces/default/__class__")),
     Attack("a resource of another group", (404,), lambda: get("/apis/apps/v1/namespaces/default/secrets")),
     Attack("a subresource of a subresource", (404, 405), lambda: get(f"{POD}/status/status/x")),
-    Attack("a whole URL with another host", (404, 400), lambda: get("http://elsewhere/nothing")),
+    Attack("a whole URL with another host", (404, 400), lambda: get("http://elsewhere/api/v1/nothing")),
     Attack("a name that is a direction", (404,), lambda: get(f"{CONFIG_MAPS}/{quote('‮evil')}")),
     Attack("a method that is none", (405, 400), lambda: request("STEAL", TARGET)),
     Attack("a method of 10 kB", (405, 400), lambda: request("A" * 10_000, TARGET)),
