@@ -56,7 +56,7 @@ def decode(path: str) -> tuple[str, ...]:
 
     Raises BadRequest for what is no UTF-8, for NUL, and for the segments `.` and `..`; NotFound for two slashes.
     """
-    if path[:1] == "/" and path.isascii() and not any(mark in path for mark in ("%", "\0", "/.")):  # nearly all are so
+    if path.isascii() and not any(mark in path for mark in ("%", "\0", "/.", "//")):  # nearly all are so
         return tuple(filter(None, path.split("/")))
     segments = []
     for raw in path.removeprefix("/").removesuffix("/").split("/") if path.strip("/") else ():

@@ -37,7 +37,7 @@ class Credentials:
 
     def user(self, name: str, *groups: str) -> tuple[Path, Path]:
         """The files of a client certificate and its key."""
-        stem = name.replace(":", "-")
+        stem = "+".join([name, *groups]).replace(":", "-")
         certificate, key = self.directory / f"{stem}.crt", self.directory / f"{stem}.key"
         if not certificate.exists():
             pair = self.ca.issue_client(name, groups, time.time())

@@ -96,7 +96,7 @@ def test_a_specification_that_was_changed_in_place_is_another() -> None:
         "containers": [{"name": "a", "image": "b", "terminationMessagePolicy": "File", "imagePullPolicy": "Always"}],
         "restartPolicy": "Always", "dnsPolicy": "Default", "terminationGracePeriodSeconds": 30,
     }  # fmt: skip
-    assert not list(validate_spec(spec, "spec", in_pod=True))
+    assert not list(validate_spec(spec, "spec", pod="web"))
 
     spec["containers"][0]["name"] = "A"
-    assert [cause.field for cause in validate_spec(spec, "spec", in_pod=True)] == ["spec.containers[0].name"]
+    assert [cause.field for cause in validate_spec(spec, "spec", pod="web")] == ["spec.containers[0].name"]
