@@ -50,10 +50,10 @@ class Links(Mapping[str, Link]):
 
     async def request(self, node: str, method: str, path: str) -> AsyncIterator[bytes]:
         """The body of the node's answer, as it comes. Raises ApiError with the node's words."""
-        return _Body(await self.open(node, method, path))
+        return Body(await self.open(node, method, path))
 
     async def open(self, node: str, method: str, path: str) -> Stream:
-        """A stream on which the node has agreed to what was asked. Raises ApiError with the node's words."""
+        """A stream on which the node has agreed to what was asked (`response` says how). Raises ApiError."""
         link = self._links.get(node)
         if link is None:
             raise ServiceUnavailable.of(f'node "{node}" is not connected to the API server')
@@ -71,7 +71,7 @@ class Links(Mapping[str, Link]):
             raise ServiceUnavailable.of(f'node "{node}": {error}') from None
         status = int(head.get("status", 500))
         if status >= 400:
-            text = b"".join([chunk async for chunk in _Body(stream)]).decode("utf-8", "replace").strip()
+            text = b"".join([chunk async for chunk in Body(stream)]).decode("utf-8", "replace").strip()
             raise _refused(status, text)
         return stream
 
@@ -80,13 +80,13 @@ class Links(Mapping[str, Link]):
             link.close("the API server is going down")
 
 
-class _Body:
+class Body:
     """What follows the head. `aclose` tells the node to stop, also before the first read: a generator would not."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
 
-    def __aiter__(self) -> _Body:
+    def __aiter__(self) -> Body:
         return self
 
     async def __anext__(self) -> bytes:

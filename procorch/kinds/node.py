@@ -128,7 +128,7 @@ def _kernel(node: Object, now: float) -> str:
 
 KIND = Kind(
     "Node", "nodes",
-    short_names=("no",), namespaced=False, subresources=("status",),
+    short_names=("no",), namespaced=False, subresources=("status", "proxy"),
     default=default, prepare=prepare, validate=validate, warn=warn, heartbeat=heartbeat,
     columns=(
         NAME,

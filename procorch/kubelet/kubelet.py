@@ -21,6 +21,7 @@ from procorch.kubelet.container_logs import ContainerLogs
 from procorch.kubelet.container_streams import ContainerStreams
 from procorch.kubelet.dial import Serve
 from procorch.kubelet.images import Images
+from procorch.kubelet.pages import Pages
 from procorch.kubelet.pod_files import Dns
 from procorch.kubelet.pod_worker import PodWorker
 from procorch.kubelet.record import PodDirectory, PodRecord
@@ -83,6 +84,7 @@ class Kubelet:
         self.on_images_changed: Callable[[], object] = lambda: None
         self._workers: dict[str, PodWorker] = {}
         self._logs = ContainerLogs(config.directory, runtime, clock, self._find, config.node_name)
+        self._pages = Pages(lambda: (worker.pod for worker in self._workers.values()))
         self._streams = ContainerStreams(runtime, self._find, config.node_name)
         self._pods = Informer(client, "Pod", field_selector=f"spec.nodeName={config.node_name}")
 
@@ -101,6 +103,8 @@ class Kubelet:
             "attach": streams.attach,
             "portForward": streams.port_forward,
             "dial": streams.dial,
+            "healthz": self._pages.healthz,
+            "pods": self._pages.pods,
         }
 
     async def run(self) -> None:

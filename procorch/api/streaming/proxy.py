@@ -1,4 +1,5 @@
 """pods/proxy and services/proxy: a request goes on to a server in the cluster, through the node that can reach it.
+nodes/proxy: it goes to the node itself.
 
 Source: apimachinery pkg/util/proxy/upgradeaware.go.
 """
@@ -13,15 +14,17 @@ from urllib.parse import urlencode
 import h11
 from aiohttp import web
 
+from procorch.api.links import Body
 from procorch.api.request import Request, Response, refusal
 from procorch.api.routes import Route
 from procorch.api.streaming.command import until_one_ends
 from procorch.api.streaming.exchange import Bytes, Exchange, connected
 from procorch.api.streaming.raw import Raw
 from procorch.api.streaming.rewriting import LARGEST, rewritten_page, rewritten_url
-from procorch.api.streaming.targets import Target, pod_target, service_target
+from procorch.api.streaming.targets import Target, pod_target, service_target, split_name
+from procorch.kinds import KINDS
 from procorch.link import Stream
-from procorch.objects import ApiError, ServiceUnavailable
+from procorch.objects import ApiError, MethodNotAllowed, ServiceUnavailable
 
 if TYPE_CHECKING:
     from procorch.api.api import Api
@@ -64,14 +67,34 @@ class Proxied:
 
 async def proxy(api: Api, route: Route, request: Request) -> Response:
     """Says where it goes; nothing has been sent yet."""
+    if route.resource == "nodes":
+        return await _of_node(api, route, request)
     target = pod_target(api, route) if route.resource == "pods" else service_target(api, route, api.draw)
-    raw = request.path.split("/")
-    end = 1 + raw.index("proxy", raw.index(route.resource) + 2)
-    prefix, path = "/".join(raw[:end]), "/" + "/".join(raw[end:])
-    if end == len(raw):  # relative links need the slash
+    prefix, path = _split(route, request)
+    if prefix == request.path:  # relative links need the slash
         query = f"?{urlencode(list(request.query.items()))}" if request.query else ""
         return Response(301, {"Location": f"{prefix}/{query}"})
     return Response(200, connect=Proxied(api, target, prefix, path))
+
+
+def _split(route: Route, request: Request) -> tuple[str, str]:
+    """The path of the proxy, and what lies behind it, both as they came."""
+    raw = request.path.split("/")
+    end = 1 + raw.index("proxy", raw.index(route.resource) + 2)
+    return "/".join(raw[:end]), "/" + "/".join(raw[end:])
+
+
+async def _of_node(api: Api, route: Route, request: Request) -> Response:
+    """What a kubelet answers: /pods, /healthz, /containerLogs/…; it is asked on the link, whatever port is named."""
+    _, name, _ = split_name(route.name or "")
+    api.rest.entry(KINDS["Node"], None, name)
+    if request.method not in ("GET", "HEAD"):
+        raise MethodNotAllowed.of()
+    _, path = _split(route, request)
+    query = f"?{urlencode(list(request.query.items()))}" if request.query else ""
+    stream = await api.links.open(name, "GET", path + query)
+    headers = (await stream.response()).get("headers") or {}
+    return Response(200, {"Content-Type": str(headers.get("Content-Type", "text/plain"))}, stream=Body(stream))
 
 
 async def forward(http: web.BaseRequest, proxied: Proxied) -> web.StreamResponse:

@@ -12,6 +12,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from procorch.objects import MethodNotAllowed, NotFound
+
 BASE = "/api/v1/namespaces/default"
 
 
@@ -162,6 +164,29 @@ async def test_a_server_that_is_not_there(proxy):
     status, _, text = await proxy.ask("GET", "/pods/a:9999/proxy/x")
     why = "error trying to reach service: dial tcp 10.240.0.5:9999: connect: connection refused"
     assert (status, json.loads(text)["message"]) == (503, why)
+
+
+async def test_a_node(served, linked):
+    async def accept(header, stream):
+        if header["path"].startswith("/absent"):
+            await stream.respond({"status": 404})
+            await stream.write(b"this node does not serve GET /absent")
+            return
+        await stream.respond({"status": 200, "headers": {"Content-Type": "application/json"}})
+        await stream.write(json.dumps([header["method"], header["path"]]).encode())
+
+    await served.client.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}})
+    raw = served.client.raw
+    async with linked(accept):
+        for name in ("n1", "n1:10250", "https:n1:10250"):
+            answer = await raw("GET", f"/api/v1/nodes/{name}/proxy/containerLogs/d/a%2Fb/c", query={"tailLines": "1"})
+            assert json.loads(answer.body) == ["GET", "/containerLogs/d/a%2Fb/c?tailLines=1"]
+        with pytest.raises(NotFound, match="this node does not serve"):
+            await raw("GET", "/api/v1/nodes/n1/proxy/absent")
+        with pytest.raises(MethodNotAllowed):
+            await raw("POST", "/api/v1/nodes/n1/proxy/exec/d/a/c")
+    with pytest.raises(NotFound, match='nodes "n2" not found'):
+        await raw("GET", "/api/v1/nodes/n2/proxy/pods")
 
 
 async def test_who_may_not_is_told_so_and_the_server_hears_nothing(proxy, served):
