@@ -11,10 +11,12 @@ The loops speak to the API as anybody does, only without a socket: there is no b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import ipaddress
 import logging
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -84,6 +86,7 @@ async def run(config: MasterConfig, *, ready: Callable[[], object], clock: Clock
     pki.server_pair(directory, authority, names, clock())
     write_admin_kubeconfig(config, authority, clock())
     _spare_collector()
+    _open_many_files()
     async with AsyncExitStack() as stack:
         log = await _open_store(config, clock)
         stack.push_async_callback(log.close)
@@ -217,6 +220,13 @@ def _settle_memory() -> None:
 def _spare_collector() -> None:
     """What is read at the start stays: the collector has little to find among a hundred thousand objects."""
     gc.set_threshold(50_000, 20, 50)
+
+
+def _open_many_files() -> None:
+    """As many as the system allows: each client takes one, and the usual soft limit is 1,024 of 524,288."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # a hard limit that is higher than the kernel's own
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _client(api: Api, name: str) -> Client:

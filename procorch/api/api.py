@@ -33,6 +33,7 @@ from procorch.api.allocation import Allocations
 from procorch.api.auth import Authenticator, ServiceAccountTokens, impersonated
 from procorch.api.authorize import Authorizer
 from procorch.api.cache import Cache, Entry, LostEntry
+from procorch.api.drawing import Draw
 from procorch.api.expiry import Expiry
 from procorch.api.fairness import Fairness
 from procorch.api.fieldmanager import Apply, Update, config_of, is_apply, manager_of
@@ -117,7 +118,7 @@ class Api:
         self.links = Links()
         self.log = log
         self.cache = Cache(log, KINDS)
-        self.draw = draw = draw or random.SystemRandom()
+        self.draw = draw = draw or Draw()
         self.allocations = Allocations(log, self.config.service_cidr, self.config.node_port_range, draw)
         self.rest = Rest(log, self.cache, self.allocations, clock, draw)
         self.listing = Listing(self.cache, log, draw.random)

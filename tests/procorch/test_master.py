@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import resource
 import socket
 import ssl
 import urllib.error
@@ -124,6 +125,16 @@ async def test_a_second_start_finds_everything_and_writes_the_same_credentials(t
         assert (await client.get("ConfigMap", "default/c"))["metadata"]["name"] == "c"
 
     assert kubeconfig.load(tmp_path / "admin.kubeconfig").certificate == before.certificate
+
+
+async def test_it_may_have_as_many_clients_as_the_system_allows(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, before[1]), before[1]))
+    try:
+        async with master(tmp_path):
+            assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 async def test_a_bootstrap_token_may_ask_for_a_certificate_and_for_nothing_else(tmp_path: Path) -> None:
