@@ -12,12 +12,12 @@ import _socket
 import os
 import select
 import time
-from sys import byteorder
 
-from . import process, syscalls
+from . import syscalls
 from .logwriter import LogWriter
+from .spawning import Running, clone, clone_with_pipes, host_pid
 from .syscalls import quiet, read_file, write_file
-from .wire import dumps
+from .wire import dumps, receive
 
 TYPE_CHECKING = False  # `typing` would be loaded into every pause; type checkers know this name
 if TYPE_CHECKING:
@@ -36,22 +36,6 @@ READY_WITHIN = 2.0  # seconds: then another one is cloned
 NEVER = float("inf")
 HANG_UP_SECONDS = 5.0  # from SIGHUP to SIGKILL for a command whose caller has gone
 LONGEST_PLAN = 60_000  # bytes: a socket takes them without waiting
-
-
-class Running:
-    """A child of the pause: a process of the sandbox, or a command run beside one (`run` holds its request)."""
-
-    def __init__(self, name: str, pid: int, pidfd: int) -> None:
-        self.name, self.pid, self.pidfd = name, pid, pidfd
-        self.streams: dict[int, str] = {}
-        self.told = -1
-        self.error = b""
-        self.log: LogWriter | None = None
-        self.stdin = -1
-        self.oom_file = ""
-        self.answer: Callable[[Message], None] | None = None
-        self.run: dict[str, Any] | None = None
-        self.attached: list[dict[str, int]] = []  # of each who is attached, where a copy of a stream goes
 
 
 class Children:
@@ -134,7 +118,7 @@ class Children:
         """Nobody is there any more for whom this command runs: it is told, and a little later it is ended."""
         if one.run is not None and one in self.commands:
             one.answer = None
-            send_to_group(one.pidfd, signal.SIGHUP)
+            syscalls.signal_group(one.pidfd, signal.SIGHUP)
             one.run["deadline"] = min(one.run["deadline"], time.monotonic() + HANG_UP_SECONDS)
 
     def attach(self, name: str, given: list[int]) -> int:
@@ -150,7 +134,7 @@ class Children:
         if (one := self.running.get(name)) is not None:
             for row in one.attached:
                 if row["stdout"] == given:
-                    self._let_go(one, row)
+                    one.let_go(row)
                     break
 
     def close_input(self, name: str) -> None:
@@ -192,14 +176,14 @@ class Children:
         theirs = [cgroup, null]
         try:
             if given and terminal is None:
-                return self._supervise(name, (*self._clone(steps, given, flags, cgroup), -1, -1, -1))
+                return self._supervise(name, (*clone(steps, given, flags, cgroup), -1, -1, -1))
             if terminal is not None:
                 ours = None
                 if not given:
                     ours, other = _socket.socketpair()
                     theirs.append(other.detach())
                 terminal[1:] = given or theirs[-1:]
-                one = self._supervise(name, (*self._clone(steps, [null] * 3, flags, cgroup), -1, -1, -1))
+                one = self._supervise(name, (*clone(steps, [null] * 3, flags, cgroup), -1, -1, -1))
                 if ours is not None:
                     self._expect_terminal(one, ours)
                 return one
@@ -207,51 +191,18 @@ class Children:
             if message["stdin"]:
                 stdin = os.pipe2(os.O_CLOEXEC)
                 theirs.append(stdin[0])
-            return self._supervise(name, self._clone_with_pipes(steps, stdin, flags, cgroup))
+            return self._supervise(name, clone_with_pipes(steps, stdin, flags, cgroup))
         finally:
             for fd in theirs:
                 if fd >= 0:
                     os.close(fd)
-
-    def _clone(
-        self, steps: list[Any], stdio: Sequence[int], flags: int, cgroup: int = -1, more: int = -1
-    ) -> tuple[int, int]:
-        """A child that carries out the steps on these three fds: its pidfd, and the pipe on which it tells."""
-        told = os.pipe2(os.O_CLOEXEC)
-        try:
-            pid, pidfd = syscalls.clone(flags, cgroup)
-            if pid == 0:
-                process.carry_out(steps, stdio, told[1], more)
-        except OSError:
-            os.close(told[0])
-            raise
-        finally:
-            os.close(told[1])
-        return pidfd, told[0]
-
-    def _clone_with_pipes(
-        self, steps: list[Any], stdin: tuple[int, int], flags: int, cgroup: int = -1, more: int = -1
-    ) -> tuple[int, int, int, int, int]:
-        """Such a child, and our ends: its pidfd, what it tells, output, errors, and its input (or -1)."""
-        out, err = (os.pipe2(os.O_CLOEXEC) for _ in range(2))
-        try:
-            child = self._clone(steps, (stdin[0], out[1], err[1]), flags, cgroup, more)
-        except OSError:
-            for fd in (out[0], err[0], stdin[1]):
-                if fd >= 0:
-                    os.close(fd)
-            raise
-        finally:
-            for fd in (out[1], err[1]):
-                os.close(fd)
-        return *child, out[0], err[0], stdin[1]
 
     def _expect_terminal(self, one: Running, sock: _socket.socket) -> None:
         """The child sends the other end of its terminal: from then on that is its output and its input."""
 
         def came() -> None:
             with quiet(OSError):
-                _, fds = receive(sock, 1)
+                _, fds = receive(sock, 1, 16)
                 for fd in fds:
                     one.streams[fd], one.stdin = "stdout", fd
                     os.set_blocking(fd, False)
@@ -284,7 +235,7 @@ class Children:
         ours, theirs = _socket.socketpair()
         null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self.ready = (self._clone_with_pipes(steps, (null, -1), SPAWN, more=theirs.fileno()), ours)
+            self.ready = (clone_with_pipes(steps, (null, -1), SPAWN, more=theirs.fileno()), ours)
         finally:
             os.close(null)
             theirs.close()
@@ -344,8 +295,6 @@ class Children:
         except OSError:  # of a terminal that nobody has open any more
             data = b""
         stream = one.streams[fd]
-        for row in list(one.attached):
-            self._copy(one, row, stream, data)
         if one.run is not None:
             kept = data[: one.run["left"]]
             one.run["left"] -= len(kept)
@@ -356,29 +305,13 @@ class Children:
                 one.log.feed(stream, data, time.time_ns())
             else:
                 one.log.end(stream, time.time_ns())
+        one.copy(stream, data)  # behind the log: what somebody has seen is in it
         if not data:
             del one.streams[fd]
             if fd == one.stdin:
                 one.stdin = -1
             self.close(fd)
         return bool(data)
-
-    def _copy(self, one: Running, row: dict[str, int], stream: str, data: bytes) -> None:
-        """To one who is attached. Who does not read is let go: the program must not wait for him."""
-        fd = row.get(stream, -1)
-        if fd < 0:
-            return
-        try:
-            if os.write(fd, data) == len(data):
-                return
-        except OSError:
-            pass
-        self._let_go(one, row)
-
-    def _let_go(self, one: Running, row: dict[str, int]) -> None:
-        one.attached.remove(row)
-        for fd in row.values():
-            os.close(fd)
 
     def _told(self, one: Running) -> None:
         """The child's own words: none, and the pipe's end, mean that the program runs."""
@@ -419,7 +352,7 @@ class Children:
         if one.log is not None:
             one.log.close()
         for row in list(one.attached):
-            self._let_go(one, row)
+            one.let_go(row)
         if one.stdin >= 0:
             os.close(one.stdin)
         self.close(one.pidfd)
@@ -449,7 +382,7 @@ class Children:
         for one in self.commands:
             if one.run and one.run["deadline"] <= now and not one.run["late"]:
                 one.run.update(late=True, deadline=NEVER)
-                send_to_group(one.pidfd, signal.SIGKILL)
+                syscalls.signal_group(one.pidfd, signal.SIGKILL)
 
     # --- what is known ----------------------------------------------------------------------------------------------
 
@@ -465,32 +398,6 @@ class Children:
             os.rename(f"{self.directory}/processes.new", f"{self.directory}/processes.json")
         except OSError:
             pass  # a full disk costs the copy, not the sandbox
-
-
-def receive(sock: _socket.socket, most: int, size: int = READ) -> tuple[bytes, list[int]]:
-    """Bytes from a socket, and the fds that came with them."""
-    flags = _socket.MSG_CMSG_CLOEXEC
-    data, parts, _, _ = sock.recvmsg(size, _socket.CMSG_SPACE(4 * most), flags)
-    fds = []
-    for level, kind, value in parts:
-        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
-            fds += [int.from_bytes(value[at : at + 4], byteorder) for at in range(0, len(value) // 4 * 4, 4)]
-    return data, fds
-
-
-def send_to_group(pidfd: int, number: int) -> None:
-    """To a command and what it has started in its own process group; kernels before 6.9 know no way but to itself."""
-    try:
-        syscalls.signal_group(pidfd, number)
-    except OSError:
-        with quiet(OSError):  # it has ended
-            signal.pidfd_send_signal(pidfd, number)
-
-
-def host_pid(pidfd: int) -> int:
-    """The pid as the machine sees it: our /proc is the machine's."""
-    told = read_file(f"/proc/self/fdinfo/{pidfd}")
-    return int(told.partition(b"Pid:")[2].split(None, 1)[0])
 
 
 def out_of_memory(path: str) -> bool:

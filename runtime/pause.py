@@ -14,12 +14,11 @@ from __future__ import annotations
 import _socket
 import fcntl
 import os
-from sys import byteorder
 
 from . import syscalls
-from .children import Children, receive
+from .children import READ, Children
 from .syscalls import quiet, write_file
-from .wire import Unpacker, pack
+from .wire import Unpacker, pack, receive, rights
 
 TYPE_CHECKING = False  # `typing` would be loaded into every pause; type checkers know this name
 if TYPE_CHECKING:
@@ -47,9 +46,7 @@ class Connection:
         """Hand a message over; an agent that does not read for 200 kB is cut off: it comes back and asks anew."""
         try:
             data = pack(message)
-            rights = b"".join(fd.to_bytes(4, byteorder) for fd in fds)
-            beside = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)] if fds else []
-            if self.sock.sendmsg([data], beside) < len(data):
+            if self.sock.sendmsg([data], rights(fds)) < len(data):
                 self.sock.shutdown(_socket.SHUT_RDWR)
         except OSError:
             pass  # its end is read as an end
@@ -93,7 +90,7 @@ class Pause:
 
     def _read(self, connection: Connection) -> None:
         try:
-            data, given = receive(connection.sock, MOST_GIVEN)
+            data, given = receive(connection.sock, MOST_GIVEN, READ)
             connection.given += given
             messages = connection.unpacker.feed(data)
         except BlockingIOError:

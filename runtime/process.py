@@ -14,11 +14,10 @@ import _socket
 import fcntl
 import os
 import stat
-from sys import byteorder
 
 from . import syscalls
 from .syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, quiet
-from .wire import loads
+from .wire import loads, rights
 
 TYPE_CHECKING = False  # `typing` would be loaded into every pause; type checkers know this name
 if TYPE_CHECKING:
@@ -201,7 +200,7 @@ class Child:
             os.dup2(theirs, fd)
         os.close(theirs)
         way = _socket.socket(fileno=sock)
-        way.sendmsg([b"t"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, ours.to_bytes(4, byteorder))])
+        way.sendmsg([b"t"], rights([ours]))
         way.close()
         os.close(ours)
 

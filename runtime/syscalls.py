@@ -117,8 +117,14 @@ def clone(flags: int, cgroup_fd: int = -1) -> tuple[int, int]:
 
 
 def signal_group(pidfd: int, number: int) -> None:
-    """To the process group that this process leads; kernels before 6.9 refuse."""
-    _call("pidfd_send_signal", f"pidfd_send_signal {number}", pidfd, number, 0, PIDFD_SIGNAL_PROCESS_GROUP)
+    """To a process and what it has started in its own process group, if they still are; kernels before 6.9 know no way
+    but to itself."""
+    for flags in (PIDFD_SIGNAL_PROCESS_GROUP, 0):
+        try:
+            _call("pidfd_send_signal", f"pidfd_send_signal {number}", pidfd, number, 0, flags)
+            return
+        except OSError:
+            continue
 
 
 def unshare(flags: int) -> None:

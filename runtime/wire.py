@@ -6,10 +6,13 @@ unknown fields are ignored.
 
 from __future__ import annotations
 
+import _socket
 from _json import encode_basestring_ascii, make_encoder, make_scanner
+from sys import byteorder
 
 TYPE_CHECKING = False  # `typing` would be loaded into every pause; type checkers know this name
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     Message = dict[str, Any]
@@ -76,3 +79,18 @@ class Unpacker:
             messages.append(loads(self._data[4 : 4 + length].decode()))
             self._data = self._data[4 + length :]
         return messages
+
+
+def receive(sock: _socket.socket, most: int, size: int) -> tuple[bytes, list[int]]:
+    """Bytes from a socket, at most `size`, and the fds that came with them, at most `most`."""
+    data, parts, _, _ = sock.recvmsg(size, _socket.CMSG_SPACE(4 * most), _socket.MSG_CMSG_CLOEXEC)
+    fds = []
+    for level, kind, value in parts:
+        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+            fds += [int.from_bytes(value[at : at + 4], byteorder) for at in range(0, len(value) // 4 * 4, 4)]
+    return data, fds
+
+
+def rights(fds: Sequence[int]) -> list[tuple[int, int, bytes]]:
+    """What sendmsg takes to send these."""
+    return [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, b"".join(fd.to_bytes(4, byteorder) for fd in fds))] if fds else []
