@@ -186,7 +186,7 @@ async def test_who_does_not_read_is_let_go_and_the_process_goes_on(bench, sandbo
     assert 0 < len(heard) < 5_000_000
 
 
-async def test_nothing_is_left_open_here_or_in_the_pause(main):
+async def test_nothing_is_left_open_here_or_in_the_pause(main, runtime):
     def fds() -> tuple[int, int]:
         return len(os.listdir("/proc/self/fd")), len(os.listdir(f"/proc/{main.pid}/fd"))  # noqa: PTH208
 
@@ -197,11 +197,13 @@ async def test_nothing_is_left_open_here_or_in_the_pause(main):
             attached = await main.attach_to("main", tty=False)
             attached.close()
 
-    await many()  # until then a warm pause may be on its way, and what is opened once
-    await asyncio.sleep(0.5)
-    ours, theirs = fds()
+    _, theirs = fds()
+    await many()  # here it opens what is opened once
+    async with asyncio.timeout(10):
+        while not runtime._pool or fds()[1] > theirs:  # a warm pause is on its way, or a command on its way out
+            await asyncio.sleep(0.02)
+    ours, _ = fds()
     await many()
-
     async with asyncio.timeout(10):
         while fds()[0] > ours or fds()[1] > theirs:
             await asyncio.sleep(0.02)
