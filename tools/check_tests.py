@@ -13,6 +13,7 @@ ELSEWHERE: dict[str, str] = {
     "cli/down.py": "tests/e2e/test_lifecycle.py",
     "cli/master.py": "tests/e2e/test_join.py",
     "cli/reset.py": "tests/e2e/test_lifecycle.py",
+    "procorch/api/verbs.py": "tests/procorch/api/test_api.py",
     "procorch/kubelet/images/resolved.py": "tests/procorch/kubelet/images/test_resolver.py",
     "procorch/kubelet/pod_worker.py": "tests/procorch/kubelet/test_kubelet.py",
     "procorch/kubelet/surroundings.py": "tests/procorch/kubelet/test_kubelet.py",

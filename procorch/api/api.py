@@ -12,43 +12,36 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import store
 from procorch.api import (
-    admission,
-    components,
-    deletion,
     discovery,
     housekeeping,
-    intake,
     levels,
     plain,
     reviews,
     subresources,
+    verbs,
 )
 from procorch.api.accept import form_of, shaped
 from procorch.api.allocation import Allocations
 from procorch.api.auth import Authenticator, ServiceAccountTokens, impersonated
 from procorch.api.authorize import Authorizer
-from procorch.api.cache import Cache, Entry, LostEntry
+from procorch.api.cache import Cache, LostEntry
 from procorch.api.drawing import Draw
 from procorch.api.expiry import Expiry
 from procorch.api.fairness import Fairness
-from procorch.api.fieldmanager import Apply, Update, config_of, is_apply, manager_of
+from procorch.api.fieldmanager import Apply, Update, is_apply, manager_of
 from procorch.api.flows import Flows
-from procorch.api.intake import Fields
 from procorch.api.links import Links
 from procorch.api.listing import Listing
 from procorch.api.metrics import Metrics, Series
 from procorch.api.openapi import OpenAPI
-from procorch.api.options import check_write, version_of
-from procorch.api.request import JSON, LOCAL, Request, Response, User, answer, is_true, refusal
+from procorch.api.options import check_write
+from procorch.api.request import LOCAL, Request, Response, User, answer, is_true, refusal
 from procorch.api.rest import Rest
 from procorch.api.routes import Route, methods_of, not_found, parse
-from procorch.api.scope import scope_of
-from procorch.api.table import view_of
 from procorch.clock import Clock, system_clock
 from procorch.kinds import KINDS
 from procorch.kinds.kind import Kind
@@ -134,11 +127,6 @@ class Api:
         self.discovery = discovery.Discovery([*KINDS, *reviews.KINDS], self.config.advertise)
         self.openapi = OpenAPI([*KINDS, *reviews.KINDS])
         self._timer = timer
-        self._verbs = {
-            "get": self._get, "list": self._list, "watch": self._watch, "create": self._create,
-            "update": self._update, "patch": self._patch, "delete": self._delete,
-            "deletecollection": self._deletecollection,
-        }  # fmt: skip
         self._started = False
         self._ticker: asyncio.TimerHandle | None = None
 
@@ -147,7 +135,7 @@ class Api:
         await self.cache.start()
         await self.allocations.start()
         self.authorizer = self._authorizer or Authorizer(self.cache)
-        self._expiry = Expiry(self.log, self.cache, self.clock)
+        self.expiry = Expiry(self.log, self.cache, self.clock)
         self._started = True
         self._tick()
 
@@ -160,7 +148,7 @@ class Api:
         self.links.close()
         if hasattr(self, "authorizer"):
             self.authorizer.close()
-            self._expiry.close()
+            self.expiry.close()
         self._flows.close()
         self.allocations.close()
         self.cache.close()
@@ -286,10 +274,10 @@ class Api:
         if route.verb in ("create", "update", "patch") and route.subresource != "proxy":
             check_write(route.verb, request.query, applies=route.verb == "patch" and is_apply(request))
         if route.subresource:
-            return await self._below(route, request, user)
+            return await verbs.below(self, route, request, user)
         if route.verb not in route.kind.verbs:
             raise MethodNotAllowed.of()
-        return await self._verbs[route.verb](route, request, user)
+        return await verbs.TABLE[route.verb](self, route, request, user)
 
     def _width(self, route: Route, request: Request) -> int:
         """The seats that it takes: how much there is to be done, as far as one can see."""
@@ -301,139 +289,6 @@ class Api:
             case "get":
                 return 1
         return levels.width(watchers=len(self.cache.shelf(route.kind).listeners), size=len(request.body))
-
-    # Reading
-
-    async def _get(self, route: Route, request: Request, user: User) -> Response:
-        assert route.kind is not None and route.name is not None
-        if route.kind is components.KIND:
-            return self._render(route.kind, components.one(self, route.name), request)
-        await self.cache.fresh(version_of(request.query.get("resourceVersion", "")))
-        entry = self.rest.entry(route.kind, route.namespace, route.name)
-        return self._render(route.kind, entry, request)
-
-    async def _list(self, route: Route, request: Request, user: User) -> Response:
-        assert route.kind is not None
-        form = form_of(request)
-        form.check_list(route.kind.name)
-        view = view_of(route.kind, form, request.query.get("includeObject", ""), self.clock)
-        if route.kind is components.KIND:
-            scope = scope_of(route, request.query)
-            found = [entry for entry in components.entries(self) if scope.has(entry)]
-            return Response(
-                200, {"Content-Type": JSON}, view.all_of(found, {"resourceVersion": str(self.cache.revision)})
-            )
-        return await self.listing.items(scope_of(route, request.query), view, request.query)
-
-    async def _watch(self, route: Route, request: Request, user: User) -> Response:
-        assert route.kind is not None
-        if request.remote != LOCAL:
-            self.listing.check_room(user)
-        form = form_of(request)
-        framing = form.framing_of(route.kind)
-        view = view_of(route.kind, form, request.query.get("includeObject", ""), self.clock)
-        return await self.listing.watch(scope_of(route, request.query), view, request.query, framing)
-
-    # Writing
-
-    async def _create(self, route: Route, request: Request, user: User) -> Response:
-        assert route.kind is not None
-        if route.name is not None or (route.kind.namespaced and not route.namespace):
-            raise MethodNotAllowed.of()
-        fields, track = Fields.asked(request.query), self.update_by(route, request).track
-        dry_run = self.is_dry_run(request)
-        obj = intake.read(request, route.kind, fields)
-        self.authorizer.check_body(user, route, obj)
-        admission.sign(route.kind, obj, user)
-        entry = await self.rest.create(route, obj, fields, track, dry_run=dry_run)
-        if route.kind.name == "Event":
-            await self._expiry.remove_some()
-        return self._render(route.kind, entry, request, 201, fields)
-
-    async def _update(self, route: Route, request: Request, user: User) -> Response:
-        assert route.kind is not None
-        fields, track = Fields.asked(request.query), self.update_by(route, request).track
-        dry_run = self.is_dry_run(request)
-        read = partial(intake.read, request, route.kind, fields)
-        entry = await self.rest.update(route, read, fields, track, dry_run=dry_run)
-        return self._render(route.kind, entry, request, 200, fields)
-
-    async def _patch(self, route: Route, request: Request, user: User) -> Response:
-        assert route.kind is not None
-        if is_apply(request):
-            return await self._apply(route, request, user)
-        fields, track = Fields.asked(request.query), self.update_by(route, request).track
-        dry_run = self.is_dry_run(request)
-        entry = await self.rest.patch(route, request, fields, track, dry_run=dry_run)
-        return self._render(route.kind, entry, request, 200, fields)
-
-    async def _apply(self, route: Route, request: Request, user: User) -> Response:
-        kind = route.kind
-        assert kind is not None
-        fields, dry_run = Fields.asked(request.query), self.is_dry_run(request)
-        apply = self.apply_by(route, request, kind)
-
-        def read() -> Object:
-            return apply.check(config_of(request, fields))
-
-        def admit(obj: Object) -> Object:
-            creation = replace(route, verb="create")
-            self.authorizer.check(user, creation, request.query)
-            self.authorizer.check_body(user, creation, obj)
-            admission.sign(kind, obj, user)
-            return obj
-
-        entry, made = await self.rest.apply(route, read, fields, apply, admit, dry_run=dry_run)
-        return self._render(kind, entry, request, 201 if made else 200, fields)
-
-    async def _delete(self, route: Route, request: Request, user: User) -> Response:
-        kind = route.kind
-        assert kind is not None and route.name is not None
-        options = deletion.options_of(intake.read_options(request), request.query)
-        entry, gone = await self.rest.delete(kind, route.namespace, route.name, options)
-        if not gone or kind.grace is not None:  # as Kubernetes: a pod is shown once more
-            return _warned(kind, options, self._render(kind, entry, request))
-        details = {"name": route.name, "group": kind.group, "kind": kind.plural, "uid": entry.object["metadata"]["uid"]}
-        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
-        told = answer({**status, "details": {name: value for name, value in details.items() if value}})
-        return _warned(kind, options, told)
-
-    async def _deletecollection(self, route: Route, request: Request, user: User) -> Response:
-        kind = route.kind
-        assert kind is not None
-        if kind.namespaced and not route.namespace:
-            raise MethodNotAllowed.of()
-        form = form_of(request)
-        form.check_list(kind.name)
-        view = view_of(kind, form, request.query.get("includeObject", ""), self.clock)
-        options = deletion.options_of(intake.read_options(request), request.query)
-        revision, chosen = await self.listing.chosen(scope_of(route, request.query), request.query)
-        found = await self.rest.delete_all(kind, chosen, options)
-        body = view.all_of(found, {"resourceVersion": str(revision)})
-        return _warned(kind, options, Response(200, {"Content-Type": JSON}, body))
-
-    async def _below(self, route: Route, request: Request, user: User) -> Response:
-        """A subresource: its own handler, or a plain write in which only its part counts."""
-        found = subresources.of(route)
-        if found.handle is not None:
-            if route.verb == "get":
-                await self.cache.fresh()
-            return await found.handle(self, route, request)
-        if route.verb == "get":
-            return await self._get(route, request, user)
-        write = self._update if route.verb == "update" else self._patch
-        return await write(route, request, user)
-
-    def _render(
-        self, kind: Kind, entry: Entry, request: Request, status: int = 200, fields: Fields | None = None
-    ) -> Response:
-        form = form_of(request)
-        form.check_one(kind.name)
-        view = view_of(kind, form, request.query.get("includeObject", ""), self.clock)
-        response = Response(status, {"Content-Type": JSON}, view.one(entry) + b"\n")
-        if fields is not None:
-            response.headers.update(fields.headers())
-        return response
 
     def _tick(self) -> None:
         self.listing.bookmark()
@@ -473,13 +328,6 @@ def _series(route: Route, request: Request) -> Series:
     below = route.subresource if route.subresource in kind.subresources else ""
     scope = "resource" if route.name else "namespace" if route.namespace else "cluster"
     return (verb, dry_run, kind.group, kind.version, kind.plural, below, scope)
-
-
-def _warned(kind: Kind, options: deletion.Options, response: Response) -> Response:
-    """Who deletes without saying what becomes of the dependents is told what does."""
-    if kind.orphans_warning and not options.propagation:
-        response.headers.update(Fields(warnings=[kind.orphans_warning]).headers())
-    return response
 
 
 def as_api_error(error: Exception) -> ApiError:
