@@ -48,8 +48,11 @@ class Frames:
             self._unread += more
 
     async def write(self, channel: int, data: bytes) -> None:
-        """Waits while the other side does not read. Raises StreamReset, LinkClosed."""
-        await self._stream.write(_HEAD.pack(channel, len(data)) + data)
+        """Waits while the other side does not read. More than a frame takes goes in several. Raises StreamReset,
+        LinkClosed."""
+        for start in range(0, len(data) or 1, LONGEST_FRAME):
+            piece = data[start : start + LONGEST_FRAME]
+            await self._stream.write(_HEAD.pack(channel, len(piece)) + piece)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,17 @@ async def test_frames_come_whole_however_they_are_cut(piece):
     assert [await frames.read() for _ in range(4)] == [(STDOUT, b"hello"), (ERROR, b""), (STDOUT, b"x" * 1000), None]
 
 
+async def test_more_than_a_frame_takes_goes_in_several():
+    frames = Frames(Loop(1 << 16))  # type: ignore[arg-type]
+    data = bytes(range(256)) * 10_000
+    await frames.write(STDOUT, data)
+    found = []
+    while (frame := await frames.read()) is not None:
+        found.append(frame)
+    assert len(found) == 3
+    assert b"".join(piece for _, piece in found) == data
+
+
 async def test_a_frame_that_is_too_long_is_refused():
     loop = Loop(100)
     loop.data = b"\1\xff\xff\xff\xff"

@@ -20,7 +20,7 @@ from procorch.remotecommand import ERROR, STDERR, STDOUT, Wanted, in_words
 
 V5, V4, V4_BASE64 = "v5.channel.k8s.io", "v4.channel.k8s.io", "v4.base64.channel.k8s.io"
 PROTOCOLS = (V5, V4, V4_BASE64, "channel.k8s.io", "base64.channel.k8s.io")
-LONGEST_MESSAGE = 1 << 20
+LONGEST_MESSAGE = 16 << 20  # Python's client sends what it is given in one message
 
 
 class Channels:

@@ -73,6 +73,16 @@ async def test_what_is_no_message_of_a_channel_is_passed_over(streams):
     assert found[1] == b"size no jsonok"
 
 
+async def test_a_large_message_of_input_arrives_whole(streams):
+    socket = await streams.websocket("exec?command=cat&stdin=true", "v5.channel.k8s.io")
+    data = bytes(range(256)) * 12_000
+    await socket.send_bytes(b"\0" + data)
+    await socket.send_bytes(b"\xff\0")
+    async with asyncio.timeout(20):
+        found = await heard(socket)
+    assert found[1] == data
+
+
 async def test_all_of_a_lot_of_output_comes(streams):
     socket = await streams.websocket("exec?command=flood", "v4.channel.k8s.io")
     async with asyncio.timeout(20):
