@@ -79,31 +79,20 @@ def dns_label(name: str) -> list[str]:
 
 def dns_subdomain(name: str) -> list[str]:
     """RFC 1123 subdomain: the names of most objects."""
-    problems = _length(name, 253)
-    if not _dns_subdomain.fullmatch(name):
-        problems.append(
-            _regex(
-                "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
-                "and must start and end with an alphanumeric character",
-                _DNS_SUBDOMAIN,
-                "example.com",
-            )
-        )
-    return problems
+    return _subdomain(name, _dns_subdomain, _DNS_SUBDOMAIN, "'-' or '.'")
 
 
 def search_domain(name: str) -> list[str]:
     """A subdomain in which underscores are letters, too: of resolv.conf's search list."""
+    return _subdomain(name, _search_domain, _SEARCH_DOMAIN, "'_', '-' or '.'")
+
+
+def _subdomain(name: str, form: re.Pattern[str], shown: str, also: str) -> list[str]:
     problems = _length(name, 253)
-    if not _search_domain.fullmatch(name):
-        problems.append(
-            _regex(
-                "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', "
-                "and must start and end with an alphanumeric character",
-                _SEARCH_DOMAIN,
-                "example.com",
-            )
-        )
+    if not form.fullmatch(name):
+        words = f"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, {also}, "
+        words += "and must start and end with an alphanumeric character"
+        problems.append(_regex(words, shown, "example.com"))
     return problems
 
 

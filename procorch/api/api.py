@@ -19,6 +19,7 @@ from procorch.api import (
     discovery,
     housekeeping,
     levels,
+    metadata,
     plain,
     reviews,
     subresources,
@@ -67,6 +68,7 @@ _VERBS = {"create": "POST", "update": "PUT", "head": "GET"}  # in metrics, as Ku
 _SHAPED = (("api",), ("apis",))  # what has a form that the client chooses
 _LONG = ("log", "exec", "attach", "portforward", "proxy")  # they last as long as the client likes
 _LONGEST_AUDIT_ID = 64
+_AUDIT_IDS = Draw()  # of their own: who gives a draw for uids expects to find nothing else in it
 _OPEN = ("/livez", "/readyz", "/healthz", "/cacerts")  # for those who cannot have a credential yet
 
 
@@ -309,11 +311,7 @@ class Api:
 
 def _audit_id(request: Request) -> str:
     """By which a client finds its request again: its own, or a new one. Source: apiserver's WithAuditInit."""
-    own = request.headers.get("audit-id", "")[:_LONGEST_AUDIT_ID]
-    if own:
-        return own
-    digits = f"{random.getrandbits(128):032x}"  # a UUID of version 4, in a third of the time that uuid takes
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+    return request.headers.get("audit-id", "")[:_LONGEST_AUDIT_ID] or metadata.new_uid(_AUDIT_IDS)
 
 
 def _series(route: Route, request: Request) -> Series:

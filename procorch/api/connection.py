@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
-from procorch.api.request import User, refusal
+from procorch.api.request import Response, User, refusal
 from procorch.objects import ApiError, BadRequest
 
 logger = logging.getLogger(__name__)
@@ -82,10 +82,7 @@ class Connection(RequestHandler):
         else:
             self.logger.error("request failed", exc_info=exc)
             error = ApiError("Internal error occurred", status, "InternalError")
-        response = refusal(error)
-        answered = web.Response(status=response.status, headers=response.headers, body=response.body)
-        answered.force_close()
-        return answered
+        return last(refusal(error))
 
     def _begin(self) -> None:
         self._deadline = asyncio.get_running_loop().call_later(HEADER_SECONDS, self.force_close)
@@ -104,6 +101,18 @@ def user_of(certificate: Mapping[str, Any] | None) -> User | None:
     name = next((value for field, value in pairs if field == "commonName"), "")
     groups = tuple(value for field, value in pairs if field == "organizationName")
     return User(name, groups) if name else None
+
+
+def plain(response: Response) -> web.Response:
+    """An answer whose body is there."""
+    return web.Response(status=response.status, headers=response.headers, body=response.body)
+
+
+def last(response: Response) -> web.Response:
+    """Such an answer, after which the connection ends: what the client still sends is not waited for."""
+    answered = plain(response)
+    answered.force_close()
+    return answered
 
 
 class Connections(web.Server):

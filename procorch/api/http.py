@@ -15,7 +15,7 @@ from aiohttp import HttpVersion10, HttpVersion11, WSMsgType, web
 from procorch.api import connection
 from procorch.api.api import Api, as_api_error
 from procorch.api.budget import Budget
-from procorch.api.connection import Connection, Connections
+from procorch.api.connection import Connection, Connections, last, plain
 from procorch.api.request import Request, Response, refusal
 from procorch.api.streaming import Proxied
 from procorch.api.streaming.proxy import forward
@@ -115,7 +115,7 @@ class _Handler:
             request = _request_of(http, arrival)
         except ApiError as error:
             logger.info("request refused", extra={"path": http.path[:200], "why": error.message[:300]})
-            return _last(refusal(error))
+            return last(refusal(error))
         try:
             return await self._answer(http, request)
         finally:
@@ -131,16 +131,16 @@ class _Handler:
         if response.connect is not None:
             return await upgrade(http, request, response.connect)
         if request.receive is not None and response.stream is None and response.status >= 400:
-            return _last(response)  # the body is not waited for
+            return last(response)  # the body is not waited for
         if response.stream is None:
             return await self._whole(http, response, request)
         if http.method == "HEAD":
             await _close(response.stream)
-            return _plain(response)
+            return plain(response)
         if isinstance(response.stream, Watch):
             if http.version < HttpVersion11:  # which has no chunks
                 response.stream.end()
-                return _plain(refusal(BadRequest.of("a watch needs HTTP/1.1")))
+                return plain(refusal(BadRequest.of("a watch needs HTTP/1.1")))
             return await watched(http, response, response.stream)
         return await _streamed(http, response, response.stream)
 
@@ -150,11 +150,11 @@ class _Handler:
             response.headers["Content-Encoding"] = "gzip"
             response.headers["Vary"] = "Accept-Encoding"
         if len(response.body) <= PIECE or http.method == "HEAD":
-            return _plain(response)
+            return plain(response)
         try:
             held = self._answers.take(len(response.body))
         except TooManyRequests as error:
-            return _plain(refusal(error))
+            return plain(refusal(error))
         try:
             return await _sent(http, response)
         finally:
@@ -169,7 +169,7 @@ class _Handler:
             if user.name != f"system:node:{route.name}":
                 raise Forbidden.of("nodes", route.name or "", f'only node "{route.name}" itself can link')
         except Exception as error:
-            return _plain(refusal(as_api_error(error)))
+            return plain(refusal(as_api_error(error)))
         assert route.name is not None
         socket_ = web.WebSocketResponse(max_msg_size=LINK_MESSAGE, compress=False, autoping=True)
         await socket_.prepare(http)
@@ -256,10 +256,6 @@ class _Arrival:
         return b"".join(parts)
 
 
-def _plain(response: Response) -> web.Response:
-    return web.Response(status=response.status, headers=response.headers, body=response.body)
-
-
 async def _sent(http: web.BaseRequest, response: Response) -> web.StreamResponse:
     """A large answer, piece by piece: a client that is slow holds no more than a piece of it, and other clients have
     their turns in between. The connection ends where it is not read in time."""
@@ -277,13 +273,6 @@ async def _sent(http: web.BaseRequest, response: Response) -> web.StreamResponse
             http.protocol.give_up()
     except ConnectionError:
         pass  # the client has gone
-    return answered
-
-
-def _last(response: Response) -> web.Response:
-    """The answer after which the connection ends."""
-    answered = _plain(response)
-    answered.force_close()
     return answered
 
 

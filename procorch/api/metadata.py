@@ -31,13 +31,13 @@ def begin(kind: Kind, obj: Object, namespace: str | None, now: float, random: Ra
     for name in (*_KEPT, "resourceVersion"):
         if name != "generation" or kind.generation:  # who counts nothing keeps the number
             metadata.pop(name, None)
-    metadata["uid"] = _uid(random)
+    metadata["uid"] = new_uid(random)
     metadata["creationTimestamp"] = timestamp(now)
     if kind.generation:
         metadata["generation"] = 1
 
 
-def _uid(random: Random) -> str:
+def new_uid(random: Random) -> str:
     """A random UUID, version 4 of RFC 9562's variant; the uuid module takes as long as a small object's JSON."""
     digits = f"{random.getrandbits(128):032x}"
     variant = "89ab"[int(digits[16], 16) & 3]

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from procorch.clock import Clock, parse_timestamp
+from procorch.kubelet.dial import reply
 from procorch.kubelet.launch import log_path
 from procorch.kubelet.record import Attempt, PodRecord, process_name
 from procorch.link import Stream
@@ -64,28 +65,28 @@ class ContainerLogs:
     async def serve(self, steps: list[str], query: Mapping[str, str], out: Stream) -> None:
         """Answers with the log, or with a status and a sentence."""
         if len(steps) != 3:
-            await _refuse(out, 404, "a log is named by its namespace, pod and container")
+            await reply(out, 404, "a log is named by its namespace, pod and container")
             return
         namespace, name, container = steps
         if (found := self._find(f"{namespace}/{name}")) is None:
-            await _refuse(out, 404, f'pod "{name}" not found on node {self._node_name}')
+            await reply(out, 404, f'pod "{name}" not found on node {self._node_name}')
             return
         pod, pod_record = found
         try:
             wanted = wanted_of(query, self._clock())
         except ValueError as error:
-            await _refuse(out, 400, str(error))
+            await reply(out, 400, str(error))
             return
         previous = query.get("previous") == "true"
         record = pod_record.containers.get(container)
         attempt = None if record is None else record.last if previous else record.current
         if attempt is None:
             what = "previous terminated container" if previous else "container"
-            await _refuse(out, 400, f'{what} "{container}" in pod "{name}" not found')
+            await reply(out, 400, f'{what} "{container}" in pod "{name}" not found')
             return
         path = log_path(self._directory / uid_of(pod), container, attempt.number)
         if not path.parent.exists():
-            await _refuse(out, 404, f'the log of container "{container}" in pod "{name}" is gone')
+            await reply(out, 404, f'the log of container "{container}" in pod "{name}" is gone')
             return
         await out.respond({"status": 200, "headers": {"Content-Type": "text/plain"}})
         reader = LogReader(path, wanted, lambda: not self._runs(container, attempt))
@@ -105,8 +106,3 @@ class ContainerLogs:
         sandbox = self._runtime.sandboxes.get(attempt.sandbox)
         state = None if sandbox is None else sandbox.processes().get(process_name(container, attempt.number))
         return state is not None and state.running
-
-
-async def _refuse(out: Stream, status: int, message: str) -> None:
-    await out.respond({"status": status, "headers": {"Content-Type": "text/plain"}})
-    await out.write(message.encode())

@@ -25,6 +25,7 @@ from multidict import MultiMapping
 from network import netns
 from procorch import remotecommand
 from procorch.kinds.fields import rows
+from procorch.kubelet.dial import reply
 from procorch.kubelet.record import PodRecord, process_name
 from procorch.link import Stream
 from procorch.objects import Object
@@ -297,5 +298,4 @@ async def _join(connected: socket.socket, stream: Stream) -> None:
 
 
 async def _refuse(stream: Stream, error: Refused) -> None:
-    await stream.respond({"status": error.status, "headers": {"Content-Type": "text/plain"}})
-    await stream.write(str(error).encode())
+    await reply(stream, error.status, str(error))

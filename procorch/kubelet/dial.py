@@ -57,10 +57,15 @@ async def answer(header: Mapping[str, Any], stream: Stream, routes: Mapping[str,
     steps = [unquote(step) for step in parts.path.strip("/").split("/")]
     serve = routes.get(steps[0])
     if serve is None or header.get("method") not in ("GET", "POST"):
-        await stream.respond({"status": 404, "headers": {"Content-Type": "text/plain"}})
-        await stream.write(f"this node does not serve {header.get('method')} /{steps[0]}".encode())
+        await reply(stream, 404, f"this node does not serve {header.get('method')} /{steps[0]}")
         return
     await serve(steps[1:], MultiDict(parse_qsl(parts.query, keep_blank_values=True)), stream)
+
+
+async def reply(stream: Stream, status: int, body: str | bytes, content: str = "text/plain") -> None:
+    """A whole answer. content: its Content-Type."""
+    await stream.respond({"status": status, "headers": {"Content-Type": content}})
+    await stream.write(body.encode() if isinstance(body, str) else body)
 
 
 async def _messages(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[bytes]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import orjson
 from multidict import MultiMapping
 
+from procorch.kubelet.dial import reply
 from procorch.link import Stream
 from procorch.objects import Object
 
@@ -19,14 +20,9 @@ class Pages:
 
     async def healthz(self, steps: list[str], query: MultiMapping[str], stream: Stream) -> None:
         """That it answers is the answer: a node that does not is found out by its Lease."""
-        await _answer(stream, "text/plain; charset=utf-8", b"ok")
+        await reply(stream, 200, b"ok", "text/plain; charset=utf-8")
 
     async def pods(self, steps: list[str], query: MultiMapping[str], stream: Stream) -> None:
         """A PodList, also while the masters are away."""
         body = {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": list(self._pods())}
-        await _answer(stream, "application/json", orjson.dumps(body))
-
-
-async def _answer(stream: Stream, content: str, body: bytes) -> None:
-    await stream.respond({"status": 200, "headers": {"Content-Type": content}})
-    await stream.write(body)
+        await reply(stream, 200, orjson.dumps(body), "application/json")

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import h11
 from aiohttp import web
 
+from procorch.api.connection import last
 from procorch.api.links import Body
 from procorch.api.request import Request, Response, refusal
 from procorch.api.routes import Route
@@ -102,7 +103,7 @@ async def forward(http: web.BaseRequest, proxied: Proxied) -> web.StreamResponse
     try:
         stream = await proxied.open()
     except ApiError as error:
-        return _refusal(error)
+        return last(refusal(error))
     async with stream:
         try:
             connection = await connected(stream, proxied.target.scheme)
@@ -111,9 +112,9 @@ async def forward(http: web.BaseRequest, proxied: Proxied) -> web.StreamResponse
             body = http.content.iter_any() if http.body_exists else None
             head = await exchange.ask(http.method, path, _outward(http, proxied), body)
         except TimeoutError:
-            return _refusal(ApiError("error trying to reach service: no answer in time", 504, "Timeout"))
+            return last(refusal(ApiError("error trying to reach service: no answer in time", 504, "Timeout")))
         except (ConnectionError, h11.LocalProtocolError) as error:
-            return _refusal(ServiceUnavailable.of(f"error trying to reach service: {error}"))
+            return last(refusal(ServiceUnavailable.of(f"error trying to reach service: {error}")))
         if isinstance(head, h11.InformationalResponse):
             return await _switched(http, connection, exchange, head)
         return await _answered(http, proxied, exchange, head)
@@ -215,8 +216,8 @@ async def _switched(
     answered = web.StreamResponse(status=101)
     for name, value in _decoded(head):
         answered.headers.add(name, value)
-    named = {name.lower(): value for name, value in ((a.decode(), b.decode("latin-1")) for a, b in head.headers)}
-    answered.headers.update({"Connection": "Upgrade", "Upgrade": named.get(b"upgrade".decode(), "")})
+    protocol = dict(head.headers).get(b"upgrade", b"").decode("latin-1")
+    answered.headers.update({"Connection": "Upgrade", "Upgrade": protocol})
     raw = await Raw.take_over(http, answered)
 
     async def inward() -> None:
@@ -233,11 +234,4 @@ async def _switched(
         await until_one_ends(inward(), outward())
     finally:
         await raw.drain()
-    return answered
-
-
-def _refusal(error: ApiError) -> web.StreamResponse:
-    response = refusal(error)
-    answered = web.Response(status=response.status, headers=response.headers, body=response.body)
-    answered.force_close()  # what is left of the request's body is not waited for
     return answered

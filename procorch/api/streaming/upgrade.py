@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Coroutine
 
 from aiohttp import WSMsgType, web
 
+from procorch.api.connection import last
 from procorch.api.request import Request, refusal
 from procorch.api.streaming import command, forward, websocket
 from procorch.api.streaming.connect import Connect
@@ -31,10 +32,7 @@ async def upgrade(http: web.BaseRequest, request: Request, connect: Connect) -> 
             return await _websocket(http, request, connect)
         return await _spdy(http, request, connect)
     except ApiError as error:  # nothing has been said yet
-        response = refusal(error)
-        answered = web.Response(status=response.status, headers=response.headers, body=response.body)
-        answered.force_close()
-        return answered
+        return last(refusal(error))
 
 
 async def _websocket(http: web.BaseRequest, request: Request, connect: Connect) -> web.StreamResponse:
