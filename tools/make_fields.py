@@ -50,10 +50,14 @@ OWN_FORM = {
 }
 #: in the binary but never in a body that is decoded, or of Go's insides
 LEFT_OUT = {META + "InternalEvent"}
-#: defaults that the package's schemas leave out and by which elements of lists are told apart
-DEFAULTS = {
-    "io.k8s.api.core.v1.ContainerPort": {"protocol": "TCP"},
-    "io.k8s.api.core.v1.ServicePort": {"protocol": "TCP"},
+#: by `core.v1.ContainerPort.protocol`: the values of a field and its default in JSON, either empty
+CHOICES = {
+    field: (values, default)
+    for field, values, default in (
+        (*line.split("\t"), "")[:3]
+        for line in Path(__file__).with_name("choices.txt").read_text().splitlines()
+        if not line.startswith("#")
+    )
 }
 EXTENSIONS = {
     "x-kubernetes-list-type": "list",
@@ -204,8 +208,12 @@ def described(name: str, schema: Row | None, types: GoTypes, address: int | None
             rows[field] |= row
         elif field in ("apiVersion", "kind") or schema is None:
             rows[field] = row
-    for field, value in DEFAULTS.get(name, {}).items():
-        rows[field]["default"] = value
+    for field, row in rows.items():
+        values, default = CHOICES.get(f"{name.removeprefix('io.k8s.api.')}.{field}", ("", ""))
+        if values:
+            row["enum"] = values.split("|")
+        if default:
+            row["default"] = json.loads(default)
     return rows
 
 

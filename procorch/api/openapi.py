@@ -217,14 +217,31 @@ def _schema_of(type_: Type, refer: Callable[[str], Object]) -> Object:
     return {"type": kind, "format": form} if form else {"type": kind}
 
 
-def _property(one: Field, refer: Callable[[str], Object], *, wrap: bool) -> Object:
-    """wrap: OpenAPI 3.0 lets nothing stand beside a $ref, so it goes into an allOf."""
+def _zero(type_: Type) -> Any:
+    """What Go has where nothing is said; None where that is not to be told apart from a value."""
+    if type_.form == "struct":
+        return {}
+    kind, _ = _SCALARS.get(type_.form, ("", ""))
+    return {"string": "", "integer": 0, "boolean": False}.get(kind) if type_.form != "bytes" else None
+
+
+def _property(one: Field, refer: Callable[[str], Object], *, third: bool) -> Object:
+    """third: as in OpenAPI 3, which knows defaults, and lets nothing stand beside a $ref: that goes into an allOf."""
     result = _schema_of(one.type, refer)
     beside: Object = {}
+    if third and "$ref" in result:
+        result = {"allOf": [result]}
+    if third:
+        default = one.default
+        if default is None and not one.pointer and (one.type.form == "struct" or not one.omit):
+            default = _zero(one.type)
+        if default is not None:
+            beside["default"] = default
+    inner, type_ = result, one.type
+    while type_.of is not None:
+        inner, type_ = inner["items" if type_.form == "list" else "additionalProperties"], type_.of
     if one.enum:
-        beside["enum"] = list(one.enum)
-    if one.default is not None:
-        beside["default"] = one.default
+        inner["enum"] = list(one.enum)
     if one.format:
         beside["format"] = one.format
     if one.list_type:
@@ -237,15 +254,13 @@ def _property(one: Field, refer: Callable[[str], Object], *, wrap: bool) -> Obje
         beside["x-kubernetes-patch-strategy"] = ",".join(one.patch_strategy)
     if one.merge_key:
         beside["x-kubernetes-patch-merge-key"] = one.merge_key
-    if beside and wrap and "$ref" in result:
-        result = {"allOf": [result]}
     return {**result, **beside}
 
 
-def _definition(it: Definition, refer: Callable[[str], Object], served: set[tuple[str, str]], *, wrap: bool) -> Object:
+def _definition(it: Definition, refer: Callable[[str], Object], served: set[tuple[str, str]], *, third: bool) -> Object:
     result: Object = {
         "type": "object",
-        "properties": {name: _property(one, refer, wrap=wrap) for name, one in it.fields.items()},
+        "properties": {name: _property(one, refer, third=third) for name, one in it.fields.items()},
     }
     required = [name for name, one in it.fields.items() if one.required]
     if required:
@@ -280,7 +295,7 @@ def _schemas(kinds: Iterable[Kind], prefix: str, *, third: bool) -> Object:
         elif name in _EITHER:
             result[name] = _EITHER[name][third]
         else:
-            result[name] = _definition(schema.definition(name), refer, served, wrap=third)
+            result[name] = _definition(schema.definition(name), refer, served, third=third)
     return result
 
 

@@ -26,6 +26,8 @@ _STREAMS = ("container", "stderr", "stdin", "stdout", "tty")
 CONNECTS = {"exec": ("PodExecOptions", ("command", *_STREAMS)), "attach": ("PodAttachOptions", _STREAMS),
             "portforward": ("PodPortForwardOptions", ("ports",))}  # fmt: skip
 _ANY_METHOD = ("get", "put", "post", "delete", "options", "head", "patch")
+#: in the names of operations
+_SPELLED = {"ephemeralcontainers": "Ephemeralcontainers", "{path}": "WithPath"}
 _TYPES = {"limit": "integer", "timeoutSeconds": "integer", "gracePeriodSeconds": "integer", "watch": "boolean",
           "allowWatchBookmarks": "boolean", "sendInitialEvents": "boolean", "force": "boolean",
           "orphanDependents": "boolean", "stderr": "boolean", "stdin": "boolean", "stdout": "boolean",
@@ -58,7 +60,9 @@ def _operations(kind: Kind) -> Iterator[tuple[str, list[_Row]]]:
         yield kind.path(), [("get", "list", own)]
     for name in kind.subresources:
         meant = SUBRESOURCES.get(name, own)
-        if name in ("binding", "eviction", "token"):
+        if name == "finalize":
+            yield f"{one}/{name}", [("put", "put", meant)]
+        elif name in ("binding", "eviction", "token"):
             yield f"{one}/{name}", [("post", "post", meant)]
         elif name == "log":
             yield f"{one}/{name}", [("get", "get", own)]
@@ -86,8 +90,24 @@ def _path_parameters(path: str, *, third: bool) -> list[Object]:
     return [_parameter(name, "path", third=third) for name in steps] + [_parameter("pretty", "query", third=third)]
 
 
-def _operation_id(path: str, action: str) -> str:
-    return action + "".join(step.strip("{}").title().replace(".", "").replace("-", "") for step in path.split("/"))
+_VERBS = {"get": "read", "list": "list", "post": "create", "put": "replace", "patch": "patch", "delete": "delete",
+          "deletecollection": "delete"}  # fmt: skip
+
+
+def _operation_id(kind: Kind, path: str, action: str) -> str:
+    """As Kubernetes' generated clients know it: `listCoreV1PodForAllNamespaces`, `replaceAppsV1DeploymentScale`."""
+    group = "".join(part.title() for part in (kind.group.removesuffix(".k8s.io") or "core").split("."))
+    connected = action.removeprefix("connect")
+    verb, before = ("connect", connected) if connected != action else (_VERBS[action], "")
+    if action == "deletecollection":
+        before = "Collection"
+    if "{namespace}" in path:
+        before += "Namespaced"
+    below = path.partition("/{name}/")[2].split("/")
+    after = "".join(_SPELLED.get(part, part.title()) for part in below if part)
+    if kind.namespaced and action == "list" and "{namespace}" not in path:
+        after = "ForAllNamespaces"
+    return f"{verb}{group}{kind.version.title()}{before}{kind.name}{after}"
 
 
 def _given(kind: Kind, path: str, row: _Row) -> str:
@@ -127,7 +147,7 @@ def _operation(kind: Kind, path: str, row: _Row, *, third: bool) -> Object:
     names = _OPTIONS[action] if not connects else CONNECTS[below][1] if below in CONNECTS else ()
     parameters = [_parameter(name, "query", third=third) for name in names]
     result: Object = {
-        "operationId": _operation_id(path, action),
+        "operationId": _operation_id(kind, path, action),
         "tags": [f"{kind.group.partition('.')[0] or 'core'}_{kind.version}"],
         "x-kubernetes-action": "connect" if connects else action,
         "x-kubernetes-group-version-kind": _gvk(*meant),

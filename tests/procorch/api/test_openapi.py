@@ -137,6 +137,30 @@ def test_fields_carry_what_patches_need(documents):
     ]
 
 
+def test_fields_tell_what_they_take_and_what_stands_for_nothing(documents):
+    """Enums in both, defaults in v3 alone, as kube-apiserver publishes them."""
+    second = json.loads(documents.v2())["definitions"]
+    third = json.loads(documents.v3("v1"))["components"]["schemas"]
+    port, claim, pod = (f"io.k8s.api.core.v1.{name}" for name in ("ContainerPort", "PersistentVolumeClaimSpec", "Pod"))
+
+    assert third[port]["properties"]["protocol"] == {
+        "type": "string", "enum": ["SCTP", "TCP", "UDP"], "default": "TCP",
+    }  # fmt: skip
+    assert second[port]["properties"]["protocol"] == {"type": "string", "enum": ["SCTP", "TCP", "UDP"]}
+    assert third[port]["properties"]["containerPort"] == {"type": "integer", "format": "int32", "default": 0}
+    assert "default" not in third[port]["properties"]["hostPort"]
+    assert "ReadWriteOnce" in third[claim]["properties"]["accessModes"]["items"]["enum"]
+    assert third[pod]["properties"]["spec"]["default"] == {}
+    assert second[pod]["properties"]["spec"] == {"$ref": "#/definitions/io.k8s.api.core.v1.PodSpec"}
+
+
+@pytest.mark.parametrize("kubectl", KUBECTLS)
+async def test_kubectl_tells_the_values_of_a_field(kubectl, server, tmp_path):
+    text = await explain(kubectl, server, tmp_path, "pod.spec.restartPolicy")
+
+    assert "ENUM:\n    Always\n    Never\n    OnFailure" in text
+
+
 def test_a_document_that_the_client_has_is_not_sent_again(documents):
     for path in ("/openapi/v2", "/openapi/v3", "/openapi/v3/apis/apps/v1"):
         first = ask(documents, path)

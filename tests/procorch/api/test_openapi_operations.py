@@ -52,3 +52,29 @@ def test_a_log_is_text():
     log = paths_of([KINDS["Pod"]], third=True)[f"{POD}/{{name}}/log"]["get"]
 
     assert log["responses"]["200"] == {"description": "OK"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "method", "id_"),
+    [
+        ("Pod", "/api/v1/pods", "get", "listCoreV1PodForAllNamespaces"),
+        ("Pod", POD, "delete", "deleteCoreV1CollectionNamespacedPod"),
+        ("Pod", f"{POD}/{{name}}/log", "get", "readCoreV1NamespacedPodLog"),
+        ("Pod", f"{POD}/{{name}}/exec", "post", "connectCoreV1PostNamespacedPodExec"),
+        ("Pod", f"{POD}/{{name}}/proxy/{{path}}", "head", "connectCoreV1HeadNamespacedPodProxyWithPath"),
+        ("Pod", f"{POD}/{{name}}/ephemeralcontainers", "patch", "patchCoreV1NamespacedPodEphemeralcontainers"),
+        ("Namespace", "/api/v1/namespaces/{name}/finalize", "put", "replaceCoreV1NamespaceFinalize"),
+        ("Deployment", "/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale", "get",
+         "readAppsV1NamespacedDeploymentScale"),
+        ("ClusterRole", "/apis/rbac.authorization.k8s.io/v1/clusterroles", "post",
+         "createRbacAuthorizationV1ClusterRole"),
+    ],
+)  # fmt: skip
+def test_ids_are_those_that_generated_clients_are_made_of(kind, path, method, id_):
+    assert paths_of([KINDS[kind]], third=True)[path][method]["operationId"] == id_
+
+
+def test_a_namespace_is_finalized_by_put_alone():
+    assert set(paths_of([KINDS["Namespace"]], third=True)["/api/v1/namespaces/{name}/finalize"]) == {
+        "put", "parameters",
+    }  # fmt: skip
