@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from procorch.kinds.cells import AGE, NAME
+from procorch.kinds.cells import AGE, CREATED, NAME
 from procorch.kinds.fields import Fields, fill, indexed, made, number, part, rows, same, text, texts, without
 from procorch.kinds.kind import Column, Kind
 from procorch.kinds.podspec.defaults import tidy
@@ -199,9 +199,5 @@ NODE = Kind(
 STORAGE_CAPACITY = Kind(
     "CSIStorageCapacity", "csistoragecapacities", group=_GROUP,
     default=default_capacity, validate=validate_capacity,
-    columns=(
-        NAME,
-        Column("StorageClassName", ".storageClassName"),
-        Column("Capacity", lambda obj, now: "<unset>" if obj.get("capacity") is None else str(obj["capacity"])),
-    ),
+    columns=(NAME, CREATED),
 )  # fmt: skip

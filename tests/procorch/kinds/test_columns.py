@@ -67,7 +67,7 @@ SHOWN = {
     "storage.k8s.io/v1 CSIDriver": "AttachRequired:boolean, PodInfoOnMount:boolean, StorageCapacity:boolean, "
                                    "TokenRequests, RequiresRepublish:boolean, Modes, Age",
     "storage.k8s.io/v1 CSINode": "Drivers:integer, Age",
-    "storage.k8s.io/v1 CSIStorageCapacity": "StorageClassName, Capacity",
+    "storage.k8s.io/v1 CSIStorageCapacity": "Created At:date",
     "storage.k8s.io/v1 StorageClass": "Provisioner, ReclaimPolicy, VolumeBindingMode, AllowVolumeExpansion, Age",
     "storage.k8s.io/v1 VolumeAttachment": "Attacher:string:name, PV, Node, Attached:boolean, Age",
     "storage.k8s.io/v1 VolumeAttributesClass": "DriverName, Age",

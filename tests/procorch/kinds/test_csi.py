@@ -111,8 +111,3 @@ def test_the_columns_are_kubectls(enter) -> None:  # type: ignore[no-untyped-def
         "a.b", True, False, False, "x", False, "Persistent", "<unknown>",
     ]  # fmt: skip
     assert [column.cell(node({}, {}), 0.0) for column in KINDS["CSINode"].columns] == ["a.b", 2, "<unknown>"]
-    assert [column.cell(capacity(), 0.0) for column in KINDS["CSIStorageCapacity"].columns] == [
-        "a.b",
-        "fast",
-        "<unset>",
-    ]
