@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from procorch.api import reviews, subresources
-from procorch.kinds import KINDS, schema
+from procorch.kinds import KINDS, descriptions, schema
 from procorch.kinds.kind import Kind
 from procorch.kinds.schema import Definition, Field, Type
 
@@ -133,7 +133,12 @@ def _definitions(page: str, names: list[str]) -> str:
 
 def _definition(page: str, it: Definition) -> str:
     kind = f"A kind: `{it.kind[2]}` of `{'/'.join(part for part in it.kind[:2] if part)}`.\n\n" if it.kind else ""
-    rows = [f"| `{name}` | {_type(page, one.type)} | {_rules(one)} |" for name, one in it.fields.items()]
+    if said := descriptions.of_definition(it.name):
+        kind = f"{said}\n\n{kind}"
+    rows = [
+        f"| `{name}` | {_type(page, one.type)} | {' '.join(filter(None, (_meaning(it, one), _rules(one))))} |"
+        for name, one in it.fields.items()
+    ]
     table = "\n".join(["| field | type | |", "|---|---|---|", *rows]) + "\n" if rows else "No fields.\n"
     return f"## {_short(it.name)}\n\n{kind}{table}"
 
@@ -147,6 +152,10 @@ def _type(page: str, type_: Type) -> str:
         there = _page_of(type_.name)
         return f"[{_short(type_.name)}]({'' if there == page else there}#{_short(type_.name).lower()})"
     return _FORMS.get(type_.form, type_.form)
+
+
+def _meaning(it: Definition, one: Field) -> str:
+    return descriptions.of_field(it.name, one.name).replace("|", "\\|")
 
 
 def _rules(one: Field) -> str:

@@ -1,8 +1,8 @@
 """What the API speaks, for its clients: OpenAPI v2 whole, and v3 one document a group version.
 
 kubectl reads it to explain fields, to merge patches, and to learn from the patch operations' parameters whether the
-server checks fields itself (`fieldValidation`). The documents are made of the field tables, when they are first asked
-for; descriptions are not in the tables.
+server checks fields itself (`fieldValidation`). The documents are made when they are first asked for, of the field
+tables, and of our own words for the kinds and for the fields that are read most.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from procorch.api import openapi_binary, openapi_v3_binary
 from procorch.api.accept import clauses
 from procorch.api.openapi_operations import SUBRESOURCES, paths_of
 from procorch.api.request import JSON, Request, Response
-from procorch.kinds import schema
+from procorch.kinds import descriptions, schema
 from procorch.kinds.kind import Kind
 from procorch.kinds.schema import Definition, Field, Type
 from procorch.objects import Object
@@ -225,10 +225,12 @@ def _zero(type_: Type) -> Any:
     return {"string": "", "integer": 0, "boolean": False}.get(kind) if type_.form != "bytes" else None
 
 
-def _property(one: Field, refer: Callable[[str], Object], *, third: bool) -> Object:
+def _property(within: str, one: Field, refer: Callable[[str], Object], *, third: bool) -> Object:
     """third: as in OpenAPI 3, which knows defaults, and lets nothing stand beside a $ref: that goes into an allOf."""
     result = _schema_of(one.type, refer)
     beside: Object = {}
+    if text := descriptions.of_field(within, one.name):
+        beside["description"] = text
     if third and "$ref" in result:
         result = {"allOf": [result]}
     if third:
@@ -260,8 +262,10 @@ def _property(one: Field, refer: Callable[[str], Object], *, third: bool) -> Obj
 def _definition(it: Definition, refer: Callable[[str], Object], served: set[tuple[str, str]], *, third: bool) -> Object:
     result: Object = {
         "type": "object",
-        "properties": {name: _property(one, refer, third=third) for name, one in it.fields.items()},
+        "properties": {name: _property(it.name, one, refer, third=third) for name, one in it.fields.items()},
     }
+    if text := descriptions.of_definition(it.name):
+        result["description"] = text
     required = [name for name, one in it.fields.items() if one.required]
     if required:
         result["required"] = required

@@ -49,7 +49,7 @@ def _schemas(of: Mapping[str, Any]) -> bytes:
 
 
 def _schema(of: Mapping[str, Any]) -> bytes:
-    out = text(1, of.get("$ref", "")) + text(2, of.get("format", ""))
+    out = text(1, of.get("$ref", "")) + text(2, of.get("format", "")) + text(4, of.get("description", ""))
     if "default" in of:
         out += delimited(5, delimited(2, orjson.dumps(of["default"])))
     out += b"".join(text(19, name) for name in of.get("required", ()))

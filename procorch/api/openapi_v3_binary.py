@@ -52,7 +52,7 @@ def _schema(of: Mapping[str, Any]) -> bytes:
     if "additionalProperties" in of:
         out += delimited(32, delimited(1, _schema_or_reference(of["additionalProperties"])))
     out += _default(of.get("default"))
-    return out + text(35, of.get("format", "")) + extensions(36, of)
+    return out + text(34, of.get("description", "")) + text(35, of.get("format", "")) + extensions(36, of)
 
 
 def _default(value: Any) -> bytes:

@@ -22,6 +22,25 @@ def test_a_kind_and_a_field_of_it():
     assert "  name\t<string> -required-\n" in shown
 
 
+def test_what_a_kind_and_its_fields_are_for():
+    shown = " ".join(_explain("pod.spec.containers").split())
+
+    assert "DESCRIPTION: The containers that run side by side." in shown
+    assert "A program that runs in a pod" in shown
+    assert "<string> -required- The container's name, unique in the pod." in shown
+
+
+def test_a_field_without_fields_is_described():
+    shown = _explain("pod.spec.nodeName")
+
+    assert "FIELD: nodeName <string>\n\nDESCRIPTION:\n  The node that the pod runs on." in shown
+    assert "FIELDS:" not in shown
+
+
+def test_a_recursive_list_is_names_alone():
+    assert "side by side" not in _explain("pod.spec", "--recursive")
+
+
 def test_fields_of_fields():
     assert "    containerPort\t<integer> -required-\n" in _explain("pod.spec.containers", "--recursive")
     assert "containerPort" not in _explain("pod.spec.containers")

@@ -87,6 +87,18 @@ async def test_kubectl_reads_the_older_form_too(kubectl, server, tmp_path):
     text = await explain(kubectl, server, tmp_path, "service.spec.ports", "--output=plaintext-openapiv2")
 
     assert "targetPort\t<string>" in text
+    assert "The pods' port, by number" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("kubectl", KUBECTLS)
+async def test_kubectl_says_what_kinds_and_fields_are_for(kubectl, server, tmp_path):
+    kind = await explain(kubectl, server, tmp_path, "pod")
+    assert "Containers that run together on one node" in kind
+
+    field = " ".join((await explain(kubectl, server, tmp_path, "pod.spec.containers")).split())
+    assert "The containers that run side by side." in field  # the field
+    assert "A program that runs in a pod" in field  # its type
+    assert "The container's name, unique in the pod." in field  # its fields
 
 
 def test_the_index_leads_to_a_document_for_every_group_version(documents):

@@ -16,7 +16,7 @@ DOCUMENT = {
                        {"name": "body", "in": "body", "required": True, "schema": {"$ref": "#/definitions/A"}}],
     }, "parameters": [{"name": "p", "in": "path", "type": "string", "required": True}]}},
     "definitions": {"A": {"type": "object", "required": ["x"], "properties": {
-        "x": {"type": "array", "items": {"type": "string"}},
+        "x": {"type": "array", "items": {"type": "string"}, "description": "Letters."},
         "y": {"type": "object", "additionalProperties": {"type": "integer", "format": "int32"}, "default": {}}}}},
 }  # fmt: skip
 
@@ -43,5 +43,6 @@ def test_the_document_reads_back():
     assert at(data, 9, 1, 1) == [b"A"]
     assert at(data, 9, 1, 2, 19) == [b"x"]
     assert at(data, 9, 1, 2, 25, 1, 2, 23, 1, 22, 1) == [b"string"]
+    assert at(data, 9, 1, 2, 25, 1, 2, 4) == [b"Letters."]
     assert at(data, 9, 1, 2, 25, 1, 2, 21, 1, 2) == [b"int32"]
     assert at(data, 9, 1, 2, 25, 1, 2, 5, 2) == [b"{}"]

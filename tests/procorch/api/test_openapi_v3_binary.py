@@ -56,7 +56,8 @@ def either(message: Message) -> dict[str, Any]:
         return {"$ref": message.at(2).text(1)}
     one = message.at(1)
     found = present(
-        type=one.text(25), format=one.text(35), required=one.texts(23), uniqueItems=bool(one.fields.get(20)),
+        type=one.text(25), format=one.text(35), description=one.text(34), required=one.texts(23),
+        uniqueItems=bool(one.fields.get(20)),
         enum=[orjson.loads(value.text(2)) for value in one.all(24)],
         allOf=[either(value) for value in one.all(26)], oneOf=[either(value) for value in one.all(27)],
     )  # fmt: skip
