@@ -10,6 +10,7 @@ import binascii
 import hmac
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -110,14 +111,22 @@ class Authenticator:
         said = claims.get("kubernetes.io")
         if not isinstance(said, dict):
             return None
-        namespace, account, pod = said.get("namespace"), said.get("serviceaccount") or {}, said.get("pod")
+        namespace, account = said.get("namespace"), said.get("serviceaccount") or {}
         found = self._lookup("ServiceAccount", f"{namespace}/{account.get('name')}")
         if found is None or found["metadata"].get("uid") != account.get("uid"):
             return None
-        if pod is not None and _uid(self._lookup("Pod", f"{namespace}/{pod.get('name')}")) != pod.get("uid"):
-            return None  # the pod that the token was made for is gone
-        user = service_account_user(str(namespace), account["name"], account["uid"], pod)
+        if not self._is_bound(str(namespace), said):
+            return None
+        user = service_account_user(str(namespace), account["name"], account["uid"], said, str(claims.get("jti", "")))
         return user, [audience for audience in audiences if audience in claims["aud"]]
+
+    def _is_bound(self, namespace: str, said: Mapping[str, Any]) -> bool:
+        """Whether the object that the token was made for is still there; a pod's node may come and go."""
+        for claim, kind in (("pod", "Pod"), ("secret", "Secret"), ("node", "Node")):
+            if (bound := said.get(claim)) is not None:
+                key = bound.get("name") if kind == "Node" else f"{namespace}/{bound.get('name')}"
+                return bool(_uid(self._lookup(kind, str(key))) == bound.get("uid"))
+        return True
 
 
 def impersonated(user: User, headers: Mapping[str, str]) -> User:
@@ -132,13 +141,17 @@ def impersonated(user: User, headers: Mapping[str, str]) -> User:
     return User(name, groups)
 
 
-def service_account_user(namespace: str, name: str, uid: str, pod: Mapping[str, str] | None = None) -> User:
+def service_account_user(
+    namespace: str, name: str, uid: str, said: Mapping[str, Any] | None = None, identity: str = ""
+) -> User:
+    """said: what the token says of the objects that it is bound to. identity: its own."""
     extra: dict[str, tuple[str, ...]] = {}
-    if pod:
-        extra = {
-            "authentication.kubernetes.io/pod-name": (pod["name"],),
-            "authentication.kubernetes.io/pod-uid": (pod["uid"],),
-        }
+    if identity:
+        extra["authentication.kubernetes.io/credential-id"] = (f"JTI={identity}",)
+    for claim in ("pod", "node"):
+        if bound := (said or {}).get(claim):
+            extra[f"authentication.kubernetes.io/{claim}-name"] = (bound["name"],)
+            extra[f"authentication.kubernetes.io/{claim}-uid"] = (bound["uid"],)
     groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
     return User(f"system:serviceaccount:{namespace}:{name}", groups, uid, extra)
 
@@ -158,23 +171,27 @@ class ServiceAccountTokens:
         self._head = {"alg": self.algorithm, "kid": issuer_keys.key_id(self.public_key), "typ": "JWT"}
 
     def mint(
-        self, account: Object, *, now: float, seconds: int, audiences: list[str], pod: Object | None = None
+        self,
+        account: Object,
+        *,
+        now: float,
+        seconds: int,
+        audiences: list[str],
+        bound: Mapping[str, Object] = MappingProxyType({}),
     ) -> str:
-        """A token for a ServiceAccount, bound to a pod if there is one. now: seconds since the epoch."""
+        """A token for a ServiceAccount. now: seconds since the epoch. bound: the objects that it is for, by the names
+        of their claims (`pod`)."""
         metadata = account["metadata"]
-        bound: dict[str, Any] = {
-            "namespace": metadata["namespace"],
-            "serviceaccount": {"name": metadata["name"], "uid": metadata["uid"]},
-        }
-        if pod is not None:
-            bound["pod"] = {"name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
+        said: dict[str, Any] = {"namespace": metadata["namespace"]}
+        for claim, one in {"serviceaccount": account, **bound}.items():
+            said[claim] = {"name": one["metadata"]["name"], "uid": one["metadata"]["uid"]}
         claims = {
             "aud": audiences or [self.issuer],
             "exp": int(now) + seconds,
             "iat": int(now),
             "iss": self.issuer,
             "jti": str(uuid.uuid4()),
-            "kubernetes.io": bound,
+            "kubernetes.io": said,
             "nbf": int(now),
             "sub": f"system:serviceaccount:{metadata['namespace']}:{metadata['name']}",
         }

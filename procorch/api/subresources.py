@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from procorch.api import deletion, disruption, intake, metadata
+from procorch.api import deletion, disruption, intake, metadata, token_request
 from procorch.api.accept import form_of
 from procorch.api.cache import Entry
 from procorch.api.containers import container_of
@@ -20,7 +20,6 @@ from procorch.api.routes import Route, not_found
 from procorch.api.streaming import attach, exec_, portforward, proxy
 from procorch.api.table import view_of
 from procorch.clock import parse_timestamp, timestamp
-from procorch.kinds import KINDS
 from procorch.kinds.cells import AGE, NAME
 from procorch.kinds.fields import rows
 from procorch.kinds.kind import Column, Kind
@@ -52,14 +51,11 @@ SCALE = Kind(
 )  # fmt: skip
 BINDING = Kind("Binding", "bindings")
 EVICTION = Kind("Eviction", "evictions", group="policy")
-TOKEN_REQUEST = Kind("TokenRequest", "tokenrequests", group="authentication.k8s.io")
 _CORE = "io.k8s.api.core.v1."
 EXEC_OPTIONS, ATTACH_OPTIONS, PORT_FORWARD_OPTIONS = (
     Kind(name, name.lower(), schema=_CORE + name)
     for name in ("PodExecOptions", "PodAttachOptions", "PodPortForwardOptions")
 )
-
-_SHORTEST_TOKEN = 600  # seconds
 
 Handler = Callable[["Api", Route, Request], Awaitable[Response]]
 
@@ -242,43 +238,6 @@ async def _told(api: Api, route: Route, options: deletion.Options) -> deletion.O
     return replace(options, resource_version=str(entry.revision)) if named else options
 
 
-async def token(api: Api, route: Route, request: Request) -> Response:
-    """A token for a ServiceAccount: what `kubectl create token` and pods' projected volumes ask for."""
-    assert route.kind is not None and route.name is not None
-    if api.service_accounts is None:
-        raise not_found()
-    entry = api.rest.entry(route.kind, route.namespace, route.name)
-    asked = intake.read_whole(request, TOKEN_REQUEST)
-    spec = asked.get("spec") or {}
-    seconds = spec.get("expirationSeconds") or 3600
-    if not _SHORTEST_TOKEN <= seconds <= 1 << 32:
-        limit = "less than 10 minutes" if seconds < _SHORTEST_TOKEN else "larger than 2^32 seconds"
-        detail = f"may not specify a duration {limit}"
-        cause = Cause.invalid("spec.expirationSeconds", seconds, detail)
-        raise Invalid.of("TokenRequest", route.name, [cause], "authentication.k8s.io")
-    pod = None
-    if (bound := spec.get("boundObjectRef")) and bound.get("kind") == "Pod":
-        pod = api.rest.entry(KINDS["Pod"], route.namespace, bound.get("name", "")).object
-        if bound.get("uid") and bound["uid"] != pod["metadata"]["uid"]:
-            why = f"the UID in the bound object reference ({bound['uid']}) does not match the UID in record"
-            raise Conflict.of("pods", pod["metadata"]["name"], "", why)
-        if get(pod, ".spec.serviceAccountName", "default") != route.name:
-            raise BadRequest.of(f'cannot bind token for serviceaccount "{route.name}" to pod running as another one')
-    audiences = [str(one) for one in spec.get("audiences") or ()]
-    now = api.clock()
-    text = api.service_accounts.mint(entry.object, now=now, seconds=seconds, audiences=audiences, pod=pod)
-    about = {name: entry.object["metadata"][name] for name in ("name", "namespace")}
-    about["creationTimestamp"] = timestamp(now)
-    made = {
-        "kind": "TokenRequest",
-        "apiVersion": "authentication.k8s.io/v1",
-        "metadata": about,
-        "spec": {**spec, "audiences": audiences or [api.service_accounts.issuer], "expirationSeconds": seconds},
-        "status": {"token": text, "expirationTimestamp": timestamp(now + seconds)},
-    }
-    return answer(made, 201)
-
-
 _LOG_OPTIONS = ("follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream")
 
 
@@ -351,7 +310,7 @@ TABLE: dict[str, Subresource] = {
     "scale": Subresource(_READ_WRITE, SCALE, scale),
     "binding": Subresource(("create",), BINDING, bind),
     "eviction": Subresource(("create",), EVICTION, evict),
-    "token": Subresource(("create",), TOKEN_REQUEST, token),
+    "token": Subresource(("create",), token_request.KIND, token_request.create),
     "log": Subresource(("get",), None, log),
     "exec": Subresource(("create", "get"), EXEC_OPTIONS, exec_),
     "attach": Subresource(("create", "get"), ATTACH_OPTIONS, attach),

@@ -1,4 +1,7 @@
-"""Namespaces that end: everything in them is deleted, then they may go.
+"""Namespaces that end: their pods are deleted, then everything else in them, then they may go.
+
+Pods go first, so that none runs on without what holds it in check: a NetworkPolicy, a quota, its ConfigMaps. Source:
+Kubernetes' OrderedNamespaceDeletion (KEP 5080).
 
 The API marks a deleted Namespace (deletionTimestamp, phase Terminating) and keeps it while spec.finalizers is not
 empty; this controller takes `kubernetes` out of it when nothing is left.
@@ -67,24 +70,33 @@ async def reconcile(key: str, context: Context) -> float | None:
         return None
     if get(namespace, ".status.phase") != "Terminating":
         namespace = await context.client.update_status({**namespace, "status": {"phase": "Terminating"}})
-    left: dict[str, list[Object]] = {}
-    failures: list[str] = []
-    for kind in content_kinds():
-        try:
-            found = (await context.client.items(kind, key)).objects
-            if found:
-                await context.client.delete_all(kind, key, propagation="Background")
-                found = (await context.client.items(kind, key)).objects
-        except ApiError as error:
-            failures.append(str(error))
-            continue
-        if found:
-            left[f"{kind.plural}.{kind.group}"] = found
+    pods = [kind for kind in content_kinds() if kind.name == "Pod"]
+    left, failures = await _empty(pods, key, context)
+    if not (left or failures):
+        left, failures = await _empty([kind for kind in content_kinds() if kind not in pods], key, context)
     if left or failures:
         await _report(namespace, plan_conditions(left, failures, context.clock()), context)
         return 1.0  # and at once when one of them goes
     await _finalize(namespace, context)
     return None
+
+
+async def _empty(kinds: Iterable[Kind], namespace: str, context: Context) -> tuple[dict[str, list[Object]], list[str]]:
+    """Deletes all objects of these kinds; what is left of them, and what went wrong."""
+    left: dict[str, list[Object]] = {}
+    failures: list[str] = []
+    for kind in kinds:
+        try:
+            found = (await context.client.items(kind, namespace)).objects
+            if found:
+                await context.client.delete_all(kind, namespace, propagation="Background")
+                found = (await context.client.items(kind, namespace)).objects
+        except ApiError as error:
+            failures.append(str(error))
+            continue
+        if found:
+            left[f"{kind.plural}.{kind.group}"] = found
+    return left, failures
 
 
 async def _report(namespace: Object, conditions: list[Object], context: Context) -> None:

@@ -30,6 +30,26 @@ async def test_what_is_in_it_goes_with_it(kind: str, fields: Any, cluster: Clust
     assert (await client.items(kind, ns)).objects == []
 
 
+async def test_its_pods_go_first(cluster: Cluster, client: Client, ns: str) -> None:
+    held = pod("one", ns)
+    held["metadata"]["finalizers"] = [FINALIZER]
+    await client.create(held)
+    await client.create(obj("ConfigMap", "settings", ns))
+    await client.delete("Namespace", ns)
+
+    async def told() -> bool:
+        found = await client.get("Namespace", ns)
+        return condition_of(found, "NamespaceDeletionContentFailure") is not None
+
+    await cluster.until(told)
+    assert (await client.get("Pod", f"{ns}/one"))["metadata"]["deletionTimestamp"]
+    assert "deletionTimestamp" not in (await client.get("ConfigMap", f"{ns}/settings"))["metadata"]
+
+    await client.patch("Pod", f"{ns}/one", {"metadata": {"finalizers": None}})
+    await cluster.until(lambda: cluster.gone("Namespace", ns))
+    assert await cluster.gone("ConfigMap", f"{ns}/settings")
+
+
 async def _runs(client: Client, key: str) -> bool:
     return bool(get(await client.get("Pod", key), ".status.phase") == "Running")
 

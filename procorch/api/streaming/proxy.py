@@ -72,7 +72,7 @@ async def proxy(api: Api, route: Route, request: Request) -> Response:
         return await _of_node(api, route, request)
     target = pod_target(api, route) if route.resource == "pods" else service_target(api, route, api.draw)
     prefix, path = _split(route, request)
-    if prefix == request.path:  # relative links need the slash
+    if prefix == request.path and request.method in ("GET", "HEAD"):  # relative links need the slash
         query = f"?{urlencode(list(request.query.items()))}" if request.query else ""
         return Response(301, {"Location": f"{prefix}/{query}"})
     return Response(200, connect=Proxied(api, target, prefix, path))

@@ -44,6 +44,10 @@ async def token_of(served, **spec):
     return orjson.loads((await served.client.raw("POST", path, body=orjson.dumps(body))).body)["status"]["token"]
 
 
+def claims_of(token):
+    return orjson.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+
+
 async def test_a_service_account_token_is_good_while_the_account_is(served):
     await account(served)
     token = await token_of(served)
@@ -65,7 +69,10 @@ async def test_a_token_bound_to_a_pod_ends_with_the_pod(served):
         "spec": {"serviceAccountName": "robot", "containers": [{"name": "c", "image": "host", "command": ["a"]}]},
     })  # fmt: skip
     token = await token_of(served, boundObjectRef={"kind": "Pod", "apiVersion": "v1", "name": "p"})
-    assert served.api.authenticator.authenticate(bearer(token)).extra["authentication.kubernetes.io/pod-name"] == ("p",)
+    extra = served.api.authenticator.authenticate(bearer(token)).extra
+    assert extra["authentication.kubernetes.io/pod-name"] == ("p",)
+    (identity,) = extra["authentication.kubernetes.io/credential-id"]
+    assert identity == f"JTI={claims_of(token)['jti']}"
 
     await served.client.delete("Pod", "default/p")
     with pytest.raises(Unauthorized):

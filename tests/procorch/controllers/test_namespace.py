@@ -32,6 +32,28 @@ async def test_a_deleted_namespace_takes_its_contents_along(
     assert (await client.items("ConfigMap")).objects == []
 
 
+async def test_pods_go_before_what_holds_them_in_check(client: Client, running: Any, eventually: Any, pod: Any) -> None:
+    held = pod("a")
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    await client.create(held)
+    await client.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "d"}})
+    async with running(namespace.CONTROLLER):
+        await client.delete("Namespace", "d")
+
+        async def told() -> Any:
+            return condition_of(await client.get("Namespace", "d"), "NamespaceContentRemaining")
+
+        assert (await eventually(told))["message"] == "Some resources are remaining: pods. has 1 resource instances"
+        assert (await client.get("Pod", "d/a"))["metadata"]["deletionTimestamp"]
+        assert "deletionTimestamp" not in (await client.get("ConfigMap", "d/c"))["metadata"]
+        await client.patch("Pod", "d/a", {"metadata": {"finalizers": None}})
+
+        async def gone() -> bool:
+            return not (await client.items("ConfigMap")).objects
+
+        await eventually(gone)
+
+
 async def test_what_holds_it_up_is_said_and_it_ends_when_that_lets_go(
     client: Client, running: Any, eventually: Any
 ) -> None:

@@ -137,6 +137,14 @@ async def test_links_and_redirects_lead_through_the_proxy(proxy):
     assert (status, headers["Location"]) == (301, f"{BASE}/pods/a/proxy/?x=1")
 
 
+@pytest.mark.parametrize("method", ["DELETE", "OPTIONS", "PATCH", "POST", "PUT"])
+async def test_only_what_is_read_is_sent_to_the_path_with_a_slash(proxy, method):
+    status, _, text = await proxy.ask(method, "/pods/a/proxy?method=x")
+
+    assert status == 200
+    assert (json.loads(text)["method"], json.loads(text)["path"]) == (method, "/?method=x")
+
+
 async def test_a_websocket_behind_it(proxy):
     url = f"{proxy.url}{BASE}/pods/a/proxy/socket"
     async with asyncio.timeout(10), proxy.session.ws_connect(url, **proxy.options) as socket:
