@@ -82,6 +82,8 @@ class PodWorker:
         if _asked(old) != _asked(pod):
             self._keep_pod()
             self._wake.set()
+        if any(old["metadata"].get(name) != pod["metadata"].get(name) for name in ("labels", "annotations")):
+            self.source_changed()  # downwardAPI volumes and subPathExpr tell of them
 
     def _keep_pod(self) -> None:
         """On disk, for an agent that comes back without the API. A full disk costs that, and no other pod anything."""

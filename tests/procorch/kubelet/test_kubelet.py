@@ -352,6 +352,33 @@ async def test_a_volume_follows_its_config_map(running: Cluster) -> None:
             await asyncio.sleep(0.05)
 
 
+async def test_a_volume_follows_the_pods_own_labels(running: Cluster) -> None:
+    items = [{"path": "labels", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.labels"}}]
+    line = "until grep -q new /c/labels; do sleep 0.05; done; echo seen; exec sleep 100"
+    mounts = [{"name": "v", "mountPath": "/c"}]
+    container = {"name": "a", "image": "host", "command": ["/bin/sh", "-c", line], "volumeMounts": mounts}
+    await running.pod("web", containers=[container], volumes=[{"name": "v", "downwardAPI": {"items": items}}])
+    pod = await running.until(is_ready)
+
+    await running.client.patch("Pod", "default/web", {"metadata": {"labels": {"is": "new"}}})
+
+    await running.until_said(pod, "seen\n")
+
+
+async def test_a_path_made_of_an_annotation_is_tried_again_when_that_is_there(running: Cluster) -> None:
+    container = {
+        "name": "a", "image": "host", "command": ["/bin/sh", "-c", "echo here; exec sleep 100"],
+        "env": [{"name": "P", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['path']"}}}],
+        "volumeMounts": [{"name": "v", "mountPath": "/c", "subPathExpr": "$(P)/x"}],
+    }  # fmt: skip
+    await running.pod("web", containers=[container], volumes=[{"name": "v", "emptyDir": {}}])
+    await running.until(lambda pod: state_of(pod).get("waiting", {}).get("reason") == "CreateContainerConfigError")
+
+    await running.client.patch("Pod", "default/web", {"metadata": {"annotations": {"path": "mine"}}})
+
+    await running.until_said(await running.until(is_ready), "here\n")
+
+
 async def test_a_volume_that_cannot_be_had_is_told_and_tried_again(running: Cluster) -> None:
     mounts = [{"name": "v", "mountPath": "/c"}]
     container = {"name": "a", "image": "host", "command": ["/bin/sleep", "100"], "volumeMounts": mounts}
@@ -389,7 +416,7 @@ async def test_what_falls_due_while_the_worker_looks_is_tried_all_the_same(
     monkeypatch.setattr(Retries, "may", slow)
     await running.pod("web", "exec sleep 100")
     await running.until_event("FailedCreatePodSandBox")
-    await running.client.patch("Pod", "default/web", {"metadata": {"labels": {"wake": "up"}}})
+    await running.client.patch("Pod", "default/web", {"spec": {"activeDeadlineSeconds": 1000}})  # wakes the worker
 
     await running.until(is_ready)
 
