@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aiohttp import HttpVersion10, HttpVersion11, WSMsgType, web
 
-from procorch.api import connection
+from procorch.api import connection, messages
 from procorch.api.api import Api, as_api_error
 from procorch.api.budget import Budget
 from procorch.api.connection import Connection, Connections, last, plain
@@ -137,6 +137,11 @@ class _Handler:
         if http.method == "HEAD":
             await _close(response.stream)
             return plain(response)
+        if messages.is_wanted(request) and response.status == 200:
+            try:
+                return await messages.told(http, request, response, response.stream)
+            finally:
+                await _close(response.stream)
         if isinstance(response.stream, Watch):
             if http.version < HttpVersion11:  # which has no chunks
                 response.stream.end()

@@ -20,6 +20,8 @@ from procorch.remotecommand import CLOSE, ERROR, RESIZE, STDERR, STDIN, STDOUT, 
 class Node:
     """Answers exec: `cat` gives its input back, `fail` ends with 3, `hang` never ends, `flood` writes 4 MiB.
 
+    A log has two lines, and no end for who follows it.
+
     asked: the headers of the requests; cut: how many streams were cut off before their end.
     """
 
@@ -33,6 +35,8 @@ class Node:
         try:
             if parts.path.startswith("/portForward/"):
                 await self._forward(int(query["port"][0]), stream)
+            elif parts.path.startswith("/containerLogs/"):
+                await self._log("follow" in query, stream)
             else:
                 await self._command(query.get("command", ["cat"]), stream)
         except (asyncio.CancelledError, ConnectionError):
@@ -69,6 +73,12 @@ class Node:
                 elif channel == CLOSE and data == bytes([STDIN]):
                     break
             await frames.write(ERROR, success())
+
+    async def _log(self, follow: bool, stream: Stream) -> None:
+        await stream.respond({"status": 200})
+        await stream.write(b"one\n\xfftwo\n")
+        if follow:
+            await asyncio.sleep(60)
 
     async def _forward(self, port: int, stream: Stream) -> None:
         if port == 9999:
