@@ -12,6 +12,7 @@ import logging
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from procorch.client import Unreachable
@@ -224,10 +225,22 @@ class PodActions:
             return None
         try:
             find, prepared = self._source(pod).find, self._prepared(pod)
-            return await process_spec(pod, container, number, image, find, prepared), image.image_id
+            spec = await process_spec(pod, container, number, image, find, prepared)
+            return replace(spec, pids_of=self._target(container)), image.image_id
         except (ConfigProblem, Unreachable, ApiError, ValueError) as error:
             self._cannot(pod, name, "CreateContainerConfigError", str(error))
             return None
+
+    def _target(self, container: Object) -> str:
+        """The process whose pid namespace an ephemeral container is to see. Raises ConfigProblem."""
+        name = container.get("targetContainerName") or ""
+        if not name:
+            return ""
+        one = self._record.containers.get(name)
+        attempt = one.current if one is not None else None
+        if attempt is None or not attempt.running or attempt.sandbox != self._record.sandbox:
+            raise ConfigProblem(f'unable to find target container "{name}": it is not running')
+        return process_name(name, attempt.number)
 
     def waits(self, pod: Object, name: str) -> None:
         """It is in its back-off."""
