@@ -30,7 +30,7 @@ def unsupported(spec: Fields, path: str) -> Iterator[Cause]:
             yield Cause.forbidden(f"{path}.{field}", _NOT_BUILT)
     if part(spec, "os").get("name") == "windows":
         yield Cause.forbidden(f"{path}.os.name", f"{_NOT_BUILT}: nodes run Linux")
-    for group in ("containers", "initContainers"):
+    for group in ("containers", "initContainers", "ephemeralContainers"):
         for where, container in indexed(spec.get(group), f"{path}.{group}"):
             for field, nothing in _CONTAINER.items():
                 if container.get(field) not in nothing:
