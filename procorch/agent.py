@@ -219,7 +219,6 @@ class Agent:
             node_name=config.node_name,
             node_ip=config.node_ip,
             directory=config.data_dir / "pods",
-            cluster_ca=config.credentials.ca.read_bytes(),
             allocatable=allocatable(config.node(), measured),
             memory_capacity=measured.memory,
             dns=Dns(config.cluster_domain, config.dns),

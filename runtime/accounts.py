@@ -32,6 +32,13 @@ def account(root: Path, user: str) -> tuple[int, int]:
     return int(uid), int(group or gid)
 
 
+def memberships(root: Path, uid: int) -> tuple[int, ...]:
+    """The groups that list this user as a member; none for a uid without a name."""
+    names = {row[0] for row in _rows(root, "etc/passwd") if len(row) > 2 and row[2] == str(uid)}
+    rows = [row for row in _rows(root, "etc/group") if len(row) > 3 and _is_id(row[2])]
+    return tuple(int(row[2]) for row in rows if names & set(row[3].strip().split(",")))
+
+
 def _is_id(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= LARGEST_ID
 

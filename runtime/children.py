@@ -15,7 +15,7 @@ import time
 
 from . import syscalls
 from .logwriter import LogWriter
-from .spawning import Running, clone, clone_with_pipes, host_pid
+from .spawning import PidNamespaces, Running, clone, clone_with_pipes, host_pid
 from .syscalls import quiet, read_file, write_file
 from .wire import dumps, receive
 
@@ -41,7 +41,7 @@ LONGEST_PLAN = 60_000  # bytes: a socket takes them without waiting
 class Children:
     """directory: of the sandbox, known when the pause is assigned. changed: called with a process's new state."""
 
-    def __init__(self, changed: Callable[[Message], None]) -> None:
+    def __init__(self, changed: Callable[[Message], None], pids: PidNamespaces) -> None:
         self.directory = ""
         self.states: dict[str, Message] = {}
         self.changed = changed
@@ -51,7 +51,7 @@ class Children:
         self.ready: tuple[tuple[int, int, int, int, int], _socket.socket] | None = None
         self.epoll = select.epoll()
         self.handlers: dict[int, Callable[[], object]] = {}
-        self.own_pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self.pids = pids
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 
@@ -83,7 +83,10 @@ class Children:
             raise ValueError(f"{name}: there is a process of this name already")
         for path, options in message["tmpfs"]:
             self._shared_tmpfs(path, options)
-        one = self._use_ready(message) or self._spawn(name, message, SPAWN)
+        beside = self._running(message["pids_of"]).pidfd if message["pids_of"] else -1
+        if self.pids.host:
+            message["steps"].insert(-2, ["with_parent"])  # behind those that change who it is, which undo it
+        one = self._use_ready(message) or self._spawn_in(beside, name, message, syscalls.CLONE_NEWNS)
         one.answer = answer
         one.log = LogWriter(message["log"]) if message["log"] else None
         one.oom_file = message["oom_file"]
@@ -103,11 +106,7 @@ class Children:
         for step in message["steps"]:
             if step[0] == "enter":
                 step[1:] = [beside.pidfd, beside.pid]
-        syscalls.setns(beside.pidfd, syscalls.CLONE_NEWPID)
-        try:
-            one = self._spawn(message["name"], message, 0, given)
-        finally:
-            syscalls.setns(self.own_pidns, syscalls.CLONE_NEWPID)
+        one = self._spawn_in(beside.pidfd, message["name"], message, 0, given)
         one.answer = answer
         deadline = time.monotonic() + message["timeout"] if message["timeout"] else NEVER
         one.run = {"deadline": deadline, "left": message["most"], "stdout": [], "stderr": [], "late": False}
@@ -167,6 +166,14 @@ class Children:
             os.makedirs(path, exist_ok=True)
             syscalls.mount("tmpfs", path, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
             self.tmpfs.add(path)
+
+    def _spawn_in(self, beside: int, name: str, message: Message, flags: int, given: Sequence[int] = ()) -> Running:
+        """beside: the pidfd of a process whose pid namespace it joins; -1: one of its own, or what all share."""
+        try:
+            self.pids.join(beside)
+            return self._spawn(name, message, flags | self.pids.flags(beside), given)
+        finally:
+            self.pids.leave()
 
     def _spawn(self, name: str, message: Message, flags: int, given: Sequence[int] = ()) -> Running:
         steps = message["steps"]
@@ -249,6 +256,7 @@ class Children:
         lower = [step[1] for step in message["steps"] if step[0] == "overlay"]
         text = dumps(steps).encode()
         plain = not message["stdin"] and not any(step[0] == "terminal" for step in steps)
+        plain = plain and not message["pids_of"] and not any(step[0] == "open_kernel" for step in steps)
         fits = lower == ["/"] and plain and not message["cgroup"] and not self.tmpfs
         layers = f"{self.directory}/layers"
         try:

@@ -15,8 +15,9 @@ import _socket
 import fcntl
 import os
 
-from . import syscalls
+from . import holder, syscalls
 from .children import READ, Children
+from .spawning import PidNamespaces
 from .syscalls import quiet, write_file
 from .wire import Unpacker, pack, receive, rights
 
@@ -55,10 +56,12 @@ class Connection:
 class Pause:
     """directory: an fd of where the control socket is to lie; connection: the agent that asked for this pause."""
 
-    def __init__(self, connection: _socket.socket, directory: int) -> None:
+    def __init__(self, connection: _socket.socket, directory: int, pids: PidNamespaces) -> None:
         self.assigned = False
         self.connections: set[Connection] = set()
-        self.children = Children(self._tell)
+        self.children = Children(self._tell, pids)
+        if pids.shared >= 0:  # without it nothing can be started any more: the sandbox is made anew
+            self.children.watch(pids.shared, lambda: os._exit(1))
         self._listen(directory)
         self._connected(Connection(connection))
 
@@ -195,19 +198,24 @@ def set_up(place: str, host_ipc: bool, layers_in_memory: bool) -> None:
 def main(connection: _socket.socket, directory: int, request: Message) -> None:
     """What the forked child of the zygote becomes. Never returns.
 
-    directory: an fd. request: directory (its path by now), host_network, host_ipc, layers_in_memory, and ready: the
-    steps for a child that waits, or none.
+    directory: an fd. request: directory (its path by now), host_network, host_ipc, host_pids, shared_pids,
+    layers_in_memory, and ready: the steps for a child that waits, or none.
     """
     try:
         os.setsid()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)  # which an init is not sent
+            # Which an init is not sent; in the machine's pid namespace it is none.
+            ignored = request["host_pids"] and number != signal.SIGCHLD
+            signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
         if not request["host_network"]:
             bring_up_loopback()
         set_up(request["directory"], request["host_ipc"], request["layers_in_memory"])
+        shared = -1
+        if request["shared_pids"] and not request["host_pids"]:
+            shared = holder.begin(f"{request['directory']}/shm")
         syscalls.set_title("procorch:pause (warm)")
-        pause = Pause(connection, directory)
+        pause = Pause(connection, directory, PidNamespaces(host=bool(request["host_pids"]), shared=shared))
         if request["ready"]:
             pause.children.prepare(request["ready"])
         pause.run()

@@ -85,7 +85,8 @@ def process_steps(spec: ProcessSpec, directory: str, mask: str, tasks: list[str]
     if spec.hostname:
         steps.append(["own_hostname", spec.hostname])
     steps.append(["overlay", lower, layer, overlay_data(lower, layer, mask_layer)])
-    steps += [["kernel_mounts", f"{directory}/shm"], ["mask"]]
+    steps.append(["kernel_mounts", f"{directory}/shm"])
+    steps.append(["open_kernel"] if spec.open_kernel else ["mask"])
     steps += [mount_step(mount, directory) for mount in sorted(spec.mounts, key=depth)]
     steps += [["pivot", spec.cwd or "/", spec.root.read_only]]
     if spec.tty:

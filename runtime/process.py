@@ -1,5 +1,5 @@
 # pathlib would be loaded into, and carried by, every pause.
-# ruff: noqa: PTH101, PTH103, PTH113, PTH116
+# ruff: noqa: PTH101, PTH103, PTH113, PTH116, PTH208
 """The steps that a cloned child carries out until it is the program: a list made beforehand, nothing decided here.
 
 `carry_out` runs in the child of a raw clone. Each step is a row `[name, arguments...]` of plain values (plan.py makes
@@ -126,6 +126,14 @@ class Child:
             syscalls.mount("mqueue", f"{here}/mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         os.close(dev)
 
+    def open_kernel(self) -> None:
+        """/sys can be written, and what the machine has in /dev is here, too; instead of `mask`."""
+        # The file system as a whole, and this mount of it: others of the sandbox's network stay read-only by theirs.
+        self._mount_at("/sys", "", "", syscalls.MS_REMOUNT | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        dev = self._place("/dev")
+        copy_devices("/dev", dev)
+        os.close(dev)
+
     def bind(self, source: str, sub_path: str, target: str, read_only: bool) -> None:
         """Another tree at `target`, both ends held by fd while they are joined; no mount event passes through it."""
         fd = os.open(source, syscalls.O_PATH | os.O_CLOEXEC)
@@ -178,6 +186,10 @@ class Child:
         finally:
             os.close(fd)
         return True
+
+    def with_parent(self) -> None:
+        """Where no pid namespace ends it with its pause, the kernel still does."""
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
 
     # --- who it is --------------------------------------------------------------------------------------------------
 
@@ -239,6 +251,28 @@ class Child:
             os.execve(program, list(argv), env)
         except OSError as error:
             raise NotStarted(f'exec: "{argv[0]}": {_words(error)}') from error
+
+
+def copy_devices(source: str, target: int) -> None:
+    """Every device of the directory `source` and below, in the directory `target` (an fd) where it has none so named.
+
+    Not what is mounted below it (terminals, shared memory, queues): those are the root's own.
+    """
+    for name in os.listdir(source):
+        try:
+            about = os.lstat(f"{source}/{name}")
+        except FileNotFoundError:
+            continue  # unplugged meanwhile
+        if stat.S_ISDIR(about.st_mode) and not os.path.ismount(f"{source}/{name}"):
+            with quiet(FileExistsError):
+                os.mkdir(name, 0o755, dir_fd=target)
+            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=target)
+            copy_devices(f"{source}/{name}", inner)
+            os.close(inner)
+        elif stat.S_ISCHR(about.st_mode) or stat.S_ISBLK(about.st_mode):
+            with quiet(FileExistsError):
+                os.mknod(name, about.st_mode, about.st_rdev, dir_fd=target)
+                os.chown(name, about.st_uid, about.st_gid, dir_fd=target)
 
 
 def _words(error: OSError) -> str:

@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,12 +28,16 @@ PAUSE_ENDED = "the sandbox's pause ended, and everything in the sandbox with it"
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every sandbox of a runtime has in common. changed: told a sandbox's id; removed: told it is gone."""
+    """What every sandbox of a runtime has in common.
+
+    changed: told a sandbox's id; removed: told it is gone. spawn: the runtime's, for work beside.
+    """
 
     groups: Groups
     mask: str
     changed: Callable[[str], None]
     removed: Callable[[str], None]
+    spawn: Callable[[Coroutine[Any, Any, None], str], object]
 
 
 def state_of(row: Mapping[str, Any]) -> ProcessState:
@@ -109,6 +113,8 @@ class Sandbox:
 
     def learn(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._processes = {row["name"]: self._newest(state_of(row)) for row in rows}
+        for state in self._processes.values():
+            self._end_rest(state)
 
     def _newest(self, state: ProcessState) -> ProcessState:
         """This state, or the one that is known already if the process had ended in it.
@@ -136,8 +142,15 @@ class Sandbox:
         state = self._newest(state_of(row))
         if self._processes.get(state.name) != state:
             self._processes[state.name] = state
+            self._end_rest(state)
             self._tell()
         return state
+
+    def _end_rest(self, state: ProcessState) -> None:
+        """With the process ends what it started. The kernel sees to that where it was init of a pid namespace."""
+        group = self._group(state.name)
+        if not state.running and self.groups.processes(group):
+            self._around.spawn(self.groups.kill(group), f"runtime-rest:{self.id}/{state.name}")
 
     def _tell(self) -> None:
         for waiter in self._waiters:
@@ -206,6 +219,7 @@ class Sandbox:
                     "stdin": spec.stdin,
                     "cgroup": groups.directory(group),
                     "oom_file": groups.oom_file(group),
+                    "pids_of": spec.pids_of,
                     "tmpfs": [[shared_tmpfs(one, str(self.directory)), ",".join(one.options)] for one in shared],
                 }
             )

@@ -51,6 +51,29 @@ class Running:
             os.close(fd)
 
 
+class PidNamespaces:
+    """Which pid namespace the next child is born in. shared: the pidfd of the one that all share, or -1.
+
+    host: this pause is in the machine's, and so are all its children.
+    """
+
+    def __init__(self, *, host: bool, shared: int) -> None:
+        self.host, self.shared = host, shared
+        self._own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+
+    def flags(self, beside: int) -> int:
+        """What clone is told. beside: the pidfd of a process whose namespace it is to be, or -1."""
+        return 0 if self.host or beside >= 0 or self.shared >= 0 else syscalls.CLONE_NEWPID
+
+    def join(self, beside: int) -> None:
+        """Until `leave`, children are born in the namespace of this process, or in the shared one."""
+        if (pidfd := beside if beside >= 0 else self.shared) >= 0:
+            syscalls.setns(pidfd, syscalls.CLONE_NEWPID)
+
+    def leave(self) -> None:
+        syscalls.setns(self._own, syscalls.CLONE_NEWPID)
+
+
 def clone(steps: list[Any], stdio: Sequence[int], flags: int, cgroup: int = -1, more: int = -1) -> tuple[int, int]:
     """A child that carries out the steps on these three fds: its pidfd, and the pipe on which it tells."""
     told = os.pipe2(os.O_CLOEXEC)

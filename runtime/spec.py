@@ -91,6 +91,7 @@ class SandboxSpec:
     labels: the caller's own notes, kept on disk with the sandbox, never read by the runtime.
     cgroup_parent: path below the runtime's cgroup ("burstable"); limits: of the sandbox as a whole.
     sysctls: set inside its namespaces, names with dots ("net.core.somaxconn").
+    shared_pids: its processes are in one pid namespace and see each other; host_pids: in the machine's.
     """
 
     id: str
@@ -98,6 +99,8 @@ class SandboxSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     host_network: bool = False
     host_ipc: bool = False
+    host_pids: bool = False
+    shared_pids: bool = False
     cgroup_parent: str = ""
     limits: Limits = Limits()
     sysctls: Mapping[str, str] = field(default_factory=dict)
@@ -105,7 +108,7 @@ class SandboxSpec:
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """One program in a sandbox, pid 1 of a pid namespace of its own.
+    """One program in a sandbox, pid 1 of a pid namespace of its own unless the sandbox shares one.
 
     name: unique in the sandbox, made as SandboxSpec.id; free again after Sandbox.forget.
     env: exactly what the program gets. argv[0] without a slash is looked up in env's PATH inside the root.
@@ -114,6 +117,8 @@ class ProcessSpec:
     log_path: where its output goes as CRI lines; the directory must exist. None: thrown away.
     oom_score_adj: -1000..1000. rlimits: name ("NOFILE") to (soft, hard).
     hostname: only for a "hostname" that differs from the sandbox's: the process then has its own uts namespace.
+    pids_of: a running process of the sandbox whose pid namespace it joins; it ends with that one.
+    open_kernel: /proc and /sys are neither masked nor read-only, and /dev has every device of the machine.
     """
 
     name: str
@@ -132,6 +137,8 @@ class ProcessSpec:
     hostname: str = ""
     oom_score_adj: int = 0
     rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    pids_of: str = ""
+    open_kernel: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}")
 OVERLAYFS_MAGIC = 0x794C7630
+UNUSUAL = ("host_network", "host_ipc", "host_pids", "shared_pids")  # what a pause must be told before it is forked
 REFILL_AFTER = 0.02  # seconds: a start that is under way comes first
 
 
@@ -95,7 +96,7 @@ class Runtime:
         groups = cgroups.detect()
         groups.create(f"{self.cgroup}/pauses", Limits())
         mask = self.directory / "mask"
-        self._around = Surroundings(groups, str(mask), self._changed, self._removed)
+        self._around = Surroundings(groups, str(mask), self._changed, self._removed, self._spawn)
         self._in_memory = syscalls.filesystem_kind(str(self.directory)) == OVERLAYFS_MAGIC
         shutil.rmtree(self.directory / "pool", ignore_errors=True)  # its pauses ended with their agent
         for name in ("pool", "sandboxes", "mask"):
@@ -182,13 +183,13 @@ class Runtime:
                 self._zygote = await Zygote.start(Path(self._around.mask), self._hidden, tasks, self._open_files)
             return self._zygote
 
-    async def _fork(self, *, host_network: bool = False, host_ipc: bool = False, ready: bool = False) -> Pause:
+    async def _fork(self, spec: SandboxSpec | None = None, *, ready: bool = False) -> Pause:
+        """spec: for a sandbox with namespaces that are not the usual ones."""
         directory = self.directory / "pool" / secrets.token_hex(8)
         directory.mkdir(mode=0o700)
         request = {
             "directory": str(directory),
-            "host_network": host_network,
-            "host_ipc": host_ipc,
+            **{name: spec is not None and getattr(spec, name) for name in UNUSUAL},
             "layers_in_memory": self._in_memory,
             "ready": ready_steps(str(directory), self._around.mask) if ready else [],
         }
@@ -228,26 +229,26 @@ class Runtime:
 
         def begin() -> None:
             self._refill_timer = None
-            self._spawn(self._refill())
+            self._spawn(self._refill(), "runtime-refill")
 
         if self._refill_timer is None and not self._closing:
             self._refill_timer = self._loop.call_later(REFILL_AFTER, begin)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """A task of this runtime's own set; what it raises is logged, and the next start meets it itself."""
 
         def ended(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
             if not task.cancelled() and (error := task.exception()):
-                logger.warning("pool of pauses not filled", extra={"error": str(error)})
+                logger.warning("not done", extra={"what": name, "error": str(error)})
 
-        task = self._loop.create_task(work, name="runtime-refill")
+        task = self._loop.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(ended)
 
     async def _take(self, spec: SandboxSpec) -> Pause:
-        if spec.host_network or spec.host_ipc:
-            return await self._fork(host_network=spec.host_network, host_ipc=spec.host_ipc)
+        if any(getattr(spec, name) for name in UNUSUAL):
+            return await self._fork(spec)
         while self._pool:
             pause = self._pool.pop(0)
             self._refill_later()

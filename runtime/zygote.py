@@ -6,7 +6,7 @@ machine's (MS_SLAVE): what is mounted here or below never appears on the machine
 pauses go on.
 
     agent ──SEQPACKET──▶ zygote ──clone──▶ pause
-             {"host_network", "host_ipc"}, with one end of the pause's connection and its open directory ──▶ {"pid"}
+             {"host_network", …}, with one end of the pause's connection and its open directory ──▶ {"pid"}
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # without the module's enums
 
-SHARED = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS
+SHARED = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUTS
 
 
 def fork(request: dict[str, object], connection: _socket.socket, directory: int, ours: _socket.socket) -> int:
-    """One pause; its pid. directory: an fd. host_network and host_ipc leave it in the machine's namespaces."""
+    """One pause; its pid. directory: an fd. host_… leave it in the machine's namespaces."""
     flags = SHARED
+    flags |= 0 if request["host_pids"] else syscalls.CLONE_NEWPID
     flags |= 0 if request["host_network"] else syscalls.CLONE_NEWNET
     flags |= 0 if request["host_ipc"] else syscalls.CLONE_NEWIPC
     pid, pidfd = syscalls.clone(flags)

@@ -6,12 +6,16 @@ in classes.py.
 
 from __future__ import annotations
 
+from random import Random
+
+from procorch.api import account_token
 from procorch.api.cache import Cache
 from procorch.api.request import AUTHENTICATED, User
 from procorch.kinds import KINDS, priorityclass
 from procorch.kinds.kind import Kind
 from procorch.objects import Forbidden, NotFound, Object
 
+MIRROR = "kubernetes.io/config.mirror"
 IMMORTAL = ("default", "kube-system", "kube-public")
 
 
@@ -35,24 +39,26 @@ def check_namespace(cache: Cache, kind: Kind, obj: Object) -> None:
         raise error
 
 
-def use_service_account(cache: Cache, kind: Kind, obj: Object) -> None:
+def use_service_account(cache: Cache, kind: Kind, obj: Object, random: Random) -> None:
     """A pod's account must exist, or its token would never come; a pod without image pull secrets has the account's.
 
-    Not so `default`: it is about to be made in a namespace that is new, where Kubernetes would wait for it.
-    Raises Forbidden.
+    Not so `default`: it is about to be made in a namespace that is new, where Kubernetes would wait for it. The mirror
+    of a static pod, which began without the API, has none. Raises Forbidden.
     """
-    if kind.name != "Pod":
+    if kind.name != "Pod" or MIRROR in (obj["metadata"].get("annotations") or {}):
         return
     namespace, name = obj["metadata"]["namespace"], obj["spec"].get("serviceAccountName") or "default"
     account = cache.shelf(KINDS["ServiceAccount"]).entries.get(f"{namespace}/{name}")
     if account is None:
         if name == "default":
+            account_token.mount(obj, None, random)
             return
         why = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
         raise Forbidden.of("pods", obj["metadata"].get("name", ""), why)
     secrets = account.object.get("imagePullSecrets")
     if secrets and not obj["spec"].get("imagePullSecrets"):
         obj["spec"]["imagePullSecrets"] = [dict(row) for row in secrets]
+    account_token.mount(obj, account.object, random)
 
 
 def check_delete(kind: Kind, obj: Object) -> None:

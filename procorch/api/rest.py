@@ -80,7 +80,7 @@ class Rest:
             track(obj, None)
         kind.admit(obj)
         classes.assign(self._cache, kind, obj)
-        admission.use_service_account(self._cache, kind, obj)
+        admission.use_service_account(self._cache, kind, obj, self._draw)
         limits.fill(self._cache, kind, obj)
         kind.prepare(obj, None)
         _validate(asked, obj, None)

@@ -168,7 +168,8 @@ class ContainerStreams:
 
 
 def _containers(pod: Object) -> list[Object]:
-    return [one for field in ("containers", "initContainers") for one in rows(pod["spec"].get(field))]
+    fields = ("containers", "initContainers", "ephemeralContainers")
+    return [one for field in fields for one in rows(pod["spec"].get(field))]
 
 
 async def _exec(session: Session, frames: Frames, wanted: Wanted) -> None:

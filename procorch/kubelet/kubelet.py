@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class KubeletConfig:
-    """directory: for pods. cluster_ca: PEM, given to pods. allocatable: the node's resource list.
+    """directory: for pods. allocatable: the node's resource list.
 
     pids_limit: processes and threads that one pod may have; None for as many as the machine has.
     """
@@ -43,7 +43,6 @@ class KubeletConfig:
     node_name: str
     node_ip: str
     directory: Path
-    cluster_ca: bytes
     allocatable: Mapping[str, str]
     memory_capacity: int
     dns: Dns
@@ -112,7 +111,7 @@ class Kubelet:
         config = self.config
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            sources = Sources(self._client, self._clock, tasks, self._source_changed, config.cluster_ca)
+            sources = Sources(self._client, self._clock, tasks, self._source_changed)
             self._around = Surroundings(
                 node_name=config.node_name,
                 node_ip=config.node_ip,

@@ -11,7 +11,7 @@ from procorch.kinds.podspec.resources import qos_class
 from procorch.kubelet import security
 from procorch.kubelet.environment import ConfigProblem, Facts, Find, command_line, environment, expand, limits_of
 from procorch.kubelet.images import PATH, Resolved
-from procorch.kubelet.plan import all_containers, init_containers, is_sidecar
+from procorch.kubelet.plan import init_containers, is_sidecar, lasting_containers
 from procorch.kubelet.record import process_name
 from procorch.kubelet.volumes import Made, mounts_of
 from procorch.objects import Object, get
@@ -57,6 +57,8 @@ def sandbox_spec(pod: Object, sandbox_id: str, hostname: str, attempt: int, pids
         },
         host_network=bool(get(pod, ".spec.hostNetwork")),
         host_ipc=bool(get(pod, ".spec.hostIPC")),
+        host_pids=bool(get(pod, ".spec.hostPID")),
+        shared_pids=bool(get(pod, ".spec.shareProcessNamespace")),
         cgroup_parent="" if qos == "Guaranteed" else qos.lower(),
         limits=replace(pod_limits(pod), pids=pids),
         sysctls=sysctls,
@@ -68,7 +70,7 @@ def pod_limits(pod: Object) -> Limits:
     requests: list[int] = []
     totals: list[list[int | None]] = [[], []]
     alone: list[tuple[int | None, int | None, int | None]] = []
-    for container in all_containers(pod):
+    for container in lasting_containers(pod):
         one = limits_of(container)
         if container in init_containers(pod) and not is_sidecar(container):
             alone.append(one)
@@ -89,6 +91,7 @@ async def process_spec(
     pod: Object, container: Mapping[str, Any], number: int, image: Resolved, find: Find, prepared: Prepared
 ) -> ProcessSpec:
     """Raises ConfigProblem, and what `find` raises when the API cannot be asked."""
+    security.check(pod, container)
     user = security.user(pod, container, image)
     env = await environment(pod, container, find, prepared.facts, prepared.services, image.env)
     env = {"PATH": PATH, "HOSTNAME": prepared.hostname} | env
@@ -111,6 +114,7 @@ async def process_spec(
         log_path=log_path(prepared.directory, container["name"], number),
         capabilities=security.capabilities(container),
         no_new_privs=security.no_new_privs(container),
+        open_kernel=security.is_privileged(container),
         stdin=bool(container.get("stdin")),
         tty=bool(container.get("tty")),
         oom_score_adj=security.oom_score_adjust(qos_class(pod), byte_count(requested), prepared.memory_capacity),

@@ -3,7 +3,9 @@
     deleted, gone, past its deadline, finished ──▶ Stop … Kill … Teardown
     no pause                                   ──▶ StartPause
     dead pause                                 ──▶ RemovePause, StartPause; every container runs again
-    else: init containers one after the other, then all others; what has ended is started again after its back-off
+    one ended with RestartAllContainers        ──▶ RestartAll, Kill …, Renew; then as if none had ever run
+    else: init containers one after the other, then all others; what has ended is started again after its back-off;
+          ephemeral containers once, whatever the others do
 
 Calling it twice asks for no more than calling it once. Source of the order: Kubernetes' computePodActions and the
 documentation of the pod lifecycle, init containers and sidecars.
@@ -16,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from procorch.kubelet.restarts import RESTART_ALL, action, restarts, restarts_init
 from procorch.objects import Object, get, is_deleting
 
 BACKOFF_FIRST = 10.0
@@ -68,6 +71,19 @@ class Fail:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartAll:
+    """A container ended so that all of them begin anew: to be remembered until Renew."""
+
+    name: str
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """None of them runs any more: what they did before does not count from now on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Teardown:
     """Nothing runs any more: take down the sandbox and all that was made for the pod."""
 
@@ -79,7 +95,7 @@ class Wake:
     after: float
 
 
-Action = StartPause | RemovePause | Start | Stop | Kill | Fail | Teardown | Wake
+Action = StartPause | RemovePause | Start | Stop | Kill | Fail | RestartAll | Renew | Teardown | Wake
 
 
 class Pause(Enum):
@@ -96,11 +112,12 @@ class SeenContainer:
 
     current: the attempt belongs to the sandbox that is there now. ready_to_pass: it runs and has passed its startup
     probe. backoff: seconds that must pass after finished_at. stopped_at: when SIGTERM was sent.
-    unhealthy: why a liveness or startup probe wants it ended.
+    unhealthy: why a liveness or startup probe wants it ended. past: it was before all containers were restarted.
     """
 
     running: bool = False
     current: bool = True
+    past: bool = False
     started: bool = False
     finished_at: float | None = None
     exit_code: int | None = None
@@ -116,6 +133,7 @@ class Seen:
 
     containers: name → the newest attempt, for those that were ever tried. removed: the API has no such pod any more.
     failed: a reason was decided already (DeadlineExceeded …). torn_down: nothing of it is left on the machine.
+    restarting: all containers are being ended, to be started anew.
     """
 
     pause: Pause = Pause.ABSENT
@@ -124,6 +142,7 @@ class Seen:
     removed: bool = False
     failed: bool = False
     torn_down: bool = False
+    restarting: bool = False
 
 
 def plan(pod: Object, seen: Seen, now: float) -> list[Action]:
@@ -144,18 +163,19 @@ def plan(pod: Object, seen: Seen, now: float) -> list[Action]:
 
 def is_finished(pod: Object, seen: Seen) -> bool:
     """Whether no container of the pod will ever be started again, so that its outcome is known."""
-    policy = restart_policy(pod)
-    if policy == "Always":
+    if seen.restarting:
         return False
     for container in init_containers(pod):
         one = seen.containers.get(container["name"])
-        if policy == "Never" and not is_sidecar(container) and one is not None and one.exit_code:
+        if one is None or one.past or one.running or is_sidecar(container):
+            continue
+        if one.exit_code and not restarts_init(pod, container, one.exit_code):
             return True
     for container in containers(pod):
         one = seen.containers.get(container["name"])
-        if one is None or one.running or one.finished_at is None:
+        if one is None or one.past or one.running or one.finished_at is None:
             return False
-        if policy == "OnFailure" and one.exit_code != 0:
+        if restarts(pod, container, one.exit_code):
             return False
     return True
 
@@ -170,10 +190,6 @@ def next_backoff(backoff: float, since: float | None, finished_at: float) -> flo
     return min(backoff * 2, BACKOFF_MOST)
 
 
-def restart_policy(pod: Object) -> str:
-    return str(get(pod, ".spec.restartPolicy", "Always"))
-
-
 def containers(pod: Object) -> list[dict[str, Any]]:
     return pod["spec"].get("containers") or []
 
@@ -182,9 +198,19 @@ def init_containers(pod: Object) -> list[dict[str, Any]]:
     return pod["spec"].get("initContainers") or []
 
 
-def all_containers(pod: Object) -> list[dict[str, Any]]:
+def ephemeral_containers(pod: Object) -> list[dict[str, Any]]:
+    """Those that were put into the pod while it ran, to look at it."""
+    return pod["spec"].get("ephemeralContainers") or []
+
+
+def lasting_containers(pod: Object) -> list[dict[str, Any]]:
     """The init containers and then the others, in the order in which they start."""
     return [*init_containers(pod), *containers(pod)]
+
+
+def all_containers(pod: Object) -> list[dict[str, Any]]:
+    """Whatever may run: ephemeral ones, too."""
+    return [*lasting_containers(pod), *ephemeral_containers(pod)]
 
 
 def is_sidecar(container: Mapping[str, Any]) -> bool:
@@ -212,7 +238,7 @@ def _end(pod: Object, seen: Seen, now: float) -> list[Action]:
     grace = grace_of(pod)
     if seen.removed and not is_deleting(pod):
         grace = min(grace, REMOVED_GRACE)
-    running = [name for name in _names(containers(pod)) if _is_running(seen, name)]
+    running = [name for name in _names(containers(pod) + ephemeral_containers(pod)) if _is_running(seen, name)]
     plain = [container for container in init_containers(pod) if not is_sidecar(container)]
     running += [name for name in _names(plain) if _is_running(seen, name)]
     if not running:
@@ -236,18 +262,27 @@ def _stop(name: str, one: SeenContainer, grace: float, now: float, began: list[f
 
 
 def _run(pod: Object, seen: Seen, now: float) -> list[Action]:
-    actions: list[Action] = []
+    if seen.restarting:
+        left = [name for name in _names(lasting_containers(pod)) if _is_running(seen, name)]
+        return [Kill(name) for name in left] or [Renew()]
+    for container in lasting_containers(pod):
+        one = seen.containers.get(container["name"])
+        if one is None or one.exit_code is None or not one.current or one.past or one.running:
+            continue
+        if action(container, one.exit_code) == RESTART_ALL:
+            return [RestartAll(container["name"], one.exit_code)]
+    actions: list[Action] = [Start(name) for name in _names(ephemeral_containers(pod)) if name not in seen.containers]
     begun = any(_is_current(seen, name) for name in _names(containers(pod)))
     for container in init_containers(pod):
         name = container["name"]
         one = seen.containers.get(name)
         if is_sidecar(container):
-            actions += _keep(pod, name, one, "Always", now)
+            actions += _keep(pod, container, one, now)
             if not begun and not (one is not None and one.current and one.running and one.started):
                 return actions
         elif begun:
             continue
-        elif one is None or not one.current:
+        elif one is None or one.past or not one.current:
             return [*actions, Start(name, _wait(one, now))]
         elif one.running:
             return [*actions, *_end_unhealthy(pod, name, one, now)]
@@ -255,21 +290,19 @@ def _run(pod: Object, seen: Seen, now: float) -> list[Action]:
             return [*actions, Start(name, _wait(one, now))]
     for container in containers(pod):
         name = container["name"]
-        actions += _keep(pod, name, seen.containers.get(name), restart_policy(pod), now)
+        actions += _keep(pod, container, seen.containers.get(name), now)
     return actions
 
 
-def _keep(pod: Object, name: str, one: SeenContainer | None, policy: str, now: float) -> list[Action]:
+def _keep(pod: Object, container: dict[str, Any], one: SeenContainer | None, now: float) -> list[Action]:
     """What keeps one container running."""
-    if one is None:
-        return [Start(name)]
-    if one.running and one.current:
+    name = container["name"]
+    if one is not None and one.running and one.current:
         return _end_unhealthy(pod, name, one, now)
-    finished_well = one.exit_code == 0 and one.finished_at is not None
-    if policy == "Never" or (policy == "OnFailure" and finished_well):
-        # Of a sandbox before this one: then it was not this container that failed, but what it had done is done.
-        return []
-    return [Start(name, _wait(one, now))]
+    # Of a sandbox before this one: then it was not this container that failed, but what it had done is done.
+    if one is None or one.past or restarts(pod, container, one.exit_code):
+        return [Start(name, _wait(one, now))]
+    return []
 
 
 def _end_unhealthy(pod: Object, name: str, one: SeenContainer, now: float) -> list[Action]:
@@ -297,4 +330,4 @@ def _is_running(seen: Seen, name: str) -> bool:
 
 
 def _is_current(seen: Seen, name: str) -> bool:
-    return (one := seen.containers.get(name)) is not None and one.current
+    return (one := seen.containers.get(name)) is not None and one.current and not one.past

@@ -12,6 +12,7 @@ import logging
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from procorch.client import Unreachable
@@ -22,7 +23,6 @@ from procorch.kubelet.launch import Prepared, again, clear_message, log_path, pr
 from procorch.kubelet.plan import Pause, all_containers
 from procorch.kubelet.record import Attempt, PodRecord, process_name
 from procorch.kubelet.retries import Retries
-from procorch.kubelet.service_account import with_service_account
 from procorch.kubelet.sources import PodSource
 from procorch.kubelet.surroundings import Surroundings
 from procorch.kubelet.volumes import Made, VolumeProblem, make_all, remove_all
@@ -53,7 +53,6 @@ class PodActions:
         self._directory = directory
         self._save = save
         self._volumes: dict[str, Made] | None = None
-        self._mounted: Object | None = None  # the pod with its ServiceAccount's volume
         self.retries = Retries()
         self.images = ContainerImages(around, record, self.retries, lambda pod: self._source(pod).find, spawn, wake)
 
@@ -160,8 +159,7 @@ class PodActions:
         """Whether all are there, and as fresh as the API's objects."""
         around, source = self._around, self._source(pod)
         try:
-            self._mounted = await with_service_account(pod, source.find)
-            self._volumes = await make_all(self._mounted, self._directory / "volumes", source)
+            self._volumes = await make_all(pod, self._directory / "volumes", source)
         except (VolumeProblem, ApiError, Unreachable) as error:
             around.events.event(pod, "Warning", "FailedMount", str(error))
             self.retries.failed("pod", around.clock())
@@ -222,16 +220,27 @@ class PodActions:
         """What is to run, and its imageID; None where that cannot be said now, and then why is in the record."""
         if not self.has_volumes and not await self.make_volumes(pod):
             return None
-        assert self._mounted is not None
-        container = next(one for one in all_containers(self._mounted) if one["name"] == name)
+        container = next(one for one in all_containers(pod) if one["name"] == name)
         if (image := self.images.get(pod, container)) is None:
             return None
         try:
             find, prepared = self._source(pod).find, self._prepared(pod)
-            return await process_spec(self._mounted, container, number, image, find, prepared), image.image_id
+            spec = await process_spec(pod, container, number, image, find, prepared)
+            return replace(spec, pids_of=self._target(container)), image.image_id
         except (ConfigProblem, Unreachable, ApiError, ValueError) as error:
             self._cannot(pod, name, "CreateContainerConfigError", str(error))
             return None
+
+    def _target(self, container: Object) -> str:
+        """The process whose pid namespace an ephemeral container is to see. Raises ConfigProblem."""
+        name = container.get("targetContainerName") or ""
+        if not name:
+            return ""
+        one = self._record.containers.get(name)
+        attempt = one.current if one is not None else None
+        if attempt is None or not attempt.running or attempt.sandbox != self._record.sandbox:
+            raise ConfigProblem(f'unable to find target container "{name}": it is not running')
+        return process_name(name, attempt.number)
 
     def waits(self, pod: Object, name: str) -> None:
         """It is in its back-off."""

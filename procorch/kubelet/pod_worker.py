@@ -24,12 +24,15 @@ from procorch.kubelet.plan import (
     Kill,
     Pause,
     RemovePause,
+    Renew,
+    RestartAll,
     Start,
     StartPause,
     Stop,
     Teardown,
     Wake,
     all_containers,
+    lasting_containers,
     plan,
 )
 from procorch.kubelet.pod_actions import PodActions, remove_directory
@@ -238,6 +241,14 @@ class PodWorker:
                 case Fail(reason, message):
                     self.record.reason, self.record.message = reason, message
                     self._around.events.event(self.pod, "Normal", reason, message)
+                case RestartAll(name, code):
+                    why = f"Container {name} exited with code {code}, restarting all containers"
+                    self.record.restart_all(why)
+                    self._around.events.event(self.pod, "Normal", "RestartingAllContainers", why)
+                    acted = True
+                case Renew():
+                    self.record.renew(one["name"] for one in lasting_containers(self.pod))
+                    acted = True
                 case Teardown():
                     await self._actions.teardown(self.pod)
                     acted = True

@@ -11,7 +11,7 @@ know any more: attempts of a sandbox that is gone, back-offs, decisions. The dir
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,6 +57,7 @@ class ContainerRecord:
     backoff_since: float | None = None
     launch: ProcessSpec | None = None  # for commands run beside it, and for starts while the API is away
     image_id: str = ""  # of the launch
+    past: int = -1  # attempts up to this one were before all containers of the pod were restarted
     started: bool = False
     ready: bool = False
     # Not kept on disk: it is found out again.
@@ -104,6 +105,8 @@ class PodRecord:
     reason: str = ""  # why the pod as a whole has failed
     message: str = ""
     torn_down: bool = False
+    restarting: bool = False  # all containers are being ended, to begin anew
+    restarted_for: str = ""  # why that happened last
     containers: dict[str, ContainerRecord] = field(default_factory=dict)
     pause: Pause = Pause.ABSENT
 
@@ -119,6 +122,7 @@ class PodRecord:
             rows[name] = SeenContainer(
                 running=one.running,
                 current=one.sandbox == self.sandbox and self.pause is Pause.ALIVE,
+                past=one.number <= record.past,
                 started=record.started,
                 finished_at=one.finished_at,
                 exit_code=one.exit_code,
@@ -134,7 +138,18 @@ class PodRecord:
             removed=removed,
             failed=bool(self.reason),
             torn_down=self.torn_down,
+            restarting=self.restarting,
         )
+
+    def restart_all(self, why: str) -> None:
+        self.restarting, self.restarted_for = True, why
+
+    def renew(self, names: Iterable[str]) -> None:
+        """What these containers did before does not count from now on."""
+        self.restarting = False
+        for name in names:
+            if (attempt := self.of(name).current) is not None:
+                self.of(name).past = attempt.number
 
     @staticmethod
     def _backoff(record: ContainerRecord, finished_at: float) -> float:

@@ -6,18 +6,36 @@ Where this differs from Kubernetes: no_new_privs is on unless allowPrivilegeEsca
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from procorch.kubelet.environment import ConfigProblem
 from procorch.kubelet.images import Resolved
 from procorch.objects import Object, get
-from runtime import Capabilities, User
+from runtime import Capabilities, User, accounts
 
 _QOS_ADJUST = {"Guaranteed": -997, "BestEffort": 1000}
 
 
+def check(pod: Object, container: Mapping[str, Any]) -> None:
+    """Raises ConfigProblem for what the container asks and this node has not got, by its name."""
+    for field, nothing in (("seccompProfile", "is no seccomp profile"), ("appArmorProfile", "is no AppArmor profile")):
+        own, pods = get(container, f".securityContext.{field}"), get(pod, f".spec.securityContext.{field}")
+        kind = (own or pods or {}).get("type")
+        where = "securityContext" if own else "spec.securityContext"
+        if kind == "Localhost" or (kind == "RuntimeDefault" and field == "appArmorProfile"):
+            raise ConfigProblem(f"{where}.{field}.type: {kind}: not supported: there {nothing} on this node")
+
+
+def is_privileged(container: Mapping[str, Any]) -> bool:
+    """It may do on the machine whatever its user may: every capability, every device, nothing masked."""
+    return get(container, ".securityContext.privileged") is True
+
+
 def user(pod: Object, container: Mapping[str, Any], image: Resolved) -> User:
-    """runAsUser, runAsGroup, supplementalGroups and fsGroup over the image's user. Raises ConfigProblem."""
+    """runAsUser, runAsGroup, supplementalGroups and fsGroup over the image's user, and the groups of which the image
+    says that he is a member, unless supplementalGroupsPolicy is Strict. Raises ConfigProblem.
+    """
     pod_context, own = get(pod, ".spec.securityContext", {}), container.get("securityContext") or {}
 
     def chosen(name: str) -> Any:
@@ -36,20 +54,20 @@ def user(pod: Object, container: Mapping[str, Any], image: Resolved) -> User:
     groups = [int(group) for group in pod_context.get("supplementalGroups") or []]
     if pod_context.get("fsGroup") is not None:
         groups.append(int(pod_context["fsGroup"]))
+    if pod_context.get("supplementalGroupsPolicy") != "Strict":
+        groups += accounts.memberships(image.root.path or Path("/"), int(uid))
     return User(int(uid), int(gid or 0), tuple(dict.fromkeys(groups)))
 
 
 def capabilities(container: Mapping[str, Any]) -> Capabilities:
-    """Raises ConfigProblem for what is not supported."""
-    own = container.get("securityContext") or {}
-    if own.get("privileged"):
-        raise ConfigProblem("securityContext.privileged: not supported")
-    rows = own.get("capabilities") or {}
+    if is_privileged(container):
+        return Capabilities(add=("ALL",))
+    rows = get(container, ".securityContext.capabilities", {})
     return Capabilities(add=_names(rows.get("add")), drop=_names(rows.get("drop")))
 
 
 def no_new_privs(container: Mapping[str, Any]) -> bool:
-    return get(container, ".securityContext.allowPrivilegeEscalation") is not True
+    return get(container, ".securityContext.allowPrivilegeEscalation") is not True and not is_privileged(container)
 
 
 def read_only_root(container: Mapping[str, Any]) -> bool:

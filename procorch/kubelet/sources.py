@@ -36,16 +36,10 @@ class _Token:
 
 
 class Sources:
-    """tasks: where the informers run. cluster_ca: PEM.
+    """tasks: where the informers run. changed: told the uid of each pod that uses an object which changed."""
 
-    changed: told the uid of each pod that uses an object which changed.
-    """
-
-    def __init__(
-        self, client: Client, clock: Clock, tasks: asyncio.TaskGroup, changed: Callable[[str], None], cluster_ca: bytes
-    ) -> None:
+    def __init__(self, client: Client, clock: Clock, tasks: asyncio.TaskGroup, changed: Callable[[str], None]) -> None:
         self.client = client
-        self.cluster_ca = cluster_ca
         self.clock = clock
         self._tasks = tasks
         self._changed = changed
@@ -130,10 +124,6 @@ class PodSource:
     sources: Sources
     uid: str
     facts: Facts
-
-    @property
-    def cluster_ca(self) -> bytes:
-        return self.sources.cluster_ca
 
     async def find(self, kind: str, namespace: str, name: str) -> Object:
         return await self.sources.find(self.uid, kind, namespace, name)

@@ -11,13 +11,22 @@ from typing import Any
 
 from procorch.clock import timestamp
 from procorch.kinds.podspec.resources import qos_class
-from procorch.kubelet.plan import Pause, all_containers, containers, init_containers, is_sidecar, restart_policy
+from procorch.kubelet.plan import (
+    Pause,
+    containers,
+    ephemeral_containers,
+    init_containers,
+    is_sidecar,
+    lasting_containers,
+)
 from procorch.kubelet.record import Attempt, ContainerRecord, PodRecord
+from procorch.kubelet.restarts import restart_policy, restarts, restarts_init
 from procorch.objects import Object, condition_of, get
 
 CREATING = ("ContainerCreating", "")
 INITIALIZING = ("PodInitializing", "")
-_OURS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+RESTARTING = "AllContainersRestarting"
+_OURS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", RESTARTING)
 
 
 def status_of(pod: Object, record: PodRecord, host_ip: str, now: float) -> Object:
@@ -39,6 +48,8 @@ def status_of(pod: Object, record: PodRecord, host_ip: str, now: float) -> Objec
     }
     if init:
         status["initContainerStatuses"] = init
+    if extra := [_container_status(pod, one, record, CREATING) for one in ephemeral_containers(pod)]:
+        status["ephemeralContainerStatuses"] = extra
     if record.started_at is not None:
         status["startTime"] = timestamp(record.started_at)
     if record.address:
@@ -56,19 +67,23 @@ def phase_of(pod: Object, record: PodRecord) -> str:
     running = any(one is not None and one.running for one in attempts)
     if record.reason:
         return "Running" if running else "Failed"
-    policy = restart_policy(pod)
     for container in init_containers(pod):
         one = _newest(record, container)
-        if policy == "Never" and not is_sidecar(container) and one is not None and one.exit_code:
+        if one is None or not one.exit_code or is_sidecar(container) or _again(record, container):
+            continue
+        if not restarts_init(pod, container, one.exit_code):
             return "Failed"
     if not is_initialized(pod, record) or any(one is None for one in attempts):
         return "Running" if running else "Pending"
     ended = [one for one in attempts if one is not None and not one.running]
-    if len(ended) < len(attempts) or policy == "Always":
+    if len(ended) < len(attempts) or restart_policy(pod) == "Always":
         return "Running"
-    if all(one.exit_code == 0 for one in ended):
-        return "Succeeded"
-    return "Failed" if policy == "Never" or record.torn_down else "Running"
+    if not record.torn_down and any(
+        _again(record, container) or restarts(pod, container, one.exit_code)
+        for container, one in zip(containers(pod), ended, strict=True)
+    ):
+        return "Running"
+    return "Succeeded" if all(one.exit_code == 0 for one in ended) else "Failed"
 
 
 def is_initialized(pod: Object, record: PodRecord) -> bool:
@@ -127,6 +142,12 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]
     return patch
 
 
+def _again(record: PodRecord, container: Mapping[str, Any]) -> bool:
+    """Whether it starts once more because all containers do."""
+    one = record.of(container["name"])
+    return record.restarting or (one.current is not None and one.current.number <= one.past)
+
+
 def _newest(record: PodRecord, container: Mapping[str, Any]) -> Attempt | None:
     one = record.containers.get(container["name"])
     return one.current if one is not None else None
@@ -146,7 +167,7 @@ def _container_status(
         "state": _state(own, name, waiting, final=record.torn_down or (record.pause is Pause.ABSENT and bool(attempt))),
         "lastState": {},
         "ready": ready,
-        "started": started,
+        **({} if container in ephemeral_containers(pod) else {"started": started}),
         "restartCount": attempt.number if attempt is not None else 0,
     }
     if attempt is not None:
@@ -173,6 +194,8 @@ def _health(pod: Object, container: Mapping[str, Any], own: ContainerRecord) -> 
     """(started, ready)."""
     attempt = own.current
     running = attempt is not None and attempt.running
+    if container in ephemeral_containers(pod):
+        return running, False
     if container in init_containers(pod) and not is_sidecar(container):
         done = attempt is not None and not attempt.running and attempt.exit_code == 0
         return running, done
@@ -185,6 +208,11 @@ def _conditions(pod: Object, record: PodRecord, phase: str, now: float) -> list[
         _initialized(pod, record, phase),
         *_readiness(pod, record, phase),
         _row("PodScheduled", True),
+        *(
+            [_row(RESTARTING, record.restarting, "ContainerExited", record.restarted_for)]
+            if record.restarted_for
+            else []
+        ),
     ]
     generation = pod["metadata"].get("generation", 1)
     result = []
@@ -225,7 +253,7 @@ def _readiness(pod: Object, record: PodRecord, phase: str) -> Sequence[dict[str,
     if phase in ("Succeeded", "Failed"):
         reason = "PodCompleted" if phase == "Succeeded" else "PodFailed"
         return _row("Ready", False, reason), _row("ContainersReady", False, reason)
-    checked = [one for one in all_containers(pod) if is_sidecar(one) or one in containers(pod)]
+    checked = [one for one in lasting_containers(pod) if is_sidecar(one) or one in containers(pod)]
     unready = [one["name"] for one in checked if not _health(pod, one, record.of(one["name"]))[1]]
     if unready:
         message = f"containers with unready status: [{' '.join(unready)}]"

@@ -400,3 +400,119 @@ async def until(holds, seconds: float = 30.0) -> None:
             return
         await asyncio.sleep(0.02)
     raise AssertionError("did not come about")
+
+
+# --- pid namespaces that are shared ----------------------------------------------------------------------------------
+
+
+async def test_processes_of_a_sandbox_that_shares_pids_see_and_signal_each_other(bench, runtime):
+    sandbox = await runtime.create(SandboxSpec("shared", shared_pids=True))
+    await sandbox.start(bench.shell("trap 'exit 7' USR1; while :; do sleep 0.05; done", "first"))
+
+    look = "tr '\\0' ' ' < /proc/1/cmdline; echo; ps -eo pid,args; pkill -USR1 -o -x sh; echo $$"
+    _, said = await bench.run(sandbox, look, "second")
+
+    assert said.startswith("procorch:pause")
+    assert "trap" in said
+    assert said.splitlines()[-1] != "1"
+    assert (await sandbox.wait("first")).exit_code == 7
+
+
+async def test_the_shared_init_is_no_way_to_the_machine(bench, runtime):
+    """Also for one who may trace: its root is empty, it has no descriptor and no capability, and cannot be killed."""
+    sandbox = await runtime.create(SandboxSpec("shared", shared_pids=True))
+    look = "ls -A /proc/1/root /proc/1/fd; grep -E 'Cap(Prm|Eff|Bnd)|^Uid' /proc/1/status; kill -9 1; ls -d /proc/1"
+
+    _, said = await bench.run(sandbox, look, capabilities=Capabilities(add=("ALL",)))
+
+    assert said.splitlines()[:3] == ["/proc/1/fd:", "", "/proc/1/root:"]
+    assert "Uid:\t65535\t65535\t65535\t65535" in said
+    assert said.count("0000000000000000") == 3
+    assert said.splitlines()[-1] == "/proc/1"
+
+
+async def test_what_a_process_started_ends_with_it_where_pids_are_shared(bench, runtime):
+    sandbox = await runtime.create(SandboxSpec("shared", shared_pids=True))
+    await sandbox.start(bench.shell("sleep 60", "other"))
+    await sandbox.start(bench.shell("setsid sleep 61 & exit 3", "main"))
+
+    state = await sandbox.wait("main")
+    await until(lambda: not runtime.groups.processes(f"{sandbox.cgroup}/main"))
+
+    assert state.exit_code == 3
+    assert sandbox.processes()["other"].running
+
+
+async def test_orphans_of_a_shared_namespace_are_reaped(bench, runtime):
+    sandbox = await runtime.create(SandboxSpec("shared", shared_pids=True))
+
+    _, said = await bench.run(sandbox, "(sleep 0.1 &) ; sleep 0.4; ps -eo stat,args | grep -c '^Z'")
+
+    assert said == "0"
+
+
+async def test_a_shared_namespace_whose_init_ends_takes_the_sandbox_with_it(bench, runtime):
+    sandbox = await runtime.create(SandboxSpec("shared", shared_pids=True))
+    await sandbox.start(bench.shell("sleep 60"))
+    children = Path(f"/proc/{sandbox.pid}/task/{sandbox.pid}/children").read_text().split()
+    init = next(int(pid) for pid in children if Path(f"/proc/{pid}/status").read_text().count("65535"))
+
+    os.kill(init, signal.SIGKILL)
+    await until(lambda: not sandbox.alive)
+
+    assert sandbox.processes()["main"].exit_code == 137
+
+
+async def test_a_process_joins_the_pids_of_another_and_ends_with_it(bench, sandbox):
+    await sandbox.start(bench.shell("sleep 60", "target"))
+    await sandbox.start(bench.shell("tr '\\0' ' ' < /proc/1/cmdline; echo; sleep 61", "debug", pids_of="target"))
+    await until(lambda: "sleep 60" in bench.output("debug"))
+
+    await sandbox.kill("target")
+
+    assert (await sandbox.wait("debug")).exit_code == 137
+
+
+async def test_a_joined_process_ends_alone_with_all_it_started(bench, sandbox, runtime):
+    await sandbox.start(bench.shell("sleep 60", "target"))
+    await sandbox.start(bench.shell("setsid sleep 62 & exit 0", "debug", pids_of="target"))
+
+    await sandbox.wait("debug")
+    await until(lambda: not runtime.groups.processes(f"{sandbox.cgroup}/debug"))
+
+    assert sandbox.processes()["target"].running
+
+
+async def test_nobody_joins_the_pids_of_what_does_not_run(bench, sandbox):
+    with pytest.raises(RuntimeFailed, match="target: not running"):
+        await sandbox.start(bench.shell("true", "debug", pids_of="target"))
+
+
+async def test_the_machines_pids_and_the_end_of_the_pause(bench, runtime):
+    """The pause is not init of what runs there: still nothing outlives it."""
+    sandbox = await runtime.create(SandboxSpec("host", host_pids=True))
+    state = await sandbox.start(bench.shell("echo $$; tr '\\0' ' ' < /proc/1/cmdline; echo; sleep 60"))
+    await until(lambda: len(bench.output().splitlines()) == 2)
+    own, first = bench.output().splitlines()
+
+    assert int(own) == state.pid
+    assert first.strip() == Path("/proc/1/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+
+    os.kill(sandbox.pid, signal.SIGTERM)  # what an init would not hear
+    await asyncio.sleep(0.1)
+    assert sandbox.alive
+    os.kill(sandbox.pid, signal.SIGKILL)
+    await until(lambda: not Path(f"/proc/{state.pid}").exists())
+
+
+async def test_an_open_kernel_has_the_machines_devices_and_hides_nothing(bench, sandbox):
+    look = "ls /dev | sort | tr '\\n' ' '; echo; test -w /proc/sys/kernel/domainname && echo writable; "
+    look += "test -w /sys/kernel/mm && touch /sys/x 2>&1 | grep -o 'Read-only.*'; "
+    look += "mount | grep -c ' /proc/'; mkdir /tmp/m && mount -t tmpfs x /tmp/m && echo mounted"
+
+    _, said = await bench.run(sandbox, look, open_kernel=True, capabilities=Capabilities(add=("ALL",)))
+
+    devices, *rest = said.splitlines()
+    own = {path.name for path in Path("/dev").iterdir() if path.is_char_device() or path.is_block_device()}
+    assert own <= set(devices.split())
+    assert rest == ["writable", "0", "mounted"]

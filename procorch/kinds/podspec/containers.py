@@ -12,6 +12,7 @@ from procorch.kinds.podspec.environment import validate_environment
 from procorch.kinds.podspec.mounts import validate_mounts
 from procorch.kinds.podspec.probes import validate_probes
 from procorch.kinds.podspec.resources import validate_resources
+from procorch.kinds.podspec.restarts import validate_restarts
 from procorch.kinds.podspec.security import validate_container_security
 from procorch.names import dns_label, port_name, port_number
 from procorch.objects import Cause
@@ -38,13 +39,11 @@ def validate_containers(spec: Fields, volumes: Mapping[str, Fields], path: str) 
             yield Cause.duplicate(f"{where}.name", text(container.get("name")))
         names.add(text(container.get("name")))
         yield from validate_probes(container, spec, where)
-        if container.get("restartPolicy") is not None:  # rules of its own for a container are not built
-            yield Cause.forbidden(f"{where}.restartPolicy", "may not be set for non-init containers")
+        yield from validate_restarts(container, where)
     yield from _host_ports((container for _, container in regular), f"{path}.containers")
     for where, container in indexed(spec.get("initContainers"), f"{path}.initContainers"):
         yield from _container(container, spec, volumes, where)
-        if container.get("restartPolicy") is not None:
-            yield from _one_of(container, "restartPolicy", ("Always",), where)
+        yield from validate_restarts(container, where)
         yield from _unique_name(container, names, where)
         yield from _host_ports([container], f"{path}.initContainers")
         yield from _init_container(container, spec, where)

@@ -27,6 +27,9 @@ def validate_pod_security(spec: Fields, path: str) -> Iterator[Cause]:
     groups = context.get("supplementalGroups")
     for index, group in enumerate(groups if isinstance(groups, list) else ()):
         yield from _id(group, f"{path}.supplementalGroups[{index}]")
+    if spec.get("shareProcessNamespace") is True and spec.get("hostPID") is True:
+        message = "ShareProcessNamespace and HostPID cannot both be enabled"
+        yield Cause.invalid(f"{path}.shareProcessNamespace", True, message)
     names: set[str] = set()
     for where, sysctl in indexed(context.get("sysctls"), f"{path}.sysctls"):
         name = text(sysctl.get("name"))

@@ -14,14 +14,11 @@ _NOT_BUILT = "not supported"
 
 # Field of the specification → the values that ask for nothing.
 _SPEC: dict[str, tuple[object, ...]] = {
-    "hostPID": (None, False),
-    "shareProcessNamespace": (None, False),
     "hostUsers": (None, True),
     "resources": (None, {}),
     "resourceClaims": (None, []),
 }
 _CONTAINER: dict[str, tuple[object, ...]] = {
-    "restartPolicyRules": (None, []),
     "volumeDevices": (None, []),
 }
 
@@ -33,7 +30,7 @@ def unsupported(spec: Fields, path: str) -> Iterator[Cause]:
             yield Cause.forbidden(f"{path}.{field}", _NOT_BUILT)
     if part(spec, "os").get("name") == "windows":
         yield Cause.forbidden(f"{path}.os.name", f"{_NOT_BUILT}: nodes run Linux")
-    for group in ("containers", "initContainers"):
+    for group in ("containers", "initContainers", "ephemeralContainers"):
         for where, container in indexed(spec.get(group), f"{path}.{group}"):
             for field, nothing in _CONTAINER.items():
                 if container.get(field) not in nothing:
@@ -42,5 +39,3 @@ def unsupported(spec: Fields, path: str) -> Iterator[Cause]:
                 for place, port in indexed(container.get("ports"), f"{where}.ports"):
                     if port.get("hostPort"):
                         yield Cause.forbidden(f"{place}.hostPort", f"{_NOT_BUILT}: a Service of type NodePort is")
-            if part(container, "securityContext").get("privileged") is True:
-                yield Cause.forbidden(f"{where}.securityContext.privileged", _NOT_BUILT)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from procorch.kinds.fields import Fields, indexed, labels, mapping, number, part, text, texts
 from procorch.kinds.podspec.judged import once
 from procorch.kinds.podspec.resources import quantity_of
+from procorch.kinds.podspec.unheeded import unheeded
 from procorch.names import label_value
 
 _LISTS = ("containers", "initContainers", "ephemeralContainers")
@@ -80,6 +81,7 @@ def _warnings(annotations: Fields, spec: Fields, start: str) -> Iterator[str]:
         detail = "must be >= 0; negative values are invalid and will be treated as 1"
         yield f"{where}.terminationGracePeriodSeconds: {detail}"
     yield from _matching_nothing(spec, where)
+    yield from unheeded(spec, where)
 
 
 def _containers(spec: Fields, path: str) -> Iterator[tuple[str, Fields]]:

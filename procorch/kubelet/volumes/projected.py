@@ -53,8 +53,6 @@ async def projected(volume: dict[str, Any], pod: Object, directory: Path, source
             files |= await _object_files("Secret", part, mode, pod, source)
         elif (part := row.get("downwardAPI")) is not None:
             files |= _downward_files(part, mode, pod, source)
-        elif (part := row.get("clusterCA")) is not None:  # the kubelet's own word, see service_account.py
-            files[part["path"]] = File(source.cluster_ca, READ_ALL if mode is None else mode)
         elif (part := row.get("serviceAccountToken")) is not None:
             seconds = int(part.get("expirationSeconds") or TOKEN_SECONDS)
             token, renew = await source.token(pod, part.get("audience") or "", seconds)

@@ -32,11 +32,6 @@ class Source(Protocol):
     @property
     def facts(self) -> Facts: ...
 
-    @property
-    def cluster_ca(self) -> bytes:
-        """The certificate by which pods know the API, PEM."""
-        ...
-
     async def find(self, kind: str, namespace: str, name: str) -> Object:
         """A ConfigMap or Secret; raises NotFound."""
         ...

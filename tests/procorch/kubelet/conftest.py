@@ -80,7 +80,7 @@ class Cluster:
         client = Client(self.transport)
         events = EventRecorder(client, "kubelet", self.api.clock, NODE)
         config = KubeletConfig(
-            NODE, "127.0.0.1", self.directory / "pods", b"the CA\n", {"cpu": "2", "memory": "4Gi"}, 4 << 30, Dns()
+            NODE, "127.0.0.1", self.directory / "pods", {"cpu": "2", "memory": "4Gi"}, 4 << 30, Dns()
         )
 
         def services(namespace: str, links: bool) -> Mapping[str, str]:

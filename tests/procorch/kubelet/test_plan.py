@@ -181,3 +181,28 @@ def test_what_must_never_be_asked_for(found: Seen, policy: str, deleted: bool) -
         assert one is None or not (one.running and one.current)
     if any(isinstance(action, Teardown) for action in actions) and found.pause is Pause.ALIVE:
         assert not any(one.running and one.current for one in found.containers.values())
+
+
+LOOKED_AT = pod("a", init=("i",), ephemeralContainers=[{"name": "e"}, {"name": "f"}])
+
+
+@pytest.mark.parametrize(
+    ("found", "actions"),
+    [
+        pytest.param(seen(i=RUNNING, e=RUNNING), [Start("f")], id="at once, whatever the others do"),
+        pytest.param(seen(i=ended(0), a=RUNNING, e=ended(0), f=ended(1)), [], id="never again, however they ended"),
+        pytest.param(seen(Pause.DEAD, a=RUNNING), [RemovePause(), StartPause()], id="not without a sandbox"),
+        pytest.param(
+            seen(i=ended(0), a=RUNNING, e=SeenContainer(current=False), f=ended(1, current=False)), [],
+            id="not in another sandbox either",
+        ),
+    ],
+)  # fmt: skip
+def test_ephemeral_containers_run_once(found: Seen, actions: list[Action]) -> None:
+    assert plan(LOOKED_AT, found, NOW) == actions
+
+
+def test_ephemeral_containers_end_with_the_pod_and_do_not_keep_it() -> None:
+    over = pod("a", policy="Never", ephemeralContainers=[{"name": "e"}])
+
+    assert plan(over, seen(a=ended(0), e=RUNNING), NOW)[0] == Stop("e", 30.0)

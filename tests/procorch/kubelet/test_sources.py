@@ -25,7 +25,7 @@ class Node:
     def __init__(self, cluster: Cluster, tasks: asyncio.TaskGroup) -> None:
         self.now = cluster.api.clock()
         self.told: asyncio.Queue[str] = asyncio.Queue()
-        self.sources = Sources(cluster.client, lambda: self.now, tasks, self.told.put_nowait, b"CA")
+        self.sources = Sources(cluster.client, lambda: self.now, tasks, self.told.put_nowait)
 
     def of(self, pod: Object) -> PodSource:
         return self.sources.of(pod, Facts())

@@ -20,7 +20,6 @@ class Source:
     """ConfigMaps and Secrets from a dict; a token that counts."""
 
     facts = Facts(("10.240.0.2",), ("10.0.0.1",), {})
-    cluster_ca = b"CA"
     clock: Callable[[], float] = staticmethod(time.time)
 
     def __init__(self) -> None:
