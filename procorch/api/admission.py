@@ -10,6 +10,7 @@ from procorch.api.cache import Cache
 from procorch.api.request import AUTHENTICATED, User
 from procorch.kinds import KINDS, priorityclass
 from procorch.kinds.kind import Kind
+from procorch.kinds.podspec.mirror import is_mirror
 from procorch.objects import Forbidden, NotFound, Object
 
 IMMORTAL = ("default", "kube-system", "kube-public")
@@ -41,7 +42,7 @@ def use_service_account(cache: Cache, kind: Kind, obj: Object) -> None:
     Not so `default`: it is about to be made in a namespace that is new, where Kubernetes would wait for it.
     Raises Forbidden.
     """
-    if kind.name != "Pod":
+    if kind.name != "Pod" or is_mirror(obj):
         return
     namespace, name = obj["metadata"]["namespace"], obj["spec"].get("serviceAccountName") or "default"
     account = cache.shelf(KINDS["ServiceAccount"]).entries.get(f"{namespace}/{name}")

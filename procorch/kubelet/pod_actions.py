@@ -24,6 +24,7 @@ from procorch.kubelet.record import Attempt, PodRecord, process_name
 from procorch.kubelet.retries import Retries
 from procorch.kubelet.service_account import with_service_account
 from procorch.kubelet.sources import PodSource
+from procorch.kubelet.static_pods import is_static
 from procorch.kubelet.surroundings import Surroundings
 from procorch.kubelet.volumes import Made, VolumeProblem, make_all, remove_all
 from procorch.objects import ApiError, Object, get, key_of, uid_of
@@ -160,7 +161,7 @@ class PodActions:
         """Whether all are there, and as fresh as the API's objects."""
         around, source = self._around, self._source(pod)
         try:
-            self._mounted = await with_service_account(pod, source.find)
+            self._mounted = pod if is_static(pod) else await with_service_account(pod, source.find)
             self._volumes = await make_all(self._mounted, self._directory / "volumes", source)
         except (VolumeProblem, ApiError, Unreachable) as error:
             around.events.event(pod, "Warning", "FailedMount", str(error))
