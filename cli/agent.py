@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cli.directories import DEFAULT, data_dir_option, need_root
+from cli.node_options import node_options
 from cli.program import run_program
 from cli.registries import registry_options
 
@@ -28,6 +29,7 @@ from cli.registries import registry_options
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label to register the node with.")
 @click.option("--hide", multiple=True, type=click.Path(path_type=Path), help="A path that no pod may see.")
 @registry_options
+@node_options
 @click.option("--clean", is_flag=True, help="End this node's pods, undo its network and cgroups, and stop.")
 @click.option("--grace", type=click.FloatRange(min=0), default=0.0, help="With --clean: seconds to end in.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
@@ -47,6 +49,7 @@ def command(
     registries: tuple[str, ...],
     registry_ca: Path | None,
     registry_auth: Path | None,
+    pod_manifest_path: Path | None,
     clean: bool,
     grace: float,
     log_level: str,
@@ -77,6 +80,7 @@ def command(
         cluster_cidr=cluster_cidr,
         service_cidr=service_cidr,
         hidden=(*hide, DEFAULT),  # another cluster's state is nobody's business either
+        static_pods=pod_manifest_path,
         registries=RegistryConfig(registries, registry_ca, registry_auth),
     )
     if clean:

@@ -26,6 +26,7 @@ from cli.directories import (
     start_time,
     without_password,
 )
+from cli.node_options import node_arguments, node_options
 from cli.registries import arguments, registry_options
 from procorch.claims import locked
 from procorch.supervisor import Program, StartFailed, Supervisor
@@ -39,7 +40,7 @@ READY = "\0ready"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `up` was asked for. nodes: 0 for this machine itself as the one node. registries: options for the agents."""
+    """What `up` was asked for. nodes: 0 for this machine itself as the one node. node_options: for the agents."""
 
     data_dir: Path
     nodes: int
@@ -50,7 +51,7 @@ class Options:
     timeout: float
     network: str
     database: str
-    registries: tuple[str, ...]
+    node_options: tuple[str, ...]
     encryption: Path | None
 
 
@@ -66,6 +67,7 @@ class Options:
 @database_option
 @encryption_option
 @registry_options
+@node_options
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait until it is ready.")
 def command(
     data_dir: Path,
@@ -82,6 +84,7 @@ def command(
     registries: tuple[str, ...],
     registry_ca: Path | None,
     registry_auth: Path | None,
+    pod_manifest_path: Path | None,
 ) -> None:
     """Start a cluster on this machine: a master and a node, or with --nodes several nodes.
 
@@ -89,7 +92,7 @@ def command(
     """
     need_root("procorch up")
     make_private(data_dir)
-    asked = tuple(arguments(registries, registry_ca, registry_auth))
+    asked = (*arguments(registries, registry_ca, registry_auth), *node_arguments(pod_manifest_path))
     options = Options(
         data_dir.absolute(), nodes or 0, node_ip, port, pods, write_kubeconfig, timeout, network, database, asked,
         encryption_provider_config,
@@ -241,7 +244,7 @@ def _agents(options: Options, address: str, token: str, stack: ExitStack) -> lis
     data = options.data_dir
     environment = {"PROCORCH_TOKEN": token}
     common = ["--server", f"https://{address}:{options.port}", "--pods", str(options.pods), "--hide", str(data)]
-    common += options.registries
+    common += options.node_options
     if not options.nodes:
         argv = [sys.executable, "-m", "cli", "agent", "--data-dir", str(data / "node"), "--node-ip", address, *common]
         return [Program("agent", argv, data / "log/agent.log", environment)]

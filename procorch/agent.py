@@ -66,7 +66,7 @@ class AgentConfig:
     labels, taints: the node's from its registration on. hidden: paths that no pod may see, besides data_dir.
     cgroup: below which all of this node's are. name_prefix: of links and nft tables.
     dns: the addresses that pods ask; empty for the node's own.
-    registries: whom to ask for images.
+    registries: whom to ask for images. static_pods: a directory of manifests, or one.
     """
 
     servers: tuple[str, ...]
@@ -87,6 +87,7 @@ class AgentConfig:
     name_prefix: str = "procorch"
     hidden: tuple[Path, ...] = ()
     registries: RegistryConfig = field(default_factory=RegistryConfig)
+    static_pods: Path | None = None
     warm: int = 2
 
     @property
@@ -223,6 +224,7 @@ class Agent:
             memory_capacity=measured.memory,
             dns=Dns(config.cluster_domain, config.dns),
             pids_limit=config.pod_pids,
+            static_pods=config.static_pods,
         )
 
         def services(namespace: str, links: bool) -> Mapping[str, str]:

@@ -13,9 +13,9 @@ from procorch.api.cache import Cache
 from procorch.api.request import AUTHENTICATED, User
 from procorch.kinds import KINDS, priorityclass
 from procorch.kinds.kind import Kind
+from procorch.kinds.podspec.mirror import is_mirror
 from procorch.objects import Forbidden, NotFound, Object
 
-MIRROR = "kubernetes.io/config.mirror"
 IMMORTAL = ("default", "kube-system", "kube-public")
 
 
@@ -45,7 +45,7 @@ def use_service_account(cache: Cache, kind: Kind, obj: Object, random: Random) -
     Not so `default`: it is about to be made in a namespace that is new, where Kubernetes would wait for it. The mirror
     of a static pod, which began without the API, has none. Raises Forbidden.
     """
-    if kind.name != "Pod" or MIRROR in (obj["metadata"].get("annotations") or {}):
+    if kind.name != "Pod" or is_mirror(obj):
         return
     namespace, name = obj["metadata"]["namespace"], obj["spec"].get("serviceAccountName") or "default"
     account = cache.shelf(KINDS["ServiceAccount"]).entries.get(f"{namespace}/{name}")

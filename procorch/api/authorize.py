@@ -14,6 +14,7 @@ from procorch.api.request import MASTERS, User
 from procorch.api.routes import Route
 from procorch.kinds import KINDS
 from procorch.kinds.fields import part, rows, text
+from procorch.kinds.podspec.mirror import MIRROR, is_mirror
 from procorch.objects import ApiError, Forbidden, Object, get
 from procorch.selectors import FieldSelector
 
@@ -123,6 +124,8 @@ class Authorizer:
         return False
 
     def _node_may_touch_pod(self, node: str, route: Route, query: Mapping[str, str]) -> bool:
+        if route.verb == "create":
+            return not route.subresource  # a mirror of its own: check_body
         if route.verb in ("list", "watch") and route.name is None:
             try:
                 return FieldSelector.parse(query.get("fieldSelector", "")).exact("spec.nodeName") == node
@@ -145,8 +148,8 @@ class Authorizer:
         shelf = self._cache.shelf(KINDS["Pod"])
         for key in self._pods.of(node):
             entry = shelf.entries.get(key)
-            if entry is None or not key.startswith(f"{route.namespace}/"):
-                continue
+            if entry is None or not key.startswith(f"{route.namespace}/") or is_mirror(entry.object):
+                continue  # who may make mirrors of any kind must not read by them
             if (route.resource, route.name) in references(entry.object):
                 return True
         return False
@@ -163,6 +166,34 @@ class Authorizer:
             if route.resource == "leases" and name != node:
                 why = "can only access node lease with the same name as the requesting node"
                 raise Forbidden.of("leases", str(name), why, "coordination.k8s.io")
+            if route.resource == "pods" and (refused := self._no_mirror(node, obj)):
+                raise Forbidden.of("pods", str(name), refused)
+
+    def _no_mirror(self, node: str, pod: Object) -> str:
+        """Why a node may not make this pod; nothing if it may. Source: plugin/pkg/admission/noderestriction."""
+        if not is_mirror(pod):
+            return f'pod does not have "{MIRROR}" annotation, node "{node}" can only create mirror pods'
+        spec, owners = part(pod, "spec"), rows(part(pod, "metadata").get("ownerReferences"))
+        if spec.get("nodeName") != node:
+            return f'node "{node}" can only create pods with spec.nodeName set to itself'
+        owner = owners[0] if len(owners) == 1 else {}
+        if (owner.get("apiVersion"), owner.get("kind"), owner.get("name")) != ("v1", "Node", node):
+            return f'node "{node}" can only create pods with an owner reference set to itself'
+        if owner.get("controller") is not True:
+            return f'node "{node}" can only create pods with a controller owner reference set to itself'
+        if owner.get("blockOwnerDeletion"):
+            return f'node "{node}" must not set blockOwnerDeletion on an owner reference'
+        entry = self._cache.shelf(KINDS["Node"]).entries.get(node)
+        if entry is None or entry.object["metadata"]["uid"] != owner.get("uid"):
+            return f"node {node} UID mismatch: expected {text(owner.get('uid'))}"
+        if spec.get("serviceAccountName"):
+            return f'node "{node}" can not create pods that reference a service account'
+        for resource, _ in sorted(references(pod)):
+            if resource != "serviceaccounts":
+                return f'node "{node}" can not create pods that reference {resource}'
+        if any(volume.get("persistentVolumeClaim") is not None for volume in rows(spec.get("volumes"))):
+            return f'node "{node}" can not create pods that reference persistentvolumeclaims'
+        return ""
 
 
 def references(pod: Object) -> frozenset[tuple[str, str]]:

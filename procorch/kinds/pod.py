@@ -9,6 +9,7 @@ from procorch.kinds.kind import Kind
 from procorch.kinds.pod_cells import COLUMNS
 from procorch.kinds.podspec.containers import validate_image
 from procorch.kinds.podspec.defaults import default_pod
+from procorch.kinds.podspec.mirror import is_mirror, validate_mirror
 from procorch.kinds.podspec.parts import PARTS
 from procorch.kinds.podspec.resources import qos_class
 from procorch.kinds.podspec.scheduling import add_label_keys
@@ -64,8 +65,9 @@ def admit(pod: Object) -> None:
     Source: plugin/pkg/admission/{serviceaccount,defaulttolerationseconds}.
     """
     spec = made(pod, "spec")
-    fill_text(spec, "serviceAccountName", "default")
-    spec["serviceAccount"] = spec["serviceAccountName"]
+    if not is_mirror(pod):  # it is as the node's kubelet says, and has no account
+        fill_text(spec, "serviceAccountName", "default")
+        spec["serviceAccount"] = spec["serviceAccountName"]
     _tolerate_for_a_while(spec)
 
 
@@ -88,6 +90,7 @@ def _tolerates(toleration: Fields, key: str) -> bool:
 
 def validate(pod: Object, old: Object | None) -> Iterator[Cause]:
     spec = part(pod, "spec")
+    yield from validate_mirror(pod, old)
     if old is not None and spec == old.get("spec"):
         return  # the status alone changes, all day long
     yield from validate_spec(spec, "spec", pod=text(part(pod, "metadata").get("name")) or "?")

@@ -22,9 +22,9 @@ from functools import partial
 import orjson
 from multidict import MultiMapping
 
-from network import netns
 from procorch import remotecommand
 from procorch.kinds.fields import rows
+from procorch.kubelet import inside
 from procorch.kubelet.dial import reply
 from procorch.kubelet.record import PodRecord, process_name
 from procorch.link import Stream
@@ -236,24 +236,14 @@ async def _inward(session: Session, frames: Frames, input_ended: Callable[[], Aw
 
 
 async def _connect(sandbox: Sandbox, port: int) -> socket.socket:
-    """To the pod's own 127.0.0.1, else its ::1. The socket is made inside, and belongs there wherever it is used."""
-    loop = asyncio.get_running_loop()
-    inside = os.open(sandbox.netns, os.O_RDONLY | os.O_CLOEXEC)
-    failure: OSError | None = None
+    """To the pod's own 127.0.0.1, else its ::1."""
     try:
-        for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-            made = netns.inside(inside, partial(socket.socket, family, socket.SOCK_STREAM))
-            made.setblocking(False)
-            try:
-                await loop.sock_connect(made, (address, port))
-                return made
-            except OSError as error:
-                made.close()
-                failure = failure or error
-    finally:
-        os.close(inside)
-    assert failure is not None
-    raise failure
+        return await inside.connect(sandbox, "127.0.0.1", port)
+    except OSError as failure:
+        try:
+            return await inside.connect(sandbox, "::1", port)
+        except OSError:
+            raise failure from None
 
 
 def _words(error: Exception) -> str:

@@ -2,12 +2,14 @@
 
 informer (spec.nodeName = this node) ──▶ worker a pod ◀── runtime.on_change, sources, images
 checkpoints on disk ───────────────────────▶│   pods of which the API told an earlier agent
+manifests in a directory ──────────────────▶│   static pods, which mirrors show in the API
 sandboxes found by the runtime ────────────▶│   whose pod exists no more: torn down
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -17,20 +19,26 @@ from procorch.client import Client
 from procorch.clock import Backoff, Clock
 from procorch.events import EventRecorder
 from procorch.informer import Informer
+from procorch.kinds.podspec.mirror import is_mirror
 from procorch.kubelet.container_logs import ContainerLogs
 from procorch.kubelet.container_streams import ContainerStreams
 from procorch.kubelet.dial import Serve
 from procorch.kubelet.images import Images
+from procorch.kubelet.mirrors import Mirrors
 from procorch.kubelet.pages import Pages
 from procorch.kubelet.pod_files import Dns
 from procorch.kubelet.pod_worker import PodWorker
 from procorch.kubelet.record import PodDirectory, PodRecord
 from procorch.kubelet.sources import Sources
+from procorch.kubelet.static_pods import LOOK_SECONDS, StaticPods, is_static
 from procorch.kubelet.surroundings import Network, Surroundings
 from procorch.objects import Object, key_of, uid_of
 from runtime import Runtime, RuntimeFailed
+from runtime.changes import Changes
 
 logger = logging.getLogger(__name__)
+
+WRITTEN_SECONDS = 0.1  # a file that is being written is not read half
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,7 @@ class KubeletConfig:
     """directory: for pods. allocatable: the node's resource list.
 
     pids_limit: processes and threads that one pod may have; None for as many as the machine has.
+    static_pods: the directory of manifests, or one file, of pods that run whatever a master says.
     """
 
     node_name: str
@@ -47,6 +56,7 @@ class KubeletConfig:
     memory_capacity: int
     dns: Dns
     pids_limit: int | None = None
+    static_pods: Path | None = None
 
 
 class Kubelet:
@@ -82,6 +92,8 @@ class Kubelet:
         self._known = known
         self.on_images_changed: Callable[[], object] = lambda: None
         self._workers: dict[str, PodWorker] = {}
+        self._mirrors = Mirrors(client, config.node_name, self._static)
+        self._look_at_manifests = asyncio.Event()
         self._logs = ContainerLogs(config.directory, runtime, clock, self._find, config.node_name)
         self._pages = Pages(lambda: (worker.pod for worker in self._workers.values()))
         self._streams = ContainerStreams(runtime, self._find, config.node_name)
@@ -133,12 +145,14 @@ class Kubelet:
             self._runtime.on_change = self._sandbox_changed
             tasks.create_task(self._follow_store(), name="images")
             self._take_over()
+            tasks.create_task(self._follow_manifests(), name="static pods")
             if self._known is not None:
                 await self._known()
             self._pods.add_handler(self._pod_changed)
             tasks.create_task(self._pods.run(), name="informer:Pod")
             await self._pods.synced()
             self._around.synced.set()
+            tasks.create_task(self._mirrors.run(), name="mirror pods")
             await self._clear_orphans()
 
     def images_changed(self) -> None:
@@ -170,10 +184,17 @@ class Kubelet:
             directory = PodDirectory(self.config.directory, path.name)
             if (found := directory.load()) is not None:
                 pod, record = found
-                self._add(pod, PodWorker(pod, self._around, directory, record, ended=self._forget))
+                self._add(pod, directory, record)
 
     def _pod_changed(self, type_: str, old: Object | None, new: Object | None) -> None:
-        if new is None:
+        seen = new or old
+        assert seen is not None
+        if is_mirror(seen):
+            self._mirrors.changed(key_of(seen), new)
+            for one in self._workers.values():
+                if is_static(one.pod) and key_of(one.pod) == key_of(seen):
+                    one.report()
+        elif new is None:
             assert old is not None
             if (worker := self._workers.get(uid_of(old))) is not None:
                 worker.remove()
@@ -181,9 +202,11 @@ class Kubelet:
             worker.update(new)
         else:
             directory = PodDirectory(self.config.directory, uid_of(new))
-            self._add(new, PodWorker(new, self._around, directory, ended=self._forget))
+            self._add(new, directory)
 
-    def _add(self, pod: Object, worker: PodWorker) -> None:
+    def _add(self, pod: Object, directory: PodDirectory, record: PodRecord | None = None) -> None:
+        mirrors = self._mirrors if is_static(pod) else None
+        worker = PodWorker(pod, self._around, directory, record, ended=self._forget, mirrors=mirrors)
         self._workers[worker.uid] = worker
         self._tasks.create_task(self._keep(worker), name=f"pod:{key_of(pod)}")
 
@@ -199,12 +222,54 @@ class Kubelet:
 
     def _forget(self, uid: str) -> None:
         self._workers.pop(uid, None)
+        self._look_at_manifests.set()
+        self._mirrors.look()
+
+    # Static pods
+
+    def _static(self) -> dict[str, Object]:
+        return {key_of(worker.pod): worker.pod for worker in self._workers.values() if is_static(worker.pod)}
+
+    async def _follow_manifests(self) -> None:
+        """The static pods are those of the manifests: at once where a directory changes, else soon."""
+        if self.config.static_pods is None:
+            self._set_static({})  # an earlier agent may have had some
+            return
+        manifests = StaticPods(self.config.static_pods, self.config.node_name)
+        changes: Changes | None = None
+        try:
+            while True:
+                self._look_at_manifests.clear()
+                if changes is None:
+                    with contextlib.suppress(OSError):  # there is no such directory yet
+                        changes = Changes(manifests.directory, told=self._look_at_manifests.set)
+                try:
+                    self._set_static(manifests.read(self._clock()))
+                except OSError as error:
+                    logger.warning("manifests not read", extra={"path": str(manifests.path), "error": str(error)})
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._look_at_manifests.wait()
+                        await asyncio.sleep(WRITTEN_SECONDS)
+        finally:
+            if changes is not None:
+                changes.close()
+
+    def _set_static(self, pods: Mapping[str, Object]) -> None:
+        """A pod whose name another one still has waits until that one has ended."""
+        for uid, worker in self._workers.items():
+            if is_static(worker.pod) and uid not in pods:
+                worker.end()
+        taken = self._static()
+        for uid, pod in pods.items():
+            if key_of(pod) not in taken:
+                self._add(pod, PodDirectory(self.config.directory, uid))
 
     async def _clear_orphans(self) -> None:
         """What the API does not have any more, now that it has told what it has."""
         known = {uid_of(pod) for pod in self._pods.lister.values()}
         for uid, worker in self._workers.items():
-            if uid not in known:
+            if uid not in known and not is_static(worker.pod):
                 worker.remove()
         for sandbox in list(self._runtime.sandboxes.values()):
             if sandbox.labels.get("uid") not in self._workers:

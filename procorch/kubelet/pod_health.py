@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
+from zlib import crc32
 
 from procorch.kubelet import probes
-from procorch.kubelet.handlers import Target, ask
-from procorch.kubelet.plan import all_containers, init_containers, is_sidecar
+from procorch.kubelet.handlers import Outcome, Target, ask, run_hook
+from procorch.kubelet.plan import all_containers, init_containers, is_sidecar, restart_policy
 from procorch.kubelet.record import Attempt, ContainerRecord, PodRecord, process_name
 from procorch.kubelet.surroundings import Surroundings
 from procorch.objects import Object, get
@@ -17,6 +18,12 @@ from runtime import ProcessSpec, Sandbox
 
 _HOOK_SECONDS = 3600.0  # Kubernetes sets no bound: the container is simply not yet started
 
+# Outcome of a probe → the event's reason and its words.
+_WORDS = {
+    Outcome.WARNING: ("ProbeWarning", "warning"),
+    Outcome.BAD: ("Unhealthy", "failed"),
+    Outcome.ERROR: ("Unhealthy", "errored and resulted in unknown state"),
+}
 _ASKS = ("startupProbe", "readinessProbe", "livenessProbe", "lifecycle")
 
 
@@ -66,7 +73,7 @@ class PodHealth:
         known = self._record.of(container["name"]).launch is not None
         if not hook or sandbox is None or grace <= 0 or not known:
             return
-        good, heard = await ask(hook, self._target(container, attempt, sandbox), grace)
+        good, heard = await run_hook(hook, self._target(container, attempt, sandbox), grace)
         if not good:
             self._event(pod, container["name"], "Warning", "FailedPreStopHook", f"PreStopHook failed: {heard}")
 
@@ -81,7 +88,7 @@ class PodHealth:
         if not one.started:
             hook = get(container, "lifecycle.postStart")
             if hook:
-                good, heard = await ask(hook, target, _HOOK_SECONDS)
+                good, heard = await run_hook(hook, target, _HOOK_SECONDS)
                 if not good:
                     self._event(
                         pod, container["name"], "Warning", "FailedPostStartHook", f"PostStartHook failed: {heard}"
@@ -92,7 +99,7 @@ class PodHealth:
             if container in init_containers(pod) and not is_sidecar(container):
                 return
             if (probe := container.get("startupProbe")) is not None:
-                await self._probe(pod, container, probe, "Startup", target, partial(self._startup, container, one))
+                await self._probe(pod, container, probe, "Startup", target, partial(self._startup, pod, container, one))
                 if not one.started:
                     return
         one.started = True
@@ -105,7 +112,7 @@ class PodHealth:
                 found = partial(self._readiness, one)
                 tasks.create_task(self._probe(pod, container, readiness, "Readiness", target, found))
             if liveness is not None:
-                found = partial(self._liveness, container, one, "liveness", liveness)
+                found = partial(self._liveness, pod, container, one, "liveness", liveness)
                 tasks.create_task(self._probe(pod, container, liveness, "Liveness", target, found))
 
     async def _probe(
@@ -123,9 +130,10 @@ class PodHealth:
             """A container that is being stopped is asked only whether it still serves."""
             return one.stopped_at is not None and kind != "Readiness"
 
-        def failed(heard: str) -> None:
+        def told(outcome: Outcome, heard: str) -> None:
             if not over():
-                self._event(pod, container["name"], "Warning", "Unhealthy", f"{kind} probe failed: {heard}")
+                reason, words = _WORDS[outcome]
+                self._event(pod, container["name"], "Warning", reason, f"{kind} probe {words}: {heard}")
 
         def running_for() -> float:
             began = one.current.started_at if one.current is not None else None
@@ -137,14 +145,15 @@ class PodHealth:
             partial(ask, handler, target),
             running_for=running_for,
             found=lambda good: over() or found(good),
-            failed=failed,
+            told=told,
+            share=crc32(f"{one.launch and one.launch.log_path}{kind}".encode()) / 2**32,
         )
 
-    def _startup(self, container: Mapping[str, Any], one: ContainerRecord, good: bool) -> bool:
+    def _startup(self, pod: Object, container: Mapping[str, Any], one: ContainerRecord, good: bool) -> bool:
         if good:
             one.started = True
             return True
-        return self._liveness(container, one, "startup", container["startupProbe"], good)
+        return self._liveness(pod, container, one, "startup", container["startupProbe"], good)
 
     def _readiness(self, one: ContainerRecord, good: bool) -> bool:
         if one.ready != good:
@@ -153,11 +162,19 @@ class PodHealth:
         return False
 
     def _liveness(
-        self, container: Mapping[str, Any], one: ContainerRecord, kind: str, probe: Mapping[str, Any], good: bool
+        self,
+        pod: Object,
+        container: Mapping[str, Any],
+        one: ContainerRecord,
+        kind: str,
+        probe: Mapping[str, Any],
+        good: bool,
     ) -> bool:
         if good:
             return False
-        one.unhealthy = f"Container {container['name']} failed {kind} probe, will be restarted"
+        restarts = restart_policy(pod) != "Never" or is_sidecar(container)
+        words = ", will be restarted" if restarts else ""
+        one.unhealthy = f"Container {container['name']} failed {kind} probe{words}"
         one.unhealthy_grace = probe.get("terminationGracePeriodSeconds")
         self._changed()
         return True

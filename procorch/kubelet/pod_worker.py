@@ -17,7 +17,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
-from procorch.clock import Backoff
+from procorch.clock import Backoff, timestamp
+from procorch.kubelet.mirrors import MirrorReporter, Mirrors
 from procorch.kubelet.plan import (
     Action,
     Fail,
@@ -49,7 +50,10 @@ LONGEST_SLEEP = 300.0
 
 
 class PodWorker:
-    """pod: as the API told it; record: of an earlier agent, where there is one. ended: called when all is over."""
+    """pod: as the API told it; record: of an earlier agent, where there is one. ended: called when all is over.
+
+    mirrors: where a static pod shows itself; other pods have none.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class PodWorker:
         record: PodRecord | None = None,
         *,
         ended: Callable[[str], None] = lambda uid: None,
+        mirrors: Mirrors | None = None,
     ) -> None:
         self.pod = pod
         self.uid = uid_of(pod)
@@ -72,7 +77,11 @@ class PodWorker:
         self._actions = PodActions(
             around, self.record, directory.path, lambda: directory.save(self.record), self._spawn, self.wake
         )
-        self._reporter = Reporter(around, lambda: self.pod, self.record, self.remove)
+        self._reporter: Reporter | MirrorReporter
+        if mirrors is not None:
+            self._reporter = MirrorReporter(around, mirrors, lambda: self.pod, self.record)
+        else:
+            self._reporter = Reporter(around, lambda: self.pod, self.record, self.remove)
         self._health: PodHealth | None = None
         self._noticed: set[tuple[str, int]] = set()  # ended attempts whose end was dealt with
 
@@ -100,6 +109,17 @@ class PodWorker:
         self._removed = True
         self._reporter.stop()
         self._wake.set()
+
+    def end(self) -> None:
+        """Its manifest is gone from the node. Nobody deletes a static pod in the API: it is deleted here."""
+        if not self._removed:
+            now = timestamp(self._around.clock())
+            self.pod = self.pod | {"metadata": self.pod["metadata"] | {"deletionTimestamp": now}}
+            self.remove()
+
+    def report(self) -> None:
+        """What the API shows of it has changed."""
+        self._reporter.changed()
 
     def wake(self) -> None:
         self._wake.set()

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from procorch.kubelet.handlers import Heard, Outcome
+
 PERIOD, TIMEOUT, FAILURES, SUCCESSES = 10, 1, 3, 1
 
 
@@ -35,8 +37,8 @@ class Tally:
         return True
 
 
-Ask = Callable[[float], Awaitable[tuple[bool, str]]]
-"""(timeout in seconds) → (success, what was heard)."""
+Ask = Callable[[float], Awaitable[Heard]]
+"""(timeout in seconds) → what was heard."""
 
 
 async def watch(
@@ -45,21 +47,25 @@ async def watch(
     *,
     running_for: Callable[[], float],
     found: Callable[[bool], bool],
-    failed: Callable[[str], None],
+    told: Callable[[Outcome, str], None],
+    share: float = 0.0,
 ) -> None:
     """Asks until `found` says that it has heard enough.
 
     running_for: seconds since the container was started. found: told each verdict; True ends the probe.
-    failed: told what was heard with each failure.
+    told: all that was heard but what is simply good. share: of a period, which a container that runs for longer than
+    that already waits: an agent that comes back does not ask all its pods at once.
     """
     period = max(int(probe.get("periodSeconds") or PERIOD), 1)
     timeout = float(probe.get("timeoutSeconds") or TIMEOUT)
-    await asyncio.sleep(max(float(probe.get("initialDelaySeconds") or 0) - running_for(), 0))
+    age = running_for()
+    await asyncio.sleep(max(float(probe.get("initialDelaySeconds") or 0) - age, share * period if age > period else 0))
     tally = Tally(probe)
     while True:
-        good, heard = await ask(timeout)
-        if not good:
-            failed(heard)
-        if tally.count(good) and found(good):
+        outcome, heard = await ask(timeout)
+        if outcome is not Outcome.GOOD:
+            told(outcome, heard)
+        good = outcome in (Outcome.GOOD, Outcome.WARNING)
+        if outcome is not Outcome.ERROR and tally.count(good) and found(good):
             return
         await asyncio.sleep(period)

@@ -109,6 +109,56 @@ async def test_a_node_makes_no_other_node(served):
         await client.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n2"}})
 
 
+def _mirror(uid, **changes):
+    owner = {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": uid, "controller": True}
+    metadata = {"name": "web-n1", "namespace": "default", "annotations": {"kubernetes.io/config.mirror": "x"}}
+    metadata["ownerReferences"] = [owner | changes.pop("owner", {})]
+    if changes.pop("plain", False):
+        del metadata["annotations"]
+    spec = {"nodeName": "n1", "containers": [{"name": "c", "image": "host", "command": ["a"]}], **changes}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"plain": True}, "can only create mirror pods"),
+        ({"nodeName": "n2"}, "can only create pods with spec.nodeName set to itself"),
+        ({"owner": {"name": "n2"}}, "can only create pods with an owner reference set to itself"),
+        ({"owner": {"controller": False}}, "can only create pods with a controller owner reference set to itself"),
+        ({"owner": {"uid": "other"}}, "node n1 UID mismatch: expected other"),
+        ({"owner": {"blockOwnerDeletion": True}}, "must not set blockOwnerDeletion on an owner reference"),
+        ({"serviceAccountName": "other-account"}, "can not create pods that reference a service account"),
+        ({"volumes": [{"name": "v", "secret": {"secretName": "other-secret"}}]}, "pods that reference secrets"),
+        ({"volumes": [{"name": "v", "configMap": {"name": "other-config"}}]}, "pods that reference configmaps"),
+        (
+            {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]},
+            "pods that reference persistentvolumeclaims",
+        ),
+    ],
+)
+async def test_a_node_makes_mirrors_of_its_own_and_no_other_pods(populated, changes, why):
+    node = Client(LocalTransport(populated.api, NODE))
+    uid = (await populated.client.get("Node", "n1"))["metadata"]["uid"]
+
+    with pytest.raises(Forbidden, match=why):
+        await node.create(_mirror(uid, **changes))
+
+
+async def test_by_a_mirror_a_node_reads_nothing(populated):
+    """Else it could make one where it likes, and take the tokens of that namespace's accounts."""
+    node = Client(LocalTransport(populated.api, NODE))
+    await populated.client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "else"}})
+    uid = (await populated.client.get("Node", "n1"))["metadata"]["uid"]
+    pod = _mirror(uid)
+    pod["metadata"]["namespace"] = "else"
+    await node.create(pod)
+
+    with pytest.raises(Forbidden):
+        await node.raw("POST", "/api/v1/namespaces/else/serviceaccounts/default/token", body=b"{}")
+    assert "serviceAccountName" not in (await node.get("Pod", "else/web-n1"))["spec"]
+
+
 async def test_what_was_a_nodes_pod_is_no_longer_when_it_is_gone(populated):
     client = Client(LocalTransport(populated.api, NODE))
     await populated.client.create(

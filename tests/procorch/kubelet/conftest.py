@@ -54,6 +54,7 @@ class Cluster:
         self.client = self.client_of("admin", MASTERS)
         self.directory = directory
         self.cgroup = cgroup
+        self.manifests: Path | None = None
         self.network = Addresses()
         self.images: dict[str, Object] = {}
         self.services: dict[str, str] = {}
@@ -80,7 +81,13 @@ class Cluster:
         client = Client(self.transport)
         events = EventRecorder(client, "kubelet", self.api.clock, NODE)
         config = KubeletConfig(
-            NODE, "127.0.0.1", self.directory / "pods", {"cpu": "2", "memory": "4Gi"}, 4 << 30, Dns()
+            NODE,
+            "127.0.0.1",
+            self.directory / "pods",
+            {"cpu": "2", "memory": "4Gi"},
+            4 << 30,
+            Dns(),
+            static_pods=self.manifests,
         )
 
         def services(namespace: str, links: bool) -> Mapping[str, str]:

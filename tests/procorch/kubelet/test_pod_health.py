@@ -47,7 +47,7 @@ class Node:
     def runs(self, name: str = "a", number: int = 0, *, known: bool = True) -> ContainerRecord:
         """The container runs, as far as the record goes."""
         record = self.record.of(name)
-        record.begin(Attempt(number, "s", started_at=1.0))
+        record.begin(Attempt(number, "s", started_at=1000.0))
         record.launch = ProcessSpec(f"{name}.{number}", ()) if known else None
         return record
 
@@ -216,7 +216,7 @@ async def test_each_attempt_is_asked_anew_and_an_ended_one_no_more(node: Node) -
     assert node.asked == [("a.0", "hang"), ("a.1", "hang")]
 
     assert one.current is not None
-    one.current.finished_at = 2.0
+    one.current.finished_at = 1002.0
     node.follow(probed)
     node.hold.set()
     await settled()
