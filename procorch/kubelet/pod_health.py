@@ -10,8 +10,9 @@ from zlib import crc32
 
 from procorch.kubelet import probes
 from procorch.kubelet.handlers import Outcome, Target, ask, run_hook
-from procorch.kubelet.plan import all_containers, init_containers, is_sidecar, restart_policy
+from procorch.kubelet.plan import all_containers, init_containers, is_sidecar
 from procorch.kubelet.record import Attempt, ContainerRecord, PodRecord, process_name
+from procorch.kubelet.restarts import restarts
 from procorch.kubelet.surroundings import Surroundings
 from procorch.objects import Object, get
 from runtime import ProcessSpec, Sandbox
@@ -172,8 +173,7 @@ class PodHealth:
     ) -> bool:
         if good:
             return False
-        restarts = restart_policy(pod) != "Never" or is_sidecar(container)
-        words = ", will be restarted" if restarts else ""
+        words = ", will be restarted" if restarts(pod, container, None) else ""
         one.unhealthy = f"Container {container['name']} failed {kind} probe{words}"
         one.unhealthy_grace = probe.get("terminationGracePeriodSeconds")
         self._changed()
