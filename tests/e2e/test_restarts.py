@@ -67,16 +67,17 @@ def test_a_code_restarts_one_container_or_all(cluster: Cluster, namespace: str) 
 def test_sidecars_begin_before_and_end_after_and_keep_no_pod_from_its_end(cluster: Cluster, namespace: str) -> None:
     """The startup probe of one is what the next waits for; they end in reverse, when all others have."""
 
-    def sidecar(name: str, **more: Any) -> dict[str, Any]:
-        script = f"trap 'echo -{name} >> /v/log; exit 0' TERM; echo +{name} >> /v/log; touch /tmp/up; sleep 1000 & wait"
-        return init(name, script, restartPolicy="Always", **more)
-
     probe = {"exec": {"command": ["test", "-e", "/tmp/up"]}, "periodSeconds": 1}
+
+    def sidecar(name: str) -> dict[str, Any]:
+        script = f"trap 'echo -{name} >> /v/log; exit 0' TERM; echo +{name} >> /v/log; touch /tmp/up; sleep 1000 & wait"
+        return init(name, script, restartPolicy="Always", startupProbe=probe)
+
     path = {"name": "v", "hostPath": {"path": f"/tmp/{namespace}", "type": "DirectoryOrCreate"}}
     create(
         cluster, namespace, "job", shell("echo main >> /v/log", **MOUNT), restartPolicy="Never", volumes=[path],
         initContainers=[
-            sidecar("one", startupProbe=probe), init("plain", "echo plain >> /v/log"), sidecar("two"),
+            sidecar("one"), init("plain", "echo plain >> /v/log"), sidecar("two"),
         ],
         terminationGracePeriodSeconds=10,
     )  # fmt: skip
