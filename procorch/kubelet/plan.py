@@ -56,6 +56,14 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """Run the preStop hook of a sidecar, which is stopped when all that it serves have ended."""
+
+    name: str
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
 class Kill:
     """SIGKILL to everything in the container's cgroup."""
 
@@ -95,7 +103,7 @@ class Wake:
     after: float
 
 
-Action = StartPause | RemovePause | Start | Stop | Kill | Fail | RestartAll | Renew | Teardown | Wake
+Action = StartPause | RemovePause | Start | Stop | Hook | Kill | Fail | RestartAll | Renew | Teardown | Wake
 
 
 class Pause(Enum):
@@ -113,6 +121,7 @@ class SeenContainer:
     current: the attempt belongs to the sandbox that is there now. ready_to_pass: it runs and has passed its startup
     probe. backoff: seconds that must pass after finished_at. stopped_at: when SIGTERM was sent.
     unhealthy: why a liveness or startup probe wants it ended. past: it was before all containers were restarted.
+    hooked: its preStop hook has begun before it is stopped itself.
     """
 
     running: bool = False
@@ -125,6 +134,7 @@ class SeenContainer:
     stopped_at: float | None = None
     unhealthy: str = ""
     unhealthy_grace: float | None = None
+    hooked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,19 +244,25 @@ def _time_left(pod: Object, seen: Seen, now: float) -> float | None:
 
 
 def _end(pod: Object, seen: Seen, now: float) -> list[Action]:
-    """Ends what runs: containers together, then sidecars in reverse order; then the sandbox."""
+    """Ends what runs: containers together, then sidecars in reverse order; then the sandbox.
+
+    Their preStop hooks all begin with the end of the pod. Source: Kubernetes' killContainer.
+    """
     grace = grace_of(pod)
     if seen.removed and not is_deleting(pod):
         grace = min(grace, REMOVED_GRACE)
     running = [name for name in _names(containers(pod) + ephemeral_containers(pod)) if _is_running(seen, name)]
     plain = [container for container in init_containers(pod) if not is_sidecar(container)]
     running += [name for name in _names(plain) if _is_running(seen, name)]
+    sidecars = [one for one in init_containers(pod) if is_sidecar(one) and _is_running(seen, one["name"])]
     if not running:
-        sidecars = [name for name in _names(init_containers(pod)) if _is_running(seen, name)]
-        running = sidecars[-1:]
+        running = _names(sidecars)[-1:]
     if running and seen.pause is Pause.ALIVE:
         began = [one.stopped_at for one in seen.containers.values() if one.stopped_at is not None]
-        return [action for name in running for action in _stop(name, seen.containers[name], grace, now, began)]
+        stops = [action for name in running for action in _stop(name, seen.containers[name], grace, now, began)]
+        waiting = [one["name"] for one in sidecars if get(one, ".lifecycle.preStop") and one["name"] not in running]
+        hooks = [Hook(name, grace) for name in waiting if grace > 0 and not seen.containers[name].hooked]
+        return [*hooks, *stops]
     return [] if seen.torn_down else [Teardown()]
 
 

@@ -22,6 +22,7 @@ from procorch.kubelet.mirrors import MirrorReporter, Mirrors
 from procorch.kubelet.plan import (
     Action,
     Fail,
+    Hook,
     Kill,
     Pause,
     RemovePause,
@@ -83,6 +84,7 @@ class PodWorker:
         else:
             self._reporter = Reporter(around, lambda: self.pod, self.record, self.remove)
         self._health: PodHealth | None = None
+        self._hooks: dict[str, asyncio.Task[None]] = {}
         self._noticed: set[tuple[str, int]] = set()  # ended attempts whose end was dealt with
 
     # What others tell
@@ -255,6 +257,9 @@ class PodWorker:
                 case Stop(name, grace, why):
                     self._stop(name, grace, why)
                     acted = True
+                case Hook(name, grace):
+                    self.record.of(name).hooked = acted = True
+                    self._hooks[name] = self._tasks.create_task(self._hook(name, grace), name=f"hook:{name}")
                 case Kill(name):
                     await self._actions.kill(name)
                     acted = True
@@ -284,11 +289,15 @@ class PodWorker:
         self._around.events.event(self.pod, "Normal", "Killing", why or f"Stopping container {name}", field_path=path)
         self._tasks.create_task(self._hook_and_signal(name, grace), name=f"stop:{name}")
 
-    async def _hook_and_signal(self, name: str, grace: float) -> None:
+    async def _hook(self, name: str, grace: float) -> None:
         attempt = self.record.of(name).current
         container = next(one for one in all_containers(self.pod) if one["name"] == name)
         if self._health is not None and attempt is not None:
             await self._health.before_end(self.pod, container, attempt, grace)
+
+    async def _hook_and_signal(self, name: str, grace: float) -> None:
+        attempt = self.record.of(name).current
+        await (self._hooks.pop(name, None) or self._hook(name, grace))
         if self.record.of(name).current is attempt:
             await self._actions.signal(name)
 

@@ -65,6 +65,7 @@ class ContainerRecord:
     stopped_at: float | None = None
     unhealthy: str = ""
     unhealthy_grace: float | None = None
+    hooked: bool = False  # its preStop hook has begun before its turn to stop
 
     def begin(self, attempt: Attempt) -> None:
         """A new attempt takes the place of the newest."""
@@ -89,9 +90,10 @@ class ContainerRecord:
         self.started = self.ready = False
         self.unhealthy = ""
         self.unhealthy_grace = None
+        self.hooked = False
 
 
-_MEMORY_ONLY = {"waiting", "stopped_at", "unhealthy", "unhealthy_grace"}
+_MEMORY_ONLY = {"waiting", "stopped_at", "unhealthy", "unhealthy_grace", "hooked"}
 
 
 @dataclass(slots=True)
@@ -130,6 +132,7 @@ class PodRecord:
                 stopped_at=record.stopped_at,
                 unhealthy=record.unhealthy,
                 unhealthy_grace=record.unhealthy_grace,
+                hooked=record.hooked,
             )
         return Seen(
             pause=self.pause,

@@ -20,7 +20,7 @@ from procorch.kubelet.plan import (
     lasting_containers,
 )
 from procorch.kubelet.record import Attempt, ContainerRecord, PodRecord
-from procorch.kubelet.restarts import restart_policy, restarts, restarts_init
+from procorch.kubelet.restarts import restarts, restarts_init
 from procorch.objects import Object, condition_of, get
 
 CREATING = ("ContainerCreating", "")
@@ -76,7 +76,7 @@ def phase_of(pod: Object, record: PodRecord) -> str:
     if not is_initialized(pod, record) or any(one is None for one in attempts):
         return "Running" if running else "Pending"
     ended = [one for one in attempts if one is not None and not one.running]
-    if len(ended) < len(attempts) or restart_policy(pod) == "Always":
+    if len(ended) < len(attempts):
         return "Running"
     if not record.torn_down and any(
         _again(record, container) or restarts(pod, container, one.exit_code)

@@ -500,6 +500,33 @@ async def test_a_sidecar_ends_after_the_containers_it_serves(running: Cluster) -
     assert state_of(pod, "a")["terminated"]["exitCode"] == 0
 
 
+async def test_the_hook_of_a_sidecar_begins_with_the_end_of_the_pod(running: Cluster, tmp_path: Path) -> None:
+    mounts = [{"name": "v", "mountPath": "/v"}]
+
+    def program(at_end: str) -> list[str]:
+        return ["/bin/sh", "-c", f"trap '{at_end} >> /v/log; exit 0' TERM; touch /v/$0; while :; do sleep 0.05; done"]
+
+    sidecar = {
+        "name": "s", "image": "host", "restartPolicy": "Always", "command": [*program("echo sidecar"), "s"],
+        "lifecycle": {"preStop": {"exec": {"command": ["/bin/sh", "-c", "echo hook >> /v/log"]}}},
+        "volumeMounts": mounts,
+    }  # fmt: skip
+    main = {"name": "a", "image": "host", "command": [*program("sleep 1; echo main"), "a"], "volumeMounts": mounts}
+    volumes = [{"name": "v", "hostPath": {"path": str(tmp_path)}}]
+    await running.pod(
+        "web", containers=[main], initContainers=[sidecar], volumes=volumes, terminationGracePeriodSeconds=20
+    )
+    await running.until(is_ready)
+    async with asyncio.timeout(10):
+        while not (tmp_path / "s").exists() or not (tmp_path / "a").exists():
+            await asyncio.sleep(0.02)
+
+    await running.client.delete("Pod", "default/web")
+    await running.gone()
+
+    assert (tmp_path / "log").read_text().split() == ["hook", "main", "sidecar"]
+
+
 async def test_a_container_is_restarted_although_the_api_is_away_and_the_kubelet_is_new(cluster: Cluster) -> None:
     container = {
         "name": "a",

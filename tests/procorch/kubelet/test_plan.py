@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from procorch.kubelet.plan import (
     Action,
     Fail,
+    Hook,
     Kill,
     Pause,
     RemovePause,
@@ -206,3 +207,15 @@ def test_ephemeral_containers_end_with_the_pod_and_do_not_keep_it() -> None:
     over = pod("a", policy="Never", ephemeralContainers=[{"name": "e"}])
 
     assert plan(over, seen(a=ended(0), e=RUNNING), NOW)[0] == Stop("e", 30.0)
+
+
+def test_hooks_of_sidecars_begin_with_the_end_of_the_pod_and_each_is_stopped_in_its_turn() -> None:
+    hooked = SIDECAR | {"lifecycle": {"preStop": {"sleep": {"seconds": 1}}}}
+    ending = pod("a", init=(hooked, {**hooked, "name": "t"}, {**SIDECAR, "name": "u"}), **DELETED)
+    begun = SeenContainer(running=True, started=True, hooked=True)
+
+    assert plan(ending, seen(s=RUNNING, t=RUNNING, u=RUNNING, a=RUNNING), NOW) == [
+        Hook("s", 30.0), Hook("t", 30.0), Stop("a", 30.0), Wake(30.0),
+    ]  # fmt: skip
+    later = seen(s=begun, t=begun, a=ended(0, stopped_at=NOW - 10))
+    assert plan(ending, later, NOW) == [Stop("t", 20.0), Wake(20.0)]

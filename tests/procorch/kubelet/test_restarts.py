@@ -167,3 +167,28 @@ async def test_a_container_with_a_policy_of_its_own_in_a_pod_that_never_restarts
 
         assert made["status"]["phase"] == "Running"
         assert over["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
+@pytest.mark.kernel
+async def test_what_ended_while_the_kubelet_was_away_restarts_all(cluster) -> None:  # type: ignore[no-untyped-def]
+    """Also when the kubelet is gone again in the midst of it: what it decided is on disk."""
+    script = "test -e /v/once && exec sleep 60; touch /v/once; until test -e /v/go; do sleep 0.05; done; exit 88"
+    mounts = [{"name": "v", "mountPath": "/v"}]
+    main = {
+        "name": "a", "image": "host", "command": [*SHELL, script], "volumeMounts": mounts, "restartPolicy": "Never",
+        "restartPolicyRules": [rule("RestartAllContainers", "In", 88)],
+    }  # fmt: skip
+    beside = {"name": "b", "image": "host", "command": [*SHELL, "sleep 60"], "volumeMounts": mounts}
+
+    def counts(pod: Any) -> list[tuple[int, bool]]:
+        rows = pod["status"].get("containerStatuses", [])
+        return [(row["restartCount"], "running" in row["state"]) for row in rows]
+
+    async with cluster.running():
+        made = await cluster.pod(containers=[main, beside], volumes=[{"name": "v", "emptyDir": {}}])
+        await cluster.until(lambda pod: counts(pod) == [(0, True), (0, True)])
+    (cluster.directory / "pods" / made["metadata"]["uid"] / "volumes/kubernetes.io~empty-dir/v/go").touch()
+    async with cluster.running():
+        pass
+    async with cluster.running():
+        await cluster.until(lambda pod: counts(pod) == [(1, True), (1, True)])

@@ -141,3 +141,46 @@ def test_a_process_that_an_earlier_agent_did_not_write_down_is_an_attempt() -> N
     current, last = known.of("a").current, known.of("a").last
     assert current is not None and last is not None
     assert (current.number, current.running, last.exit_code) == (1, True, 1)
+
+
+def own_policy(policy: str, **more: Any) -> dict[str, Any]:
+    wanted = pod("a", policy=policy)
+    wanted["spec"]["containers"][0] |= more
+    return wanted
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code", "phase"),
+    [
+        pytest.param(own_policy("Always", restartPolicy="Never"), 1, "Failed", id="nobody starts it again"),
+        pytest.param(own_policy("Always", restartPolicy="Never"), 0, "Succeeded", id="the same, and it ended well"),
+        pytest.param(own_policy("Never", restartPolicy="Always"), 0, "Running", id="it starts again"),
+    ],
+)
+def test_the_phase_goes_by_the_containers_own_policies(wanted: dict[str, Any], code: int, phase: str) -> None:
+    assert phase_of(wanted, record(a=ended(code))) == phase
+
+
+def test_while_all_containers_restart_the_pod_runs() -> None:
+    known = record(a=ended(88))
+    known.restart_all("Container a exited with code 88")
+
+    assert phase_of(pod("a", policy="Never"), known) == "Running"
+    known.renew(["a"])
+    assert phase_of(pod("a", policy="Never"), known) == "Running"
+    known.of("a").begin(Attempt(1, "box", started_at=NOW))
+    known.of("a").current.finished_at, known.of("a").current.exit_code = NOW, 0  # type: ignore[union-attr]
+    assert phase_of(pod("a", policy="Never"), known) == "Succeeded"
+
+
+def test_an_ephemeral_container_has_a_row_of_its_own_and_counts_for_nothing() -> None:
+    wanted = pod("a")
+    wanted["spec"]["ephemeralContainers"] = [{"name": "e", "image": "host"}]
+
+    status = status_of(wanted, record(a=RUNS, e=ended(1)), "10.0.0.1", NOW)
+
+    (row,) = status["ephemeralContainerStatuses"]
+    assert (row["name"], row["ready"], "started" in row) == ("e", False, False)
+    assert row["state"]["terminated"]["exitCode"] == 1
+    assert [one["name"] for one in status["containerStatuses"]] == ["a"]
+    assert {one["type"]: one["status"] for one in status["conditions"]}["Ready"] == "True"
