@@ -11,7 +11,15 @@ from typing import Any
 
 from procorch.clock import timestamp
 from procorch.kinds.podspec.resources import qos_class
-from procorch.kubelet.plan import Pause, all_containers, containers, init_containers, is_sidecar, restart_policy
+from procorch.kubelet.plan import (
+    Pause,
+    all_containers,
+    containers,
+    init_containers,
+    is_sidecar,
+    restart_policy,
+    stop_signal_name,
+)
 from procorch.kubelet.record import Attempt, ContainerRecord, PodRecord
 from procorch.objects import Object, condition_of, get
 
@@ -37,7 +45,9 @@ def status_of(pod: Object, record: PodRecord, host_ip: str, now: float) -> Objec
         "containerStatuses": main,
         "observedGeneration": pod["metadata"].get("generation", 1),
     }
-    if init:
+    if record.reason and not record.sandboxes:  # refused: kubectl shows the pod's reason where no container has one
+        del status["containerStatuses"]
+    elif init:
         status["initContainerStatuses"] = init
     if record.started_at is not None:
         status["startTime"] = timestamp(record.started_at)
@@ -151,9 +161,25 @@ def _container_status(
     }
     if attempt is not None:
         status["containerID"] = container_id(attempt, name)
+        status["stopSignal"] = stop_signal_name(container)
+        if own.launch is not None:
+            who = own.launch.user
+            groups = list(dict.fromkeys((who.gid, *who.groups)))
+            status["user"] = {"linux": {"uid": who.uid, "gid": who.gid, "supplementalGroups": groups}}
+    if mounts := [_mount_status(row) for row in container.get("volumeMounts") or []]:
+        status["volumeMounts"] = mounts
     previous = attempt if "waiting" in status["state"] else own.last
     if previous is not None and not previous.running:
         status["lastState"] = {"terminated": terminated(previous, name)}
+    return status
+
+
+def _mount_status(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Mounts below a read-only one are read-only here, too; `Enabled` says so to who asked for it."""
+    status: dict[str, Any] = {"name": row["name"], "mountPath": row["mountPath"]}
+    if row.get("readOnly"):
+        asked = row.get("recursiveReadOnly") in ("Enabled", "IfPossible")
+        status |= {"readOnly": True, "recursiveReadOnly": "Enabled" if asked else "Disabled"}
     return status
 
 

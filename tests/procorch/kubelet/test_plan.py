@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from procorch.kubelet.plan import (
     Wake,
     next_backoff,
     plan,
+    stop_signal,
 )
 
 NOW = 1000.0
@@ -181,3 +183,13 @@ def test_what_must_never_be_asked_for(found: Seen, policy: str, deleted: bool) -
         assert one is None or not (one.running and one.current)
     if any(isinstance(action, Teardown) for action in actions) and found.pause is Pause.ALIVE:
         assert not any(one.running and one.current for one in found.containers.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [(None, signal.SIGTERM), ("SIGINT", signal.SIGINT), ("SIGRTMIN+3", signal.SIGRTMIN + 3), ("SIGRTMAX-1", 63)],
+)
+def test_the_signal_that_asks_to_end(name: str | None, number: int) -> None:
+    container = {"name": "a"} if name is None else {"name": "a", "lifecycle": {"stopSignal": name}}
+
+    assert stop_signal(container) == number
