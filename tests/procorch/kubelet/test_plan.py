@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from procorch.kubelet.plan import (
     Wake,
     next_backoff,
     plan,
+    stop_signal,
 )
 
 NOW = 1000.0
@@ -219,3 +221,13 @@ def test_hooks_of_sidecars_begin_with_the_end_of_the_pod_and_each_is_stopped_in_
     ]  # fmt: skip
     later = seen(s=begun, t=begun, a=ended(0, stopped_at=NOW - 10))
     assert plan(ending, later, NOW) == [Stop("t", 20.0), Wake(20.0)]
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [(None, signal.SIGTERM), ("SIGINT", signal.SIGINT), ("SIGRTMIN+3", signal.SIGRTMIN + 3), ("SIGRTMAX-1", 63)],
+)
+def test_the_signal_that_asks_to_end(name: str | None, number: int) -> None:
+    container = {"name": "a"} if name is None else {"name": "a", "lifecycle": {"stopSignal": name}}
+
+    assert stop_signal(container) == number
