@@ -25,6 +25,8 @@ _WORDS = {
     Outcome.BAD: ("Unhealthy", "failed"),
     Outcome.ERROR: ("Unhealthy", "errored and resulted in unknown state"),
 }
+# … and how it is counted.
+_COUNTED = {Outcome.GOOD: "successful", Outcome.WARNING: "successful", Outcome.BAD: "failed", Outcome.ERROR: "unknown"}
 _ASKS = ("startupProbe", "readinessProbe", "livenessProbe", "lifecycle")
 
 
@@ -141,9 +143,15 @@ class PodHealth:
             return 0.0 if began is None else self._around.clock() - began
 
         handler = {key: probe[key] for key in ("exec", "httpGet", "tcpSocket", "grpc") if probe.get(key) is not None}
+
+        async def asked(timeout: float) -> tuple[Outcome, str]:
+            outcome, heard = await ask(handler, target, timeout)
+            self._around.probes.count(pod["metadata"], container["name"], kind, _COUNTED[outcome])
+            return outcome, heard
+
         await probes.watch(
             probe,
-            partial(ask, handler, target),
+            asked,
             running_for=running_for,
             found=lambda good: over() or found(good),
             told=told,
