@@ -11,22 +11,19 @@ from collections.abc import Iterator
 from procorch.kinds.fields import Fields, indexed, part
 from procorch.objects import get
 
-# Path below the specification, of the container, or of the mount → why nothing comes of it.
+# Path below the specification, a security context, or a mount → why nothing comes of it.
 _SPEC = {
     "affinity.podAffinity": "the scheduler does not look at which pods are where",
     "affinity.podAntiAffinity": "the scheduler does not look at which pods are where",
     "topologySpreadConstraints": "the scheduler does not spread pods over anything but nodes",
     "schedulingGroup": "pods are scheduled one by one",
     "evictionResponders": "nobody is asked before an eviction",
-    "hostnameOverride": "a pod is called after itself, or by its hostname",
-    "setHostnameAsFQDN": "the host name is the short one",
 }
 _SECURITY = {
     "seLinuxOptions": "this is no SELinux",
     "windowsOptions": "nodes run Linux",
 }
 _POD_SECURITY = {"seLinuxChangePolicy": "this is no SELinux"}
-_CONTAINER = {"lifecycle.stopSignal": "SIGTERM is what a container is asked with"}
 _MOUNT = {"bindMountOptions": "mounts have their usual options"}
 _FILTER = "there is no filter of system calls"
 
@@ -37,7 +34,6 @@ def unheeded(spec: Fields, path: str) -> Iterator[str]:
     yield from _security(part(spec, "securityContext"), f"{path}.securityContext", _SECURITY | _POD_SECURITY)
     for group in ("initContainers", "containers", "ephemeralContainers"):
         for where, container in indexed(spec.get(group), f"{path}.{group}"):
-            yield from _told(container, where, _CONTAINER)
             yield from _security(part(container, "securityContext"), f"{where}.securityContext", _SECURITY)
             for at, mount in indexed(container.get("volumeMounts"), f"{where}.volumeMounts"):
                 yield from _told(mount, at, _MOUNT)

@@ -18,7 +18,7 @@ from procorch.kinds.podspec.unheeded import unheeded
         pytest.param(
             {"volumes": [{"name": "v", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}]}, id="memory has a limit"
         ),
-        pytest.param({"setHostnameAsFQDN": False}, id="no is no wish"),
+        pytest.param({"evictionResponders": []}, id="none is no wish"),
         pytest.param(
             {"containers": "no list", "securityContext": [], "volumes": {}}, id="nonsense is judged elsewhere"
         ),
