@@ -64,7 +64,9 @@ async def test_the_volume_is_as_kubernetes_makes_it(served):
         pytest.param(pod(serviceAccountName="bold", automountServiceAccountToken=False), False, id="also its no"),
         pytest.param(pod(PATH), False, id="not over what the pod has mounted there"),
         pytest.param(pod("/elsewhere"), True, id="beside what it has mounted elsewhere"),
-        pytest.param(pod(annotations={"kubernetes.io/config.mirror": "1"}), False, id="no mirror of a static pod"),
+        pytest.param(
+            pod(nodeName="one", annotations={"kubernetes.io/config.mirror": "1"}), False, id="no mirror of a static pod"
+        ),
     ],
 )
 async def test_who_gets_a_token(served, given: Object, mounted: bool):
