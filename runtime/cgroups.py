@@ -12,7 +12,6 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,21 +21,13 @@ from cgroupspy.nodes import Node
 
 from . import syscalls
 from .spec import Limits, RuntimeFailed
+from .usage import Detail, Usage, detail_v1, detail_v2, usage_v1, usage_v2
 
 MOUNT = Path("/sys/fs/cgroup")
 PERIOD = 100_000  # microseconds of a cpu quota's period, the kernel's default
 LEAST_QUOTA = 1_000  # microseconds: the kernel answers EINVAL below
 CGROUP2_MAGIC = 0x63677270
 UNLIMITED = 1 << 62  # version 1 has no word for it: memory.limit_in_bytes then reads as a number near 2^63
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a group used: processor time in seconds since it was made, bytes of memory and processes now."""
-
-    cpu_seconds: float
-    memory_bytes: int
-    processes: int
 
 
 def shares(millis: int) -> int:
@@ -65,7 +56,11 @@ class Groups(Protocol):
     def read(self, path: str) -> Limits:
         """The limits as the kernel has them now."""
 
-    def usage(self, path: str) -> Usage: ...
+    def usage(self, path: str) -> Usage:
+        """What it used; a path of "" is all of the machine's. Raises FileNotFoundError where it is gone."""
+
+    def detail(self, path: str) -> Detail:
+        """What fewer ask for."""
 
     def processes(self, path: str) -> list[int]:
         """Pids of the group and of those below it."""
@@ -169,6 +164,7 @@ class Version1:
     def __init__(self, mount: Path) -> None:
         top = GroupNode(str(mount))
         self._trees = {name: GroupNode(name, parent=top) for name in self.NEEDED}
+        self._tops = {name: str(mount / name) for name in self.NEEDED}
         # cpu and cpuacct are often two names of one tree: joined and removed once.
         self._roots = sorted({os.path.realpath(mount / name) for name in self.NEEDED})
 
@@ -206,11 +202,10 @@ class Version1:
         )
 
     def usage(self, path: str) -> Usage:
-        return Usage(
-            cpu_seconds=self._controller("cpuacct", path).usage / 1e9,
-            memory_bytes=self._controller("memory", path).usage_in_bytes,
-            processes=self._controller("pids", path).current,
-        )
+        return usage_v1(*(f"{self._tops[name]}/{path}" for name in ("cpuacct", "memory", "pids")))
+
+    def detail(self, path: str) -> Detail:
+        return detail_v1(*(f"{self._tops[name]}/{path}" for name in ("cpu", "cpuacct", "memory")))
 
     def processes(self, path: str) -> list[int]:
         return _pids(self._directory("freezer", path))
@@ -302,12 +297,10 @@ class Version2:
         )
 
     def usage(self, path: str) -> Usage:
-        stat = dict(line.split() for line in self._text(path, "cpu.stat").splitlines())
-        return Usage(
-            cpu_seconds=int(stat["usage_usec"]) / 1e6,
-            memory_bytes=int(self._text(path, "memory.current")),
-            processes=int(self._text(path, "pids.current")),
-        )
+        return usage_v2(f"{self._mount}/{path}")
+
+    def detail(self, path: str) -> Detail:
+        return detail_v2(f"{self._mount}/{path}")
 
     def processes(self, path: str) -> list[int]:
         return _pids(self._mount / path)

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from procorch.api.metrics import Family, Histogram, Histograms
+from procorch.api.metrics import Histogram, Histograms
+from procorch.exposition import Family
 
 if TYPE_CHECKING:
     from procorch.api.fairness import Level, Seat

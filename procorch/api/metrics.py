@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import resource
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import psutil
+from procorch.exposition import Family, head, number
 
 #: seconds: Kubernetes' bounds, and finer ones below, where this server's answers are
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0,
@@ -20,21 +17,6 @@ _BYTES = (1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
 #: verb, dry run, group, version, resource, subresource, scope
 Series = tuple[str, str, str, str, str, str, str]
 _NAMES = ("verb", "dry_run", "group", "version", "resource", "subresource", "scope")
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """One metric that is counted elsewhere. type_: gauge or counter. values: labels → value; labels may be empty."""
-
-    name: str
-    help: str
-    type_: str
-    values: Mapping[str, float]
-
-    def lines(self) -> Iterable[str]:
-        yield from _head(self.name, self.help, self.type_)
-        for labels, value in self.values.items():
-            yield f"{self.name}{{{labels}}} {_number(value)}" if labels else f"{self.name} {_number(value)}"
 
 
 @dataclass(slots=True)
@@ -50,7 +32,7 @@ class Histogram:
 
     def lines(self, name: str, labels: str) -> Iterable[str]:
         seen = 0
-        for bound, count in zip((*map(_number, self.bounds), "+Inf"), self.counts, strict=True):
+        for bound, count in zip((*map(number, self.bounds), "+Inf"), self.counts, strict=True):
             seen += count
             yield f'{name}_bucket{{{labels},le="{bound}"}} {seen}'
         yield f"{name}_sum{{{labels}}} {self.total:.6f}"
@@ -66,7 +48,7 @@ class Histograms:
     values: Mapping[str, Histogram]
 
     def lines(self) -> Iterable[str]:
-        yield from _head(self.name, self.help, "histogram")
+        yield from head(self.name, self.help, "histogram")
         for labels, histogram in self.values.items():
             yield from histogram.lines(self.name, labels)
 
@@ -90,7 +72,7 @@ class Metrics:
 
     def text(self, families: Iterable[Family | Histograms]) -> str:
         name = "apiserver_request_total"
-        lines = list(_head(name, "Requests, by verb, resource and HTTP code.", "counter"))
+        lines = list(head(name, "Requests, by verb, resource and HTTP code.", "counter"))
         for (series, status), count in sorted(self._requests.items()):
             lines.append(f'{name}{{{_labels(series)},code="{status}"}} {count}')
         name = "apiserver_request_duration_seconds"
@@ -102,33 +84,12 @@ class Metrics:
         return "\n".join(lines) + "\n"
 
 
-def process_families() -> list[Family]:
-    """What Prometheus' own clients tell of their process."""
-    times, memory = os.times(), psutil.Process().memory_info()
-    files = float(len(list(Path("/proc/self/fd").iterdir())))
-    return [
-        Family("process_cpu_seconds_total", "Seconds of CPU, user and system.", "counter",
-               {"": times.user + times.system}),
-        Family("process_resident_memory_bytes", "Memory that is resident.", "gauge", {"": memory.rss}),
-        Family("process_virtual_memory_bytes", "Memory that is mapped.", "gauge", {"": memory.vms}),
-        Family("process_open_fds", "Open files and sockets.", "gauge", {"": files}),
-        Family("process_max_fds", "How many files and sockets may be open.", "gauge",
-               {"": resource.getrlimit(resource.RLIMIT_NOFILE)[0]}),
-        Family("process_start_time_seconds", "When the process began, in seconds since the epoch.", "gauge",
-               {"": psutil.Process().create_time()}),
-    ]  # fmt: skip
-
-
 def _histograms(
     name: str, help_: str, found: Mapping[Series, Histogram], labels: Callable[[Series], str]
 ) -> Iterable[str]:
-    yield from _head(name, help_, "histogram")
+    yield from head(name, help_, "histogram")
     for series, histogram in sorted(found.items(), key=lambda row: row[0]):
         yield from histogram.lines(name, labels(series))
-
-
-def _head(name: str, help_: str, type_: str) -> tuple[str, str]:
-    return f"# HELP {name} {help_}", f"# TYPE {name} {type_}"
 
 
 def _labels(series: Series) -> str:
@@ -139,7 +100,3 @@ def _labels(series: Series) -> str:
 def _labels_without_dry_run(series: Series) -> str:
     said = ",".join(f'{name}="{value}"' for name, value in zip(_NAMES, series, strict=True) if name != "dry_run")
     return f'{said},component="apiserver"'
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)

@@ -9,9 +9,10 @@ import orjson
 
 from procorch.api import flow_dumps, health, issuer
 from procorch.api.health import Check
-from procorch.api.metrics import Family, Histograms, process_families
+from procorch.api.metrics import Histograms
 from procorch.api.request import JSON, Request, Response, text
 from procorch.api.routes import Route
+from procorch.exposition import MEDIA, Family, process_families
 from procorch.objects import MethodNotAllowed
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def serve(api: Api, route: Route, request: Request) -> Response:
         case ("cacerts",):
             return text(api.config.ca_pem.decode(), content_type="application/x-pem-file")
         case ("metrics",):
-            return text(api.metrics.text(_families(api)), content_type="text/plain; version=0.0.4; charset=utf-8")
+            return text(api.metrics.text(_families(api)), content_type=MEDIA)
         case (".well-known", "openid-configuration") if api.service_accounts is not None:
             tokens = api.service_accounts
             return issuer.configuration(tokens.issuer, tokens.algorithm, api.config.advertise)

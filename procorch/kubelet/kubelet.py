@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +24,10 @@ from procorch.kubelet.container_logs import ContainerLogs
 from procorch.kubelet.container_streams import ContainerStreams
 from procorch.kubelet.dial import Serve
 from procorch.kubelet.images import Images
+from procorch.kubelet.measuring import Measuring, pods_of
+from procorch.kubelet.metrics import ProbeCounts, container_states
 from procorch.kubelet.mirrors import Mirrors
-from procorch.kubelet.pages import Pages
+from procorch.kubelet.pages import NodeFacts, Pages
 from procorch.kubelet.pod_files import Dns
 from procorch.kubelet.pod_worker import PodWorker
 from procorch.kubelet.record import PodDirectory, PodRecord
@@ -95,7 +97,8 @@ class Kubelet:
         self._mirrors = Mirrors(client, config.node_name, self._static)
         self._look_at_manifests = asyncio.Event()
         self._logs = ContainerLogs(config.directory, runtime, clock, self._find, config.node_name)
-        self._pages = Pages(lambda: (worker.pod for worker in self._workers.values()))
+        self._probes = ProbeCounts()
+        self._pages = self._make_pages()
         self._streams = ContainerStreams(runtime, self._find, config.node_name)
         self._pods = Informer(client, "Pod", field_selector=f"spec.nodeName={config.node_name}")
 
@@ -114,9 +117,37 @@ class Kubelet:
             "attach": streams.attach,
             "portForward": streams.port_forward,
             "dial": streams.dial,
-            "healthz": self._pages.healthz,
-            "pods": self._pages.pods,
+            **self._pages.routes,
         }
+
+    def _make_pages(self) -> Pages:
+        config, runtime = self.config, self._runtime
+        settings = {
+            "clusterDNS": list(config.dns.servers),
+            "clusterDomain": config.dns.domain,
+            "podPidsLimit": config.pids_limit or -1,
+            "maxPods": int(config.allocatable.get("pods", 0)),
+            "cgroupRoot": f"/{runtime.cgroup}",
+        }
+        node = NodeFacts(config.node_name, config.directory, config.memory_capacity, runtime.cgroup, settings)
+        workers = self._workers
+
+        def known() -> Iterator[tuple[Object, PodRecord]]:
+            return ((worker.pod, worker.record) for worker in workers.values())
+
+        measuring = Measuring(
+            lambda: runtime.groups,
+            lambda: pods_of(known(), runtime.sandboxes, config.directory),
+            self._clock,
+            also=(runtime.cgroup,),
+        )
+        return Pages(
+            node,
+            lambda: (worker.pod for worker in workers.values()),
+            lambda: container_states(worker.record for worker in workers.values()),
+            measuring,
+            self._probes,
+        )
 
     async def run(self) -> None:
         """Until cancelled; then every pod is left as it is."""
@@ -141,6 +172,7 @@ class Kubelet:
                 memory_capacity=config.memory_capacity,
                 dns=config.dns,
                 pids_limit=config.pids_limit,
+                probes=self._probes,
             )
             self._runtime.on_change = self._sandbox_changed
             tasks.create_task(self._follow_store(), name="images")
@@ -222,6 +254,7 @@ class Kubelet:
 
     def _forget(self, uid: str) -> None:
         self._workers.pop(uid, None)
+        self._probes.forget(uid)
         self._look_at_manifests.set()
         self._mirrors.look()
 

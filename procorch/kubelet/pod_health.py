@@ -141,9 +141,16 @@ class PodHealth:
             return 0.0 if began is None else self._around.clock() - began
 
         handler = {key: probe[key] for key in ("exec", "httpGet", "tcpSocket", "grpc") if probe.get(key) is not None}
+
+        async def asked(timeout: float) -> tuple[bool, str]:
+            good, heard = await ask(handler, target, timeout)
+            result = "successful" if good else "failed"
+            self._around.probes.count(pod["metadata"], container["name"], kind, result)
+            return good, heard
+
         await probes.watch(
             probe,
-            partial(ask, handler, target),
+            asked,
             running_for=running_for,
             found=lambda good: over() or found(good),
             told=told,

@@ -12,6 +12,7 @@ from procorch.client import Client
 from procorch.clock import Clock
 from procorch.events import EventRecorder
 from procorch.kubelet.images import Images
+from procorch.kubelet.metrics import ProbeCounts
 from procorch.kubelet.pod_files import Dns
 from procorch.kubelet.sources import Sources
 from procorch.objects import Object
@@ -35,7 +36,7 @@ class Surroundings:
     directory: of all pods. resolver: what images are here.
     services: the variables of Services for (namespace, enableServiceLinks).
     images: the cluster's Image objects by name. allocatable: the node's resource list. synced: set once the API has
-    told which pods are here: until then nothing is reported.
+    told which pods are here: until then nothing is reported. probes: counts how they come out.
     """
 
     node_name: str
@@ -55,3 +56,4 @@ class Surroundings:
     dns: Dns
     pids_limit: int | None = None
     synced: asyncio.Event = field(default_factory=asyncio.Event)
+    probes: ProbeCounts = field(default_factory=ProbeCounts)

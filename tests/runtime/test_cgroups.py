@@ -12,7 +12,13 @@ import pytest
 from runtime import Limits, RuntimeFailed, cgroups
 
 ROOT = Path(__file__).parents[2]
-ON_VERSION_2 = ("cgroups", "sandbox", "supervise", "zygote")  # the test files of what makes groups or lives in them
+ON_VERSION_2 = (
+    "cgroups",
+    "sandbox",
+    "supervise",
+    "usage",
+    "zygote",
+)  # the test files of what makes groups or lives in them
 NOT_OF_GROUPS = ("more_forks_than_its_socket_holds", "race_of_renames")  # and take a third of the time there
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from procorch.api.metrics import Family, Metrics, process_families
+from procorch.api.metrics import Metrics
+from procorch.exposition import Family, process_families
 
 GET = ("GET", "", "", "v1", "pods", "", "resource")
 POST = ("POST", "All", "apps", "v1", "replicasets", "scale", "resource")

@@ -1,0 +1,27 @@
+"""Room on disk, counted as du does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from runtime.disk import Disk, disk_of
+
+
+def test_it_is_what_du_says(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "large").write_bytes(b"x" * 300_000)
+    (tmp_path / "a" / "b" / "small").write_bytes(b"y")
+    os.link(tmp_path / "a" / "large", tmp_path / "a" / "b" / "twice")
+    (tmp_path / "a" / "link").symlink_to("/")
+
+    found = disk_of(tmp_path)
+    said = subprocess.run(["du", "-s", "--block-size=1", tmp_path], capture_output=True, text=True, check=True).stdout
+    inodes = subprocess.run(["du", "-s", "--inodes", tmp_path], capture_output=True, text=True, check=True).stdout
+    assert (found.bytes, found.inodes) == (int(said.split()[0]), int(inodes.split()[0]))
+
+
+def test_nothing_takes_no_room(tmp_path: Path) -> None:
+    assert disk_of(tmp_path / "gone") == Disk()
+    assert sum([Disk(1, 2), Disk(3, 4)], Disk()) == Disk(4, 6)
