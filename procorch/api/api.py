@@ -16,6 +16,7 @@ from pathlib import Path
 
 import store
 from procorch.api import (
+    custom_metrics,
     discovery,
     housekeeping,
     levels,
@@ -37,12 +38,14 @@ from procorch.api.fieldmanager import Apply, Update, is_apply, manager_of
 from procorch.api.flows import Flows
 from procorch.api.links import Links
 from procorch.api.listing import Listing
+from procorch.api.measurements import Measurements
 from procorch.api.metrics import Metrics, Series
 from procorch.api.openapi import OpenAPI
 from procorch.api.options import check_write
 from procorch.api.request import LOCAL, Request, Response, User, answer, is_true, refusal
 from procorch.api.rest import Rest
 from procorch.api.routes import Route, methods_of, not_found, parse
+from procorch.api.scraping import Scraping
 from procorch.clock import Clock, system_clock
 from procorch.kinds import KINDS
 from procorch.kinds.kind import Kind
@@ -111,6 +114,8 @@ class Api:
         self.config = config or ApiConfig()
         self.clock = clock
         self.links = Links()
+        self.measurements = Measurements(self.links, timer)
+        self.scraping = Scraping(self.links, clock, timer)
         self.log = log
         self.cache = Cache(log, KINDS)
         self.draw = draw = draw or Draw()
@@ -126,7 +131,9 @@ class Api:
             self.lookup, clock, self.service_accounts, self.config.tokens
         )
         self._authorizer = authorizer
-        self.discovery = discovery.Discovery([*KINDS, *reviews.KINDS], self.config.advertise)
+        self.discovery = discovery.Discovery(
+            [*KINDS, *reviews.KINDS, *custom_metrics.DISCOVERED], self.config.advertise
+        )
         self.openapi = OpenAPI([*KINDS, *reviews.KINDS])
         self._timer = timer
         self._started = False
@@ -147,6 +154,7 @@ class Api:
         if self._ticker is not None:
             self._ticker.cancel()
         self.listing.close()
+        self.measurements.close()
         self.links.close()
         if hasattr(self, "authorizer"):
             self.authorizer.close()
@@ -271,6 +279,8 @@ class Api:
             return answer(_NO_DEFINITIONS)
         if plain.is_nowhere(self, route):
             return plain.nowhere()
+        if route.group == custom_metrics.GROUP:
+            return await custom_metrics.serve(self, route, request)
         if route.kind is None or (route.kind.namespaced and not route.namespace and not route.is_collection):
             raise not_found()
         if route.verb in ("create", "update", "patch") and route.subresource != "proxy":

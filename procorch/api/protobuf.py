@@ -18,8 +18,9 @@ from typing import Any
 
 import orjson
 
-from procorch.api.protobuf_values import GONE, duration_text, int_or_string, time_text
+from procorch.api.protobuf_values import GONE, int_or_string, time_text
 from procorch.api.protobuf_wire import BYTES, FIXED64, VARINT, parts, signed, text_of, varint_at
+from procorch.durations import duration_text
 from procorch.kinds import schema
 from procorch.kinds.schema import Field, Type
 from procorch.objects import Object

@@ -15,8 +15,9 @@ from typing import Any
 import orjson
 
 from procorch.api.protobuf import MAGIC, Tree, name_of, tree_of
-from procorch.api.protobuf_values import duration_nanos, int_or_string_bytes, time_bytes
+from procorch.api.protobuf_values import int_or_string_bytes, time_bytes
 from procorch.api.protobuf_wire import BYTES, FIXED64, VARINT, delimited, varint
+from procorch.durations import duration_nanos
 from procorch.kinds.schema import Field, Type
 from procorch.objects import Object
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from procorch.api import admission, components, deletion, intake, subresources
+from procorch.api import admission, components, deletion, intake, measurements, subresources
 from procorch.api.accept import form_of
 from procorch.api.cache import Entry
 from procorch.api.fieldmanager import config_of, is_apply
@@ -17,6 +17,7 @@ from procorch.api.request import JSON, LOCAL, Request, Response, User, answer
 from procorch.api.routes import Route
 from procorch.api.scope import scope_of
 from procorch.api.table import view_of
+from procorch.kinds import measured
 from procorch.kinds.kind import Kind
 from procorch.objects import MethodNotAllowed, Object
 
@@ -28,6 +29,8 @@ async def get(api: Api, route: Route, request: Request, user: User) -> Response:
     assert route.kind is not None and route.name is not None
     if route.kind is components.KIND:
         return render(api, route.kind, components.one(api, route.name), request)
+    if route.group == measured.GROUP:
+        return render(api, route.kind, await measurements.one(api, route.kind, route.namespace, route.name), request)
     await api.cache.fresh(version_of(request.query.get("resourceVersion", "")))
     entry = api.rest.entry(route.kind, route.namespace, route.name)
     return render(api, route.kind, entry, request)
@@ -42,6 +45,9 @@ async def list_(api: Api, route: Route, request: Request, user: User) -> Respons
         scope = scope_of(route, request.query)
         found = [entry for entry in components.entries(api) if scope.has(entry)]
         return Response(200, {"Content-Type": JSON}, view.all_of(found, {"resourceVersion": str(api.cache.revision)}))
+    if route.group == measured.GROUP:
+        found = await measurements.entries(api, scope_of(route, request.query))
+        return Response(200, {"Content-Type": JSON}, view.all_of(found, {"resourceVersion": ""}))
     return await api.listing.items(scope_of(route, request.query), view, request.query)
 
 

@@ -20,6 +20,7 @@ from procorch.kinds import (
     job,
     lease,
     limitrange,
+    measured,
     networkpolicy,
     node,
     persistentvolume,
@@ -96,6 +97,8 @@ KINDS = Registry(
         priorityclass.KIND,
         flowschema.KIND,
         prioritylevel.KIND,
+        measured.NODE_METRICS,
+        measured.POD_METRICS,
         image.KIND,
     )
 )

@@ -66,7 +66,7 @@ def pod_target(api: Api, route: Route) -> Target:
         port = str(named[0]["containerPort"]) if named else ""
     elif not port.isdecimal():
         raise BadRequest.of(f'invalid port "{port[:100]}": a pod is proxied to by the number of its port')
-    return _target(scheme, address, int(port) if port else None, str(get(pod, ".spec.nodeName", "")))
+    return target_of(scheme, address, int(port) if port else None, str(get(pod, ".spec.nodeName", "")))
 
 
 def service_target(api: Api, route: Route, draw: random.Random) -> Target:
@@ -87,7 +87,7 @@ def service_target(api: Api, route: Route, draw: random.Random) -> Target:
     if not found:
         raise ServiceUnavailable.of(f'no endpoints available for service "{name}"')
     endpoint, number = draw.choice(found)
-    return _target(scheme, str(endpoint["addresses"][0]), number, str(endpoint.get("nodeName") or ""))
+    return target_of(scheme, str(endpoint["addresses"][0]), number, str(endpoint.get("nodeName") or ""))
 
 
 def _port_name(service: Object, name: str, asked: str) -> str:
@@ -105,7 +105,8 @@ def _is_ready(endpoint: Object) -> bool:
     return get(endpoint, ".conditions.ready") is not False and bool(endpoint.get("addresses"))
 
 
-def _target(scheme: str, address: str, port: int | None, node: str) -> Target:
+def target_of(scheme: str, address: str, port: int | None, node: str) -> Target:
+    """Raises ApiError for an address that belongs to no pod."""
     try:
         where = ipaddress.ip_address(address)
     except ValueError:

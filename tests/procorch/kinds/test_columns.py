@@ -14,6 +14,7 @@ _REPLICAS = "Desired:integer, Current:integer, Ready:integer, Age | Containers, 
 _BINDING = "Role, Age | Users, Groups, ServiceAccounts"
 _EVENT = "Last Seen, Type, Reason, Object | Subobject, Source > Message | First Seen, Count, Name:string:name"
 _AUTOSCALER = "Reference, Targets, MinPods, MaxPods, Replicas, Age"
+_USED = "cpu:string:quantity, memory:string:quantity, Window:string:duration"  # metrics-server pkg/api/table.go
 #: what stands after the name: `title[:type[:format]]`, a string where nothing is said; after `|` it is for `-o wide`,
 #: after `>` for all again
 SHOWN = {
@@ -52,6 +53,8 @@ SHOWN = {
                                                   "MissingPL",
     "flowcontrol.apiserver.k8s.io/v1 PriorityLevelConfiguration": "Type, NominalConcurrencyShares, Queues, HandSize, "
                                                                   "QueueLengthLimit, Age",
+    "metrics.k8s.io/v1beta1 NodeMetrics": _USED,
+    "metrics.k8s.io/v1beta1 PodMetrics": _USED,
     "networking.k8s.io/v1 IPAddress": "ParentRef",
     "networking.k8s.io/v1 Ingress": "Class, Hosts, Address, Ports, Age",
     "networking.k8s.io/v1 IngressClass": "Controller, Parameters, Age",

@@ -221,6 +221,12 @@ RICH: dict[str, Object] = {
         },
     },
     "ComponentStatus": {"conditions": [{"type": "Healthy", "status": "True", "message": "ok"}]},
+    "NodeMetrics": {"timestamp": "2026-01-01T00:00:00Z", "window": "15s", "usage": {"cpu": "1", "memory": "1Mi"}},
+    "PodMetrics": {
+        "timestamp": "2026-01-01T00:00:00Z",
+        "window": "15s",
+        "containers": [{"name": "c", "usage": {"cpu": "1", "memory": "1Mi"}}],
+    },
     "Role": {"rules": [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["a"]}]},
     "ClusterRole": {
         "rules": [{"verbs": ["get"], "nonResourceURLs": ["/a"]}],
