@@ -11,6 +11,7 @@ from procorch.controllers import (
     endpointslice_mirroring,
     flowschema,
     garbage,
+    horizontalpodautoscaler,
     namespace,
     node_ipam,
     node_lifecycle,
@@ -44,4 +45,5 @@ CONTROLLERS: tuple[Controller, ...] = (
     podgc.CONTROLLER,
     resourcequota.CONTROLLER,
     disruption.CONTROLLER,
+    horizontalpodautoscaler.CONTROLLER,
 )

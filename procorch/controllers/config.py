@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from procorch.controllers.autoscale_replicas import Patience
 
 Signer = Callable[[bytes, float], Awaitable[bytes]]
 """(PEM of a certificate request, seconds of validity) → PEM of the certificate; ValueError with what is wrong."""
@@ -24,6 +26,8 @@ class ControllerConfig:
     root_ca: PEM, goes into each namespace's kube-root-ca.crt.
     signer: signs nodes' client certificates; None: requests stay as they are.
     certificate_seconds: how long a certificate is valid when the request does not say.
+    autoscale_period: how often each autoscaler looks. autoscale_tolerance: a ratio so near to 1 changes nothing.
+    autoscale_down_window: nothing goes below what was recommended within it. autoscale_patience: with young pods.
     draw: random numbers in [0, 1) for jitter.
     """
 
@@ -40,4 +44,8 @@ class ControllerConfig:
     root_ca: str = ""
     signer: Signer | None = None
     certificate_seconds: float = 365 * 86400.0
+    autoscale_period: float = 15.0
+    autoscale_tolerance: float = 0.1
+    autoscale_down_window: float = 300.0
+    autoscale_patience: Patience = field(default_factory=Patience)
     draw: Callable[[], float] = random.random
