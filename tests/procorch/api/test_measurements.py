@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 import store
-from procorch.api import Api, LocalTransport, User
+from procorch.api import Api, LocalTransport, User, measurements
 from procorch.api.measurements import FRESH_SECONDS, sound
 from procorch.client import Client
+from procorch.link import Stream
 from procorch.objects import MethodNotAllowed, NotFound, Object
 from tests.metered import Meter, dialled_in
 
@@ -144,6 +145,33 @@ async def test_a_node_is_asked_again_when_its_answer_is_old_or_was_none(api: Api
         meter.status = 500
         assert await names(client, "NodeMetrics") == [] == await names(client, "NodeMetrics")
         assert meter.asked == 4
+
+
+async def test_a_node_that_has_stopped_is_waited_for_once(
+    api: Api, client: Client, timer: Timer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measurements, "ANSWER_SECONDS", 0.05)
+    meter = Meter()
+    async with dialled_in(api.links, "n1", Stopped()), dialled_in(api.links, "n2", meter):
+        assert await names(client, "NodeMetrics") == ["n2"]
+        timer.now += measurements.SILENT_SECONDS - 1
+        assert await names(client, "NodeMetrics") == ["n2"]
+        assert len(Stopped.heard) == 1
+        timer.now += 2
+        assert await names(client, "NodeMetrics") == ["n2"]
+        assert len(Stopped.heard) == 2
+    async with dialled_in(api.links, "n1", meter):
+        assert await names(client, "NodeMetrics") == ["n1"], "it has dialled in again"
+
+
+class Stopped:
+    """Answers nothing."""
+
+    heard: ClassVar[list[str]] = []
+
+    async def accept(self, header: dict[str, Any], stream: Stream) -> None:
+        self.heard.append(header["path"])
+        await stream.read()
 
 
 GOOD: dict[str, Any] = {"nanocores": 1, "bytes": 2, "window": 15.0}
