@@ -25,8 +25,9 @@ from procorch.clock import parse_timestamp, timestamp
 from procorch.durations import duration_text
 from procorch.kinds import KINDS
 from procorch.kinds.kind import Kind
+from procorch.kinds.podspec.mirror import MIRROR
 from procorch.link import Link
-from procorch.objects import ApiError, NotFound, Object, get, labels_of, uid_of
+from procorch.objects import ApiError, NotFound, Object, annotations_of, get, labels_of, uid_of
 from procorch.quantity import Quantity
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ def sound(said: Any) -> Answer:
     """What a node says, as far as it is used. Raises LookupError, TypeError, ValueError for what is no such thing."""
     made: dict[str, Any] = {"timestamp": timestamp(parse_timestamp(said["timestamp"])), "pods": {}}
     for pod in said["pods"]:
-        made["pods"][str(pod["uid"])] = [{"name": str(one["name"]), **_numbers(one)} for one in pod["containers"]]
+        rows = [{"name": str(one["name"]), **_numbers(one)} for one in pod["containers"]]
+        made["pods"][str(pod["namespace"]), str(pod["name"]), str(pod["uid"])] = rows
     if "node" in said:
         made["node"] = _numbers(said["node"])
     return made
@@ -146,12 +148,14 @@ async def _nodes(api: Api, nodes: list[Object]) -> list[Object]:
 
 
 async def _pods(api: Api, pods: list[Object]) -> list[Object]:
+    # a static pod's uid on its node is that of its file; its mirror here carries it
     running = [pod for pod in pods if get(pod, ".status.phase") == "Running"]
     answers = await api.measurements.of(str(get(pod, ".spec.nodeName", "")) for pod in running)
     found = []
     for pod in running:
         answer = answers.get(str(get(pod, ".spec.nodeName", "")), {})  # none is believed about another node's pods
-        if containers := answer.get("pods", {}).get(uid_of(pod)):
+        about, uid = pod["metadata"], annotations_of(pod).get(MIRROR) or uid_of(pod)
+        if containers := answer.get("pods", {}).get((about["namespace"], about["name"], uid)):
             window = min(one["window"] for one in containers)
             shown = [{"name": one["name"], "usage": _usage(one)} for one in containers]
             found.append(_measured(api, PODS, pod, answer, window) | {"containers": shown})

@@ -12,8 +12,9 @@ import store
 from procorch.api import Api, LocalTransport, User, measurements
 from procorch.api.measurements import FRESH_SECONDS, sound
 from procorch.client import Client
+from procorch.kinds.podspec.mirror import MIRROR
 from procorch.link import Stream
-from procorch.objects import MethodNotAllowed, NotFound, Object
+from procorch.objects import MethodNotAllowed, NotFound, Object, uid_of
 from tests.metered import Meter, dialled_in
 
 ADMIN = User("admin", ("system:masters",))
@@ -51,13 +52,15 @@ async def client(api: Api) -> Client:
     return client
 
 
-async def pod(client: Client, name: str, node: str = "n1", namespace: str = "d", phase: str = "Running") -> Object:
+async def pod(
+    client: Client, name: str, node: str = "n1", namespace: str = "d", phase: str = "Running", **about: Any
+) -> Object:
     containers = [{"name": one, "image": "host", "command": ["true"]} for one in ("a", "b")]
     made = await client.create(
         {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
+            "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}, **about},
             "spec": {"nodeName": node, "containers": containers},
         }
     )
@@ -145,6 +148,20 @@ async def test_a_node_is_asked_again_when_its_answer_is_old_or_was_none(api: Api
         meter.status = 500
         assert await names(client, "NodeMetrics") == [] == await names(client, "NodeMetrics")
         assert meter.asked == 4
+
+
+async def test_a_static_pods_figures_are_its_mirrors(api: Api, client: Client) -> None:
+    """On its node its uid is that of its file, which the mirror carries."""
+    meter, node = Meter(), await client.get("Node", "n1")
+    owner = {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": uid_of(node), "controller": True}
+    own = Client(LocalTransport(api, User("system:node:n1", ("system:nodes", "system:masters"))))
+    annotations = {MIRROR: "of-the-file"}
+    mirror = await pod(own, "web-n1", annotations=annotations, ownerReferences=[owner])
+    meter.uses({"metadata": {**mirror["metadata"], "uid": "of-the-file"}}, a=(7, 1))
+    meter.uses({"metadata": {"namespace": "d", "name": "other", "uid": "elsewhere"}}, a=(7, 1))
+    await pod(client, "curious", annotations={}, labels={})
+    async with dialled_in(api.links, "n1", meter):
+        assert await names(client, "PodMetrics") == ["web-n1"]
 
 
 async def test_a_node_that_has_stopped_is_waited_for_once(
