@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
+
+from . import syscalls
+
+_RESOLVE = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,30 +26,44 @@ class Disk:
 def disk_of(directory: Path) -> Disk:
     """Of the directory's own file system; nothing where there is no such directory.
 
-    What is hard-linked counts once. No link is followed, and a file that goes meanwhile is left out.
+    What is hard-linked counts once. No link is followed, not even one that takes a directory's place meanwhile (the
+    tree may be a stranger's), and what goes meanwhile, or lies too deep for a path, is left out.
     """
     try:
-        top = os.lstat(directory)
+        top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return Disk()
+    try:
+        return _beneath(top)
+    finally:
+        os.close(top)
+
+
+def _beneath(top: int) -> Disk:
+    own = os.fstat(top)
     seen: set[int] = set()
-    total, count = top.st_blocks * 512, 1
-    waiting = [str(directory)]
+    total, count = own.st_blocks * 512, 1
+    waiting = ["."]
     while waiting:
+        path = waiting.pop()
         try:
-            entries = list(os.scandir(waiting.pop()))
+            opened = syscalls.open_beneath(top, path, os.O_RDONLY | os.O_DIRECTORY, _RESOLVE)
         except OSError:
             continue
-        for entry in entries:
-            try:
-                stat = entry.stat(follow_symlinks=False)
-            except OSError:
-                continue
-            if stat.st_dev != top.st_dev or (stat.st_nlink > 1 and stat.st_ino in seen):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(entry.path)
-            elif stat.st_nlink > 1:
-                seen.add(stat.st_ino)
-            total, count = total + stat.st_blocks * 512, count + 1
+        try:
+            with os.scandir(opened) as entries:
+                for entry in entries:
+                    try:
+                        stat = entry.stat(follow_symlinks=False)
+                    except OSError:
+                        continue
+                    if stat.st_dev != own.st_dev or stat.st_ino in seen:
+                        continue
+                    if S_ISDIR(stat.st_mode):
+                        waiting.append(f"{path}/{entry.name}")
+                    elif stat.st_nlink > 1:
+                        seen.add(stat.st_ino)
+                    total, count = total + stat.st_blocks * 512, count + 1
+        finally:
+            os.close(opened)
     return Disk(total, count)

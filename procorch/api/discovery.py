@@ -78,7 +78,11 @@ class Discovery:
         items = []
         for group in groups:
             versions = [
-                {"version": version, "resources": [_aggregated(kind) for kind in members], "freshness": "Current"}
+                {
+                    "version": version,
+                    "resources": [_aggregated(kind) for kind in members if "/" not in kind.plural],
+                    "freshness": "Current",
+                }
                 for version, members in self._versions.get(group, {}).items()
             ]
             metadata: Object = {"creationTimestamp": None}

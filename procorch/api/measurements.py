@@ -25,7 +25,9 @@ from procorch.clock import parse_timestamp, timestamp
 from procorch.durations import duration_text
 from procorch.kinds import KINDS
 from procorch.kinds.kind import Kind
-from procorch.objects import ApiError, NotFound, Object, get, labels_of, uid_of
+from procorch.kinds.podspec.mirror import MIRROR
+from procorch.link import Link
+from procorch.objects import ApiError, NotFound, Object, annotations_of, get, labels_of, uid_of
 from procorch.quantity import Quantity
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 5.0
-ANSWER_SECONDS = 10.0
+ANSWER_SECONDS = 8.0
+SILENT_SECONDS = 20.0
 NODES, PODS = KINDS["NodeMetrics"], KINDS["PodMetrics"]
 _NANO = 10**9
 _LARGEST = 1 << 60
@@ -49,10 +52,11 @@ class Measurements:
         self._links = links
         self._timer = timer
         self._asked: dict[str, tuple[float, asyncio.Task[Answer | None]]] = {}
+        self._silent: dict[str, tuple[Link, float]] = {}  # who did not answer on which link, and when
 
     async def of(self, nodes: Iterable[str]) -> dict[str, Answer]:
         """By node; who does not answer is not there."""
-        wanted = sorted({node for node in nodes if node in self._links})
+        wanted = sorted({node for node in nodes if node in self._links and not self._is_silent(node)})
         answers = await asyncio.gather(*(asyncio.shield(self._ask(node)) for node in wanted))
         return {node: answer for node, answer in zip(wanted, answers, strict=True) if answer is not None}
 
@@ -60,10 +64,16 @@ class Measurements:
         for _, task in self._asked.values():
             task.cancel()
 
+    def _is_silent(self, node: str) -> bool:
+        """One that has stopped is waited for once, and not by everybody who asks until its link is given up."""
+        link, when = self._silent.get(node, (None, 0.0))
+        return link is self._links[node] and self._timer() - when < SILENT_SECONDS
+
     def _ask(self, node: str) -> asyncio.Task[Answer | None]:
         """Another's being cancelled does not end what others wait for."""
         now = self._timer()
         self._asked = {name: row for name, row in self._asked.items() if name in self._links or not row[1].done()}
+        self._silent = {name: row for name, row in self._silent.items() if name in self._links}
         known = self._asked.get(node)
         if known is not None and (not known[1].done() or (now - known[0] < FRESH_SECONDS and known[1].result())):
             return known[1]
@@ -72,12 +82,15 @@ class Measurements:
         return task
 
     async def _fetch(self, node: str) -> Answer | None:
+        link = self._links.get(node)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 data = b"".join([chunk async for chunk in await self._links.request(node, "GET", "/usage")])
             return sound(orjson.loads(data))
         except (ApiError, TimeoutError, LookupError, TypeError, ValueError) as error:
             logger.info("no figures of a node", extra={"node": node, "error": str(error) or type(error).__name__})
+            if link is not None and isinstance(error, TimeoutError):
+                self._silent[node] = link, self._timer()
             return None
 
 
@@ -85,7 +98,8 @@ def sound(said: Any) -> Answer:
     """What a node says, as far as it is used. Raises LookupError, TypeError, ValueError for what is no such thing."""
     made: dict[str, Any] = {"timestamp": timestamp(parse_timestamp(said["timestamp"])), "pods": {}}
     for pod in said["pods"]:
-        made["pods"][str(pod["uid"])] = [{"name": str(one["name"]), **_numbers(one)} for one in pod["containers"]]
+        rows = [{"name": str(one["name"]), **_numbers(one)} for one in pod["containers"]]
+        made["pods"][str(pod["namespace"]), str(pod["name"]), str(pod["uid"])] = rows
     if "node" in said:
         made["node"] = _numbers(said["node"])
     return made
@@ -134,12 +148,14 @@ async def _nodes(api: Api, nodes: list[Object]) -> list[Object]:
 
 
 async def _pods(api: Api, pods: list[Object]) -> list[Object]:
+    # a static pod's uid on its node is that of its file; its mirror here carries it
     running = [pod for pod in pods if get(pod, ".status.phase") == "Running"]
     answers = await api.measurements.of(str(get(pod, ".spec.nodeName", "")) for pod in running)
     found = []
     for pod in running:
         answer = answers.get(str(get(pod, ".spec.nodeName", "")), {})  # none is believed about another node's pods
-        if containers := answer.get("pods", {}).get(uid_of(pod)):
+        about, uid = pod["metadata"], annotations_of(pod).get(MIRROR) or uid_of(pod)
+        if containers := answer.get("pods", {}).get((about["namespace"], about["name"], uid)):
             window = min(one["window"] for one in containers)
             shown = [{"name": one["name"], "usage": _usage(one)} for one in containers]
             found.append(_measured(api, PODS, pod, answer, window) | {"containers": shown})

@@ -9,7 +9,7 @@ from typing import Any
 from zlib import crc32
 
 from procorch.kubelet import probes
-from procorch.kubelet.handlers import Outcome, Target, ask, run_hook
+from procorch.kubelet.handlers import Heard, Outcome, Target, ask, run_hook
 from procorch.kubelet.plan import all_containers, init_containers, is_sidecar
 from procorch.kubelet.record import Attempt, ContainerRecord, PodRecord, process_name
 from procorch.kubelet.restarts import restarts
@@ -19,6 +19,13 @@ from runtime import ProcessSpec, Sandbox
 
 _HOOK_SECONDS = 3600.0  # Kubernetes sets no bound: the container is simply not yet started
 
+# Outcome of a probe → how it is counted, in the kubelet's words.
+_COUNTED = {
+    Outcome.GOOD: "successful",
+    Outcome.WARNING: "successful",
+    Outcome.BAD: "failed",
+    Outcome.ERROR: "unknown",
+}
 # Outcome of a probe → the event's reason and its words.
 _WORDS = {
     Outcome.WARNING: ("ProbeWarning", "warning"),
@@ -144,7 +151,7 @@ class PodHealth:
 
         handler = {key: probe[key] for key in ("exec", "httpGet", "tcpSocket", "grpc") if probe.get(key) is not None}
 
-        async def asked(timeout: float) -> tuple[Outcome, str]:
+        async def asked(timeout: float) -> Heard:
             outcome, heard = await ask(handler, target, timeout)
             self._around.probes.count(pod["metadata"], container["name"], kind, _COUNTED[outcome])
             return outcome, heard

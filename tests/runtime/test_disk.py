@@ -22,6 +22,26 @@ def test_it_is_what_du_says(tmp_path: Path) -> None:
     assert (found.bytes, found.inodes) == (int(said.split()[0]), int(inodes.split()[0]))
 
 
+def test_no_link_is_followed(tmp_path: Path) -> None:
+    large, own = tmp_path / "large", tmp_path / "own"
+    large.mkdir()
+    own.mkdir()
+    (large / "file").write_bytes(b"x" * 1_000_000)
+    (own / "away").symlink_to(large)
+    (own / "up").symlink_to("..")
+    found = disk_of(own)
+    assert found.inodes == 3 and found.bytes < 100_000
+
+
+def test_a_tree_that_is_deeper_than_a_path_can_say_is_counted_as_far_as_it_goes(tmp_path: Path) -> None:
+    made = subprocess.run(
+        ["sh", "-c", "i=0; while [ $i -lt 1200 ]; do mkdir deep && cd -P deep; i=$((i+1)); done"], cwd=tmp_path
+    )
+    assert made.returncode == 0
+    assert 500 < disk_of(tmp_path).inodes < 1201
+    subprocess.run(["rm", "-rf", tmp_path / "deep"], check=True)
+
+
 def test_nothing_takes_no_room(tmp_path: Path) -> None:
     assert disk_of(tmp_path / "gone") == Disk()
     assert sum([Disk(1, 2), Disk(3, 4)], Disk()) == Disk(4, 6)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 import store
-from procorch.api import Api, LocalTransport, User
+from procorch.api import Api, LocalTransport, User, measurements
 from procorch.api.measurements import FRESH_SECONDS, sound
 from procorch.client import Client
-from procorch.objects import MethodNotAllowed, NotFound, Object
+from procorch.kinds.podspec.mirror import MIRROR
+from procorch.link import Stream
+from procorch.objects import MethodNotAllowed, NotFound, Object, uid_of
 from tests.metered import Meter, dialled_in
 
 ADMIN = User("admin", ("system:masters",))
@@ -50,13 +52,15 @@ async def client(api: Api) -> Client:
     return client
 
 
-async def pod(client: Client, name: str, node: str = "n1", namespace: str = "d", phase: str = "Running") -> Object:
+async def pod(
+    client: Client, name: str, node: str = "n1", namespace: str = "d", phase: str = "Running", **about: Any
+) -> Object:
     containers = [{"name": one, "image": "host", "command": ["true"]} for one in ("a", "b")]
     made = await client.create(
         {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
+            "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}, **about},
             "spec": {"nodeName": node, "containers": containers},
         }
     )
@@ -144,6 +148,47 @@ async def test_a_node_is_asked_again_when_its_answer_is_old_or_was_none(api: Api
         meter.status = 500
         assert await names(client, "NodeMetrics") == [] == await names(client, "NodeMetrics")
         assert meter.asked == 4
+
+
+async def test_a_static_pods_figures_are_its_mirrors(api: Api, client: Client) -> None:
+    """On its node its uid is that of its file, which the mirror carries."""
+    meter, node = Meter(), await client.get("Node", "n1")
+    owner = {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": uid_of(node), "controller": True}
+    own = Client(LocalTransport(api, User("system:node:n1", ("system:nodes", "system:masters"))))
+    annotations = {MIRROR: "of-the-file"}
+    mirror = await pod(own, "web-n1", annotations=annotations, ownerReferences=[owner])
+    meter.uses({"metadata": {**mirror["metadata"], "uid": "of-the-file"}}, a=(7, 1))
+    meter.uses({"metadata": {"namespace": "d", "name": "other", "uid": "elsewhere"}}, a=(7, 1))
+    await pod(client, "curious", annotations={}, labels={})
+    async with dialled_in(api.links, "n1", meter):
+        assert await names(client, "PodMetrics") == ["web-n1"]
+
+
+async def test_a_node_that_has_stopped_is_waited_for_once(
+    api: Api, client: Client, timer: Timer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measurements, "ANSWER_SECONDS", 0.05)
+    meter = Meter()
+    async with dialled_in(api.links, "n1", Stopped()), dialled_in(api.links, "n2", meter):
+        assert await names(client, "NodeMetrics") == ["n2"]
+        timer.now += measurements.SILENT_SECONDS - 1
+        assert await names(client, "NodeMetrics") == ["n2"]
+        assert len(Stopped.heard) == 1
+        timer.now += 2
+        assert await names(client, "NodeMetrics") == ["n2"]
+        assert len(Stopped.heard) == 2
+    async with dialled_in(api.links, "n1", meter):
+        assert await names(client, "NodeMetrics") == ["n1"], "it has dialled in again"
+
+
+class Stopped:
+    """Answers nothing."""
+
+    heard: ClassVar[list[str]] = []
+
+    async def accept(self, header: dict[str, Any], stream: Stream) -> None:
+        self.heard.append(header["path"])
+        await stream.read()
 
 
 GOOD: dict[str, Any] = {"nanocores": 1, "bytes": 2, "window": 15.0}

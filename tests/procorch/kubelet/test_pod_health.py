@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from procorch.exposition import text
+from procorch.kubelet.metrics import ProbeCounts
 from procorch.kubelet.pod_health import PodHealth
 from procorch.kubelet.record import Attempt, ContainerRecord, PodRecord
 from procorch.objects import Object
@@ -15,6 +17,9 @@ from runtime import ProcessSpec, Ran
 
 GOOD, BAD = Ran(0), Ran(1, b"", b"ill")
 EXEC = {"exec": {"command": ["ask"]}}
+
+
+METADATA = {"name": "web", "namespace": "d", "uid": "u"}
 
 
 class Node:
@@ -30,6 +35,7 @@ class Node:
         self.changes = asyncio.Event()
         self.health = PodHealth(self, self.record, tasks, self.changes.set)  # type: ignore[arg-type]
         self.hold = asyncio.Event()
+        self.probes = ProbeCounts()
 
     def clock(self) -> float:
         return 1000.0
@@ -52,7 +58,7 @@ class Node:
         return record
 
     def follow(self, *containers: dict[str, Any], init: bool = False) -> Object:
-        pod: Object = {"metadata": {}, "spec": {"initContainers" if init else "containers": list(containers)}}
+        pod: Object = {"metadata": METADATA, "spec": {"initContainers" if init else "containers": list(containers)}}
         self.health.follow(pod, self)  # type: ignore[arg-type]
         return pod
 
@@ -112,6 +118,7 @@ async def test_readiness_that_fails_leaves_it_running(node: Node) -> None:
     await node.until(lambda: node.told)
     assert node.told == [("Unhealthy", "Readiness probe failed: ill")]
     assert (one.started, one.ready, one.unhealthy) == (True, False, "")
+    assert 'pod="web",pod_uid="u",probe_type="Readiness",result="failed"} 1' in text(node.probes.families())
 
 
 @pytest.mark.parametrize(
