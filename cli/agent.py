@@ -50,6 +50,7 @@ def command(
     registry_ca: Path | None,
     registry_auth: Path | None,
     pod_manifest_path: Path | None,
+    allowed_unsafe_sysctls: tuple[str, ...],
     clean: bool,
     grace: float,
     log_level: str,
@@ -81,6 +82,7 @@ def command(
         service_cidr=service_cidr,
         hidden=(*hide, DEFAULT),  # another cluster's state is nobody's business either
         static_pods=pod_manifest_path,
+        unsafe_sysctls=allowed_unsafe_sysctls,
         registries=RegistryConfig(registries, registry_ca, registry_auth),
     )
     if clean:

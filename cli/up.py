@@ -85,6 +85,7 @@ def command(
     registry_ca: Path | None,
     registry_auth: Path | None,
     pod_manifest_path: Path | None,
+    allowed_unsafe_sysctls: tuple[str, ...],
 ) -> None:
     """Start a cluster on this machine: a master and a node, or with --nodes several nodes.
 
@@ -92,7 +93,10 @@ def command(
     """
     need_root("procorch up")
     make_private(data_dir)
-    asked = (*arguments(registries, registry_ca, registry_auth), *node_arguments(pod_manifest_path))
+    asked = (
+        *arguments(registries, registry_ca, registry_auth),
+        *node_arguments(pod_manifest_path, allowed_unsafe_sysctls),
+    )
     options = Options(
         data_dir.absolute(), nodes or 0, node_ip, port, pods, write_kubeconfig, timeout, network, database, asked,
         encryption_provider_config,

@@ -67,6 +67,7 @@ class AgentConfig:
     cgroup: below which all of this node's are. name_prefix: of links and nft tables.
     dns: the addresses that pods ask; empty for the node's own.
     registries: whom to ask for images. static_pods: a directory of manifests, or one.
+    unsafe_sysctls: kernel settings that pods may have beside the safe ones.
     """
 
     servers: tuple[str, ...]
@@ -88,6 +89,7 @@ class AgentConfig:
     hidden: tuple[Path, ...] = ()
     registries: RegistryConfig = field(default_factory=RegistryConfig)
     static_pods: Path | None = None
+    unsafe_sysctls: tuple[str, ...] = ()
     warm: int = 2
 
     @property
@@ -225,6 +227,7 @@ class Agent:
             dns=Dns(config.cluster_domain, config.dns),
             pids_limit=config.pod_pids,
             static_pods=config.static_pods,
+            unsafe_sysctls=config.unsafe_sysctls,
         )
 
         def services(namespace: str, links: bool) -> Mapping[str, str]:

@@ -54,7 +54,7 @@ def rlimit_rows(spec: ProcessSpec) -> list[tuple[int, int, int]]:
 def mount_step(mount: Mount, directory: str) -> Step:
     """directory: the sandbox's, in which its shared tmpfs lie."""
     if mount.type == "tmpfs" and mount.source is not None:
-        return ["bind", shared_tmpfs(mount, directory), "", mount.target, mount.read_only]
+        return ["bind", shared_tmpfs(mount, directory), mount.sub_path, mount.target, mount.read_only]
     if mount.type == "tmpfs":
         return ["tmpfs", mount.target, ",".join(mount.options), mount.read_only]
     if mount.source is None:

@@ -6,14 +6,17 @@ Source: Kubernetes' documentation of environment variables, dependent variables 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import math
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from procorch.kubelet import env_files
 from procorch.kubelet.plan import all_containers
 from procorch.names import env_name
 from procorch.objects import NotFound, Object, annotations_of, get, labels_of
@@ -34,12 +37,14 @@ class ConfigProblem(Exception):
 class Facts:
     """What a fieldRef or resourceFieldRef may ask about beyond the pod itself.
 
-    allocatable: the node's resource list, what a container without a limit may use at most.
+    allocatable: the node's resource list, what a container without a limit may use at most. volumes: where the files of
+    the pod's volumes are, by name.
     """
 
     pod_ips: tuple[str, ...] = ()
     host_ips: tuple[str, ...] = ()
     allocatable: Mapping[str, str] = field(default_factory=dict)
+    volumes: Mapping[str, Path] = field(default_factory=dict)
 
 
 def expand(text: str, env: Mapping[str, str]) -> str:
@@ -151,6 +156,8 @@ async def _value_from(
     if (row := source.get("resourceFieldRef")) is not None:
         name = row.get("containerName") or container["name"]
         return resource_value(pod, name, row["resource"], row.get("divisor") or "", facts)
+    if (row := source.get("fileKeyRef")) is not None:
+        return await asyncio.to_thread(_from_file, row, facts)
     for kind, reference_name in (("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")):
         if (row := source.get(reference_name)) is not None:
             namespace = pod["metadata"]["namespace"]
@@ -160,6 +167,25 @@ async def _value_from(
                 raise ConfigProblem(f"couldn't find key {row['key']} in {kind} {namespace}/{row['name']}")
             return value
     raise ConfigProblem(f"env {container['name']}: valueFrom {', '.join(source) or 'nothing'}: not supported")
+
+
+def _from_file(row: Mapping[str, Any], facts: Facts) -> str | None:
+    """Source of the words: kubelet_pods.go, makeEnvironmentVariables."""
+    volume, path, key = row["volumeName"], row["path"], row["key"]
+    if volume not in facts.volumes:
+        raise ConfigProblem(f'cannot find the volume "{volume}" referenced by FileKeyRef')
+    try:
+        value = env_files.value_of(env_files.read(facts.volumes[volume], path), key)
+    except FileNotFoundError:
+        if row.get("optional"):
+            return None
+        raise ConfigProblem(f'environment variable file "{path}" of volume {volume} does not exist') from None
+    except (OSError, env_files.EnvFileProblem) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigProblem(f'environment variable file "{path}" of volume {volume}: {why}') from None
+    if value is None and not row.get("optional"):
+        raise ConfigProblem(f'environment variable key "{key}" not found in file "{path}" of volume {volume}')
+    return value
 
 
 async def optional(find: Find, kind: str, namespace: str, reference: Mapping[str, Any]) -> Object | None:

@@ -47,6 +47,7 @@ class KubeletConfig:
 
     pids_limit: processes and threads that one pod may have; None for as many as the machine has.
     static_pods: the directory of manifests, or one file, of pods that run whatever a master says.
+    unsafe_sysctls: those beside the safe ones that pods may set, names or patterns with * at their end.
     """
 
     node_name: str
@@ -57,6 +58,7 @@ class KubeletConfig:
     dns: Dns
     pids_limit: int | None = None
     static_pods: Path | None = None
+    unsafe_sysctls: tuple[str, ...] = ()
 
 
 class Kubelet:
@@ -141,6 +143,7 @@ class Kubelet:
                 memory_capacity=config.memory_capacity,
                 dns=config.dns,
                 pids_limit=config.pids_limit,
+                unsafe_sysctls=config.unsafe_sysctls,
             )
             self._runtime.on_change = self._sandbox_changed
             tasks.create_task(self._follow_store(), name="images")

@@ -13,6 +13,7 @@ documentation of the pod lifecycle, init containers and sidecars.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -216,6 +217,18 @@ def all_containers(pod: Object) -> list[dict[str, Any]]:
 def is_sidecar(container: Mapping[str, Any]) -> bool:
     """An init container that goes on running beside the others."""
     return container.get("restartPolicy") == "Always"
+
+
+def stop_signal(container: Mapping[str, Any]) -> int:
+    """The number of the signal that asks the container to end: SIGTERM, or the one that it names."""
+    name = stop_signal_name(container)
+    base, plus, offset = name.partition("+") if "+" in name else name.partition("-")
+    number = int(getattr(signal, base, signal.SIGTERM))
+    return number + int(f"{plus}{offset}") if plus else number
+
+
+def stop_signal_name(container: Mapping[str, Any]) -> str:
+    return str(get(container, ".lifecycle.stopSignal", "SIGTERM"))
 
 
 def grace_of(pod: Object) -> float:

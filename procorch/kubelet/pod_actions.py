@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import shutil
-import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +28,7 @@ from procorch.kubelet.volumes import Made, VolumeProblem, make_all, remove_all
 from procorch.objects import ApiError, Object, get, key_of, uid_of
 from runtime import ProcessSpec, RuntimeFailed, Sandbox
 from runtime.logs import files_of
+from runtime.plan import shared_tmpfs
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +108,14 @@ class PodActions:
         record, around = self._record, self._around
         number = record.sandboxes
         sandbox_id = f"pod{uid_of(pod)}" if not number else f"pod{uid_of(pod)}.{number}"
-        hostname = pod_files.hostname_of(pod, around.node_name)
+        hostname = pod_files.hostname_of(pod, around.node_name, around.dns)
+        if len(hostname) > pod_files.MOST_HOSTNAME:
+            return (
+                f"Failed to construct FQDN from Pod hostname and cluster domain, FQDN {hostname} is too long "
+                f"({pod_files.MOST_HOSTNAME} characters is the max, {len(hostname)} characters requested)"
+            )
+        for reason, message in pod_files.dns_problems(pod, around.dns):
+            around.events.event(pod, "Warning", reason, message)
         try:
             sandbox = await around.runtime.create(sandbox_spec(pod, sandbox_id, hostname, number, None))
             record.sandboxes = number + 1
@@ -253,12 +260,12 @@ class PodActions:
             record.waiting = ("CrashLoopBackOff", message)
             self._event(pod, name, "Warning", "BackOff", f"Back-off restarting failed container {name} in pod {where}")
 
-    async def signal(self, name: str) -> None:
-        """SIGTERM to the newest attempt."""
+    async def signal(self, name: str, number: int) -> None:
+        """The signal that asks it to end goes to the newest attempt."""
         attempt, sandbox = self._record.of(name).current, self.sandbox
         if attempt is not None and sandbox is not None and attempt.running:
             with contextlib.suppress(RuntimeFailed):  # it has ended meanwhile
-                await sandbox.signal(process_name(name, attempt.number), signal.SIGTERM)
+                await sandbox.signal(process_name(name, attempt.number), number)
 
     async def kill(self, name: str) -> None:
         attempt, sandbox = self._record.of(name).current, self.sandbox
@@ -296,13 +303,23 @@ class PodActions:
         return Prepared(
             volumes=self._volumes or {},
             files=files,
-            facts=self._source(pod).facts,
+            facts=replace(self._source(pod).facts, volumes=self._volume_paths()),
             services=around.services(pod["metadata"]["namespace"], links is not False),
-            hostname=pod_files.hostname_of(pod, around.node_name),
+            hostname=pod_files.hostname_of(pod, around.node_name, around.dns),
             directory=self._directory,
             memory_capacity=around.memory_capacity,
             pids_limit=around.pids_limit,
         )
+
+    def _volume_paths(self) -> dict[str, Path]:
+        """Where the node finds the pod's files. What lies in memory only the pause sees."""
+        sandbox, found = self.sandbox, {}
+        for name, made in (self._volumes or {}).items():
+            if made.mount.type == "bind" and made.mount.source is not None:
+                found[name] = made.mount.source
+            elif made.mount.source is not None and sandbox is not None:
+                found[name] = Path(f"/proc/{sandbox.pid}/root{shared_tmpfs(made.mount, str(sandbox.directory))}")
+        return found
 
     def _cannot(self, pod: Object, name: str, reason: str, message: str) -> None:
         self._record.of(name).waiting = (reason, message)

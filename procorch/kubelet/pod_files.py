@@ -13,8 +13,9 @@ from pathlib import Path
 from procorch.objects import Object, get
 from runtime import Mount
 
-NODE_RESOLV_CONF = Path("/etc/resolv.conf")
-MOST_NAMESERVERS = 3
+NODE_RESOLV_CONF, NODE_HOSTS = Path("/etc/resolv.conf"), Path("/etc/hosts")
+MOST_NAMESERVERS, MOST_SEARCHES = 3, 32
+MOST_HOSTNAME = 64  # Linux' __NEW_UTS_LEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +26,36 @@ class Dns:
     servers: tuple[str, ...] = ()
 
 
-def hostname_of(pod: Object, node_name: str) -> str:
-    """The name that the pod's processes see. On the host's network it is the host's."""
+def hostname_of(pod: Object, node_name: str, dns: Dns) -> str:
+    """The name that the pod's processes see. On the host's network it is the host's.
+
+    With setHostnameAsFQDN it may be longer than MOST_HOSTNAME, which the kernel does not take.
+    """
     if get(pod, ".spec.hostNetwork"):
         return node_name
+    if (name := get(pod, ".spec.hostnameOverride")) is not None:
+        return str(name)[:MOST_HOSTNAME]
+    short = _short_name(pod)
+    domain = domain_of(pod, dns)
+    return f"{short}.{domain}" if domain and get(pod, ".spec.setHostnameAsFQDN") else short
+
+
+def _short_name(pod: Object) -> str:
     name = get(pod, ".spec.hostname") or pod["metadata"]["name"]
     return str(name)[:63].rstrip("-.")
 
 
 def domain_of(pod: Object, dns: Dns) -> str:
-    """The pod's domain where it names a subdomain; else nothing."""
-    subdomain = get(pod, ".spec.subdomain")
+    """The pod's domain where it names a subdomain; else nothing, as with a hostnameOverride."""
+    subdomain = get(pod, ".spec.subdomain") if get(pod, ".spec.hostnameOverride") is None else None
     return f"{subdomain}.{pod['metadata']['namespace']}.svc.{dns.domain}" if subdomain else ""
 
 
-def hosts_text(pod: Object, hostname: str, addresses: Sequence[str], dns: Dns) -> str:
-    """/etc/hosts of a pod that has its own network."""
+def hosts_text(pod: Object, addresses: Sequence[str], dns: Dns, node: str) -> str:
+    """/etc/hosts: the pod's own, or on the node's network the node's with the pod's aliases. node: the node's."""
+    if get(pod, ".spec.hostNetwork"):
+        head = f"# Kubernetes-managed hosts file (host network).\n{node}"
+        return head + "".join(f"{line}\n" for line in _aliases(pod))
     lines = [
         "# Kubernetes-managed hosts file.",
         "127.0.0.1\tlocalhost",
@@ -50,7 +65,7 @@ def hosts_text(pod: Object, hostname: str, addresses: Sequence[str], dns: Dns) -
         "fe00::1\tip6-allnodes",
         "fe00::2\tip6-allrouters",
     ]
-    domain = domain_of(pod, dns)
+    domain, hostname = domain_of(pod, dns), get(pod, ".spec.hostnameOverride") or _short_name(pod)
     names = f"{hostname}.{domain}\t{hostname}" if domain else hostname
     lines += [f"{address}\t{names}" for address in addresses]
     return "\n".join([*lines, *_aliases(pod)]) + "\n"
@@ -66,27 +81,55 @@ def _aliases(pod: Object) -> list[str]:
 
 def resolv_text(pod: Object, dns: Dns, node: str) -> str:
     """/etc/resolv.conf. node: the text of the node's own."""
+    servers, searches, options = _resolver(pod, dns, node)
+    lines = [f"nameserver {server}" for server in servers[:MOST_NAMESERVERS]]
+    lines += [f"search {' '.join(searches[:MOST_SEARCHES])}"] if searches else []
+    lines += [f"options {' '.join(options)}"] if options else []
+    return "".join(f"{line}\n" for line in lines)
+
+
+def dns_problems(pod: Object, dns: Dns) -> list[tuple[str, str]]:
+    """(reason, message) of the events that tell where a pod does not get what it asked for."""
+    found = []
+    policy, metadata = get(pod, ".spec.dnsPolicy", "ClusterFirst"), pod["metadata"]
+    if _asks_cluster(pod) and not dns.servers:
+        where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+        message = f'pod: "{where}". kubelet does not have ClusterDNS IP configured and cannot create Pod using '
+        found.append(("MissingClusterDNS", f'{message}"{policy}" policy. Falling back to "Default" policy.'))
+    servers, searches, _ = _resolver(pod, dns, _node_text(NODE_RESOLV_CONF))
+    if len(servers) > MOST_NAMESERVERS:
+        message = (
+            "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "
+        )
+        found.append(("DNSConfigForming", message + " ".join(servers[:MOST_NAMESERVERS])))
+    if len(searches) > MOST_SEARCHES:
+        message = "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "
+        found.append(("DNSConfigForming", message + " ".join(searches[:MOST_SEARCHES])))
+    return found
+
+
+def _asks_cluster(pod: Object) -> bool:
     policy = get(pod, ".spec.dnsPolicy", "ClusterFirst")
-    own = _parsed(node)
-    if policy == "None":
+    return policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not get(pod, ".spec.hostNetwork"))
+
+
+def _resolver(pod: Object, dns: Dns, node: str) -> tuple[list[str], list[str], list[str]]:
+    """Servers, search domains and options, however many. A cluster without a DNS of its own has the node's."""
+    if get(pod, ".spec.dnsPolicy") == "None":
         servers, searches, options = list[str](), list[str](), list[str]()
-    elif policy == "Default" or (policy == "ClusterFirst" and get(pod, ".spec.hostNetwork")):
-        servers, searches, options = own
     else:
-        namespace = pod["metadata"]["namespace"]
-        servers = list(dns.servers) or own[0]
-        searches = [f"{namespace}.svc.{dns.domain}", f"svc.{dns.domain}", dns.domain, *own[1]]
-        options = ["ndots:5"]
+        servers, searches, options = _parsed(node)
+        if _asks_cluster(pod) and dns.servers:
+            namespace = pod["metadata"]["namespace"]
+            servers = list(dns.servers)
+            searches = [f"{namespace}.svc.{dns.domain}", f"svc.{dns.domain}", dns.domain, *searches]
+            options = ["ndots:5"]
     config = get(pod, ".spec.dnsConfig", {})
-    servers = _unique([*servers, *(config.get("nameservers") or [])])[:MOST_NAMESERVERS]
-    searches = _unique([*searches, *(config.get("searches") or [])])
     for row in config.get("options") or []:
         options = [one for one in options if one.partition(":")[0] != row["name"]]
         options.append(f"{row['name']}:{row['value']}" if row.get("value") is not None else row["name"])
-    lines = [f"nameserver {server}" for server in servers]
-    lines += [f"search {' '.join(searches)}"] if searches else []
-    lines += [f"options {' '.join(options)}"] if options else []
-    return "".join(f"{line}\n" for line in lines)
+    servers = _unique([*servers, *(config.get("nameservers") or [])])
+    return servers, _unique([*searches, *(config.get("searches") or [])]), options
 
 
 def _parsed(text: str) -> tuple[list[str], list[str], list[str]]:
@@ -105,6 +148,13 @@ def _parsed(text: str) -> tuple[list[str], list[str], list[str]]:
     return servers, searches, options
 
 
+def _node_text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
 def _unique(words: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(words))
 
@@ -112,14 +162,11 @@ def _unique(words: Iterable[str]) -> list[str]:
 def write(pod: Object, directory: Path, node_name: str, addresses: Sequence[str], dns: Dns) -> list[Mount]:
     """Writes the files into `directory` and says how they are mounted."""
     directory.mkdir(parents=True, exist_ok=True)
-    hostname = hostname_of(pod, node_name)
-    try:
-        node = NODE_RESOLV_CONF.read_text()
-    except OSError:
-        node = ""
-    texts = {"hostname": f"{hostname}\n", "resolv.conf": resolv_text(pod, dns, node)}
-    if not get(pod, ".spec.hostNetwork"):
-        texts["hosts"] = hosts_text(pod, hostname, addresses, dns)
+    texts = {
+        "hostname": f"{hostname_of(pod, node_name, dns)}\n",
+        "resolv.conf": resolv_text(pod, dns, _node_text(NODE_RESOLV_CONF)),
+        "hosts": hosts_text(pod, addresses, dns, _node_text(NODE_HOSTS)),
+    }
     for name, text in texts.items():
         path = directory / name
         if not path.exists() or path.read_text() != text:

@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from procorch.clock import Backoff, timestamp
+from procorch.kubelet import sysctls
 from procorch.kubelet.mirrors import MirrorReporter, Mirrors
 from procorch.kubelet.plan import (
     Action,
@@ -35,6 +36,7 @@ from procorch.kubelet.plan import (
     all_containers,
     lasting_containers,
     plan,
+    stop_signal,
 )
 from procorch.kubelet.pod_actions import PodActions, remove_directory
 from procorch.kubelet.pod_health import PodHealth
@@ -205,6 +207,8 @@ class PodWorker:
             if _is_over(self.pod) and not seen.failed:
                 seen = replace(seen, failed=True)
             now = self._around.clock()
+            if not self.record.sandboxes and not seen.failed and self._is_refused():
+                seen = replace(seen, failed=True)
             actions = plan(self.pod, seen, now)
             if not await self._act(actions):
                 break
@@ -213,6 +217,14 @@ class PodWorker:
             await self._refresh()
         self._directory.save(self.record)
         return self._sleep(actions, begun)
+
+    def _is_refused(self) -> bool:
+        """What this node does not take is told once, and the pod has failed."""
+        why = sysctls.forbidden(self.pod, self._around.unsafe_sysctls)
+        if why:
+            self.record.reason, self.record.message = sysctls.FORBIDDEN, f"Pod was rejected: {why}"
+            self._around.events.event(self.pod, "Warning", sysctls.FORBIDDEN, why)
+        return bool(why)
 
     def _look(self) -> None:
         """The machine's word into the record."""
@@ -290,7 +302,7 @@ class PodWorker:
         if self._health is not None and attempt is not None:
             await self._health.before_end(self.pod, container, attempt, grace)
         if self.record.of(name).current is attempt:
-            await self._actions.signal(name)
+            await self._actions.signal(name, stop_signal(container))
 
     async def _refresh(self) -> None:
         """Volumes made of the API's objects follow these while the pod runs."""

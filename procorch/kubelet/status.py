@@ -18,6 +18,7 @@ from procorch.kubelet.plan import (
     init_containers,
     is_sidecar,
     lasting_containers,
+    stop_signal_name,
 )
 from procorch.kubelet.record import Attempt, ContainerRecord, PodRecord
 from procorch.kubelet.restarts import restart_policy, restarts, restarts_init
@@ -46,7 +47,9 @@ def status_of(pod: Object, record: PodRecord, host_ip: str, now: float) -> Objec
         "containerStatuses": main,
         "observedGeneration": pod["metadata"].get("generation", 1),
     }
-    if init:
+    if record.reason and not record.sandboxes:  # refused: kubectl shows the pod's reason where no container has one
+        del status["containerStatuses"]
+    elif init:
         status["initContainerStatuses"] = init
     if extra := [_container_status(pod, one, record, CREATING) for one in ephemeral_containers(pod)]:
         status["ephemeralContainerStatuses"] = extra
@@ -172,9 +175,25 @@ def _container_status(
     }
     if attempt is not None:
         status["containerID"] = container_id(attempt, name)
+        status["stopSignal"] = stop_signal_name(container)
+        if own.launch is not None:
+            who = own.launch.user
+            groups = list(dict.fromkeys((who.gid, *who.groups)))
+            status["user"] = {"linux": {"uid": who.uid, "gid": who.gid, "supplementalGroups": groups}}
+    if mounts := [_mount_status(row) for row in container.get("volumeMounts") or []]:
+        status["volumeMounts"] = mounts
     previous = attempt if "waiting" in status["state"] else own.last
     if previous is not None and not previous.running:
         status["lastState"] = {"terminated": terminated(previous, name)}
+    return status
+
+
+def _mount_status(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Mounts below a read-only one are read-only here, too; `Enabled` says so to who asked for it."""
+    status: dict[str, Any] = {"name": row["name"], "mountPath": row["mountPath"]}
+    if row.get("readOnly"):
+        asked = row.get("recursiveReadOnly") in ("Enabled", "IfPossible")
+        status |= {"readOnly": True, "recursiveReadOnly": "Enabled" if asked else "Disabled"}
     return status
 
 

@@ -35,7 +35,8 @@ class Surroundings:
     directory: of all pods. resolver: what images are here.
     services: the variables of Services for (namespace, enableServiceLinks).
     images: the cluster's Image objects by name. allocatable: the node's resource list. synced: set once the API has
-    told which pods are here: until then nothing is reported.
+    told which pods are here: until then nothing is reported. unsafe_sysctls: what pods may set, names or
+    patterns.
     """
 
     node_name: str
@@ -54,4 +55,5 @@ class Surroundings:
     memory_capacity: int
     dns: Dns
     pids_limit: int | None = None
+    unsafe_sysctls: tuple[str, ...] = ()
     synced: asyncio.Event = field(default_factory=asyncio.Event)

@@ -63,8 +63,6 @@ def mounts_of(container: Mapping[str, Any], made: Mapping[str, Made], env: Mappi
         if sub_path.startswith("/") or ".." in sub_path.split("/"):
             raise ConfigProblem(f"volumeMounts.subPath: {sub_path}: must be relative and without ..")
         mount = made[row["name"]].mount
-        if sub_path and mount.type == "tmpfs":
-            raise ConfigProblem("volumeMounts.subPath: not supported for an emptyDir in memory")
         target, sub_path = row["mountPath"], _through_link(mount, sub_path)
         read_only = mount.read_only or bool(row.get("readOnly"))
         mounts.append(replace(mount, target=target, sub_path=sub_path, read_only=read_only))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,3 +116,27 @@ async def test_what_is_missing_is_told_in_kubernetes_words(row: dict[str, Any], 
 
 def test_all_labels_are_quoted_lines() -> None:
     assert field_value(POD, "metadata.labels", FACTS) == 'a="1\\""\nb="2"'
+
+
+async def test_variables_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("A='1'\n")
+
+    def row(**reference: Any) -> dict[str, Any]:
+        file = {"volumeName": "v", "path": "env", "key": "A", **reference}
+        return {"name": "c", "env": [{"name": "X", "valueFrom": {"fileKeyRef": file}}]}
+
+    facts = Facts(volumes={"v": tmp_path})
+
+    async def made(container: dict[str, Any]) -> dict[str, str]:
+        return await environment(POD, container, find, facts, {})
+
+    assert await made(row()) == {"X": "1"}
+    assert await made(row(key="B", optional=True)) == await made(row(path="none", optional=True)) == {}
+    for container, why in (
+        (row(key="B"), 'key "B" not found in file "env"'),
+        (row(path="none"), 'file "none" of volume v does not exist'),
+        (row(volumeName="w"), 'cannot find the volume "w"'),
+        (row(path="../env"), 'file "../env" of volume v: '),
+    ):
+        with pytest.raises(ConfigProblem, match=why):
+            await made(container)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from procorch.kubelet.plan import (
     Wake,
     next_backoff,
     plan,
+    stop_signal,
 )
 
 NOW = 1000.0
@@ -206,3 +208,13 @@ def test_ephemeral_containers_end_with_the_pod_and_do_not_keep_it() -> None:
     over = pod("a", policy="Never", ephemeralContainers=[{"name": "e"}])
 
     assert plan(over, seen(a=ended(0), e=RUNNING), NOW)[0] == Stop("e", 30.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [(None, signal.SIGTERM), ("SIGINT", signal.SIGINT), ("SIGRTMIN+3", signal.SIGRTMIN + 3), ("SIGRTMAX-1", 63)],
+)
+def test_the_signal_that_asks_to_end(name: str | None, number: int) -> None:
+    container = {"name": "a"} if name is None else {"name": "a", "lifecycle": {"stopSignal": name}}
+
+    assert stop_signal(container) == number

@@ -9,7 +9,7 @@ import pytest
 from procorch.kubelet.plan import Pause
 from procorch.kubelet.record import Attempt, ContainerRecord, PodRecord
 from procorch.kubelet.status import difference, phase_of, status_of
-from runtime import ProcessState
+from runtime import ProcessSpec, ProcessState, User
 
 NOW = 1_000_000.0
 RUNS = Attempt(0, "box", "host", pid=7, started_at=NOW - 5)
@@ -141,3 +141,38 @@ def test_a_process_that_an_earlier_agent_did_not_write_down_is_an_attempt() -> N
     current, last = known.of("a").current, known.of("a").last
     assert current is not None and last is not None
     assert (current.number, current.running, last.exit_code) == (1, True, 1)
+
+
+def test_who_a_container_is_and_what_it_has_mounted() -> None:
+    known = record(a=RUNS)
+    known.of("a").launch = ProcessSpec("a.0", ("x",), user=User(7, 8, (8, 9)))
+    wanted = pod("a")
+    wanted["spec"]["containers"][0] |= {
+        "lifecycle": {"stopSignal": "SIGINT"},
+        "volumeMounts": [
+            {"name": "v", "mountPath": "/v"},
+            {"name": "w", "mountPath": "/w", "readOnly": True},
+            {"name": "x", "mountPath": "/x", "readOnly": True, "recursiveReadOnly": "IfPossible"},
+        ],
+    }
+
+    (status,) = status_of(wanted, known, "192.0.2.1", NOW)["containerStatuses"]
+
+    assert status["user"] == {"linux": {"uid": 7, "gid": 8, "supplementalGroups": [8, 9]}}
+    assert status["stopSignal"] == "SIGINT"
+    assert status["volumeMounts"] == [
+        {"name": "v", "mountPath": "/v"},
+        {"name": "w", "mountPath": "/w", "readOnly": True, "recursiveReadOnly": "Disabled"},
+        {"name": "x", "mountPath": "/x", "readOnly": True, "recursiveReadOnly": "Enabled"},
+    ]
+
+
+def test_a_refused_pod_has_its_reason_and_no_containers() -> None:
+    """kubectl shows the reason of a pod only where no container has one."""
+    known = record(torn_down=True, reason="SysctlForbidden")
+    known.sandboxes = 0
+
+    status = status_of(pod("a", init=("i",)), known, "192.0.2.1", NOW)
+
+    assert (status["phase"], status["reason"]) == ("Failed", "SysctlForbidden")
+    assert "containerStatuses" not in status and "initContainerStatuses" not in status
