@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from procorch.clock import parse_timestamp
-from procorch.objects import Object, condition_of, get, is_deleting
+from procorch.clock import parse_timestamp, timestamp
+from procorch.objects import Object, condition_of, get, is_deleting, uid_of
 
 
 def phase_of(pod: Object) -> str:
@@ -60,3 +60,10 @@ def deletion_cost(pod: Object) -> int:
         return int(text)
     except ValueError:
         return 0
+
+
+def disruption(pod: Object, reason: str, message: str, now: float) -> Object:
+    """The strategic patch of its status by which a pod tells why it is taken away."""
+    row = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": message}
+    row |= {"lastTransitionTime": timestamp(now)}
+    return {"metadata": {"uid": uid_of(pod)}, "status": {"conditions": [row]}}

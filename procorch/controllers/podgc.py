@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 
 from procorch.controllers.controller import Context, Controller
 from procorch.controllers.node_lifecycle import INDEXES
 from procorch.objects import NotFound, Object, get, is_deleting, key_of, uid_of
-from procorch.pods import created_at, is_terminal, phase_of
+from procorch.pods import created_at, disruption, is_terminal, phase_of
 
 FINISHED = "finished"
 _UNBOUND = "unbound:"
@@ -52,20 +53,21 @@ async def _orphans(name: str, context: Context) -> float | None:
     try:
         await context.client.get("Node", name)
     except NotFound:
-        for pod in pods.by("node", name):
+        for pod in pods.by("node", name):  # what was not finished has failed
+            why = "PodGC: node no longer exists"
+            told = disruption(pod, "DeletionByPodGC", why, context.clock())
+            told["status"]["phase"] = "Failed"
+            with contextlib.suppress(NotFound):
+                if not is_terminal(pod):
+                    await context.client.patch("Pod", key_of(pod), told, type="strategic", subresource="status")
             await _remove(pod, context)
     return None
 
 
 async def _remove(pod: Object, context: Context) -> None:
-    """Without grace: nobody is there who would end it. What was not finished has failed."""
-    try:
-        if not is_terminal(pod) and get(pod, ".spec.nodeName"):
-            status = {**pod.get("status", {}), "phase": "Failed"}
-            await context.client.update_status({**pod, "status": status})
+    """Without grace: nobody is there who would end it."""
+    with contextlib.suppress(NotFound):
         await context.client.delete("Pod", key_of(pod), uid=uid_of(pod), grace=0)
-    except NotFound:
-        return
 
 
 def _of_pod(pod: Object, lister: Mapping[str, Mapping[str, Object]]) -> list[str]:

@@ -8,6 +8,7 @@ from procorch.clock import parse_timestamp
 from procorch.controllers.controller import Context, Controller
 from procorch.controllers.node_lifecycle import INDEXES
 from procorch.objects import NotFound, Object, get, is_deleting, key_of, uid_of
+from procorch.pods import disruption
 from procorch.tolerations import tolerates
 
 
@@ -49,7 +50,10 @@ async def reconcile(key: str, context: Context) -> float | None:
             later.append(wait)
             continue
         context.events.event(pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {key_of(pod)}")
+        why = "Taint manager: deleting due to NoExecute taint"
+        told = disruption(pod, "DeletionByTaintManager", why, context.clock())
         try:
+            await context.client.patch("Pod", key_of(pod), told, type="strategic", subresource="status")
             await context.client.delete("Pod", key_of(pod), uid=uid_of(pod))
         except NotFound:
             continue

@@ -8,7 +8,16 @@ import pytest
 
 from procorch.clock import timestamp
 from procorch.objects import Object
-from procorch.pods import deletion_cost, is_active, is_available, is_ready, is_terminal, ready_since, restarts_of
+from procorch.pods import (
+    deletion_cost,
+    disruption,
+    is_active,
+    is_available,
+    is_ready,
+    is_terminal,
+    ready_since,
+    restarts_of,
+)
 
 NOW = 1_000_000.0
 
@@ -55,3 +64,18 @@ def test_restarts_are_those_of_the_worst_container() -> None:
 @pytest.mark.parametrize(("text", "cost"), [("7", 7), ("-3", -3), ("many", 0)])
 def test_the_cost_is_what_the_annotation_says(text: str, cost: int) -> None:
     assert deletion_cost(pod(annotations={"controller.kubernetes.io/pod-deletion-cost": text})) == cost
+
+
+def test_why_it_is_taken_away() -> None:
+    patch = disruption(pod(uid="u"), "DeletionByPodGC", "PodGC: node no longer exists", NOW)
+
+    assert patch["metadata"] == {"uid": "u"}
+    assert patch["status"]["conditions"] == [
+        {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "DeletionByPodGC",
+            "message": "PodGC: node no longer exists",
+            "lastTransitionTime": timestamp(NOW),
+        }
+    ]
