@@ -210,6 +210,11 @@ def test_ephemeral_containers_end_with_the_pod_and_do_not_keep_it() -> None:
     assert plan(over, seen(a=ended(0), e=RUNNING), NOW)[0] == Stop("e", 30.0)
 
 
+def test_what_was_torn_down_is_not_made_again() -> None:
+    """Its agent was killed before it heard that the API has no such pod any more."""
+    assert plan({"metadata": {}, "spec": {"containers": [{"name": "a"}]}}, Seen(torn_down=True), 0.0) == []
+
+
 @pytest.mark.parametrize(
     ("name", "number"),
     [(None, signal.SIGTERM), ("SIGINT", signal.SIGINT), ("SIGRTMIN+3", signal.SIGRTMIN + 3), ("SIGRTMAX-1", 63)],
