@@ -158,7 +158,8 @@ class Seen:
 
 def plan(pod: Object, seen: Seen, now: float) -> list[Action]:
     """The actions to take now, in order; Start with `after` and Wake say when to look again."""
-    if is_deleting(pod) or seen.removed or seen.failed or is_finished(pod, seen):
+    # Torn down once, it stays so: an agent may have been killed before it could tell, or hear, that the pod is no more.
+    if is_deleting(pod) or seen.removed or seen.failed or seen.torn_down or is_finished(pod, seen):
         return _end(pod, seen, now)
     left = _time_left(pod, seen, now)
     if left is not None and left <= 0:

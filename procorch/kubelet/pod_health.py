@@ -19,13 +19,6 @@ from runtime import ProcessSpec, Sandbox
 
 _HOOK_SECONDS = 3600.0  # Kubernetes sets no bound: the container is simply not yet started
 
-# Outcome of a probe → how it is counted, in the kubelet's words.
-_COUNTED = {
-    Outcome.GOOD: "successful",
-    Outcome.WARNING: "successful",
-    Outcome.BAD: "failed",
-    Outcome.ERROR: "unknown",
-}
 # Outcome of a probe → the event's reason and its words.
 _WORDS = {
     Outcome.WARNING: ("ProbeWarning", "warning"),

@@ -223,6 +223,11 @@ def test_hooks_of_sidecars_begin_with_the_end_of_the_pod_and_each_is_stopped_in_
     assert plan(ending, later, NOW) == [Stop("t", 20.0), Wake(20.0)]
 
 
+def test_what_was_torn_down_is_not_made_again() -> None:
+    """Its agent was killed before it heard that the API has no such pod any more."""
+    assert plan({"metadata": {}, "spec": {"containers": [{"name": "a"}]}}, Seen(torn_down=True), 0.0) == []
+
+
 @pytest.mark.parametrize(
     ("name", "number"),
     [(None, signal.SIGTERM), ("SIGINT", signal.SIGINT), ("SIGRTMIN+3", signal.SIGRTMIN + 3), ("SIGRTMAX-1", 63)],
