@@ -39,7 +39,7 @@ def below(node: FieldSet) -> FieldSet:
 
 
 def ordered(fields: FieldSet) -> FieldSet:
-    """The same set with its steps sorted as text, on every level: as managedFields shows them, whoever sent what first."""
+    """The same set, its steps sorted as text on every level: as managedFields shows them, whoever sent what first."""
     sorted_: FieldSet = orjson.loads(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS))
     return sorted_
 
