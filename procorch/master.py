@@ -259,7 +259,7 @@ def _names(config: MasterConfig) -> list[str]:
 
 def _signer(authority: pki.Authority, clock: Clock) -> controllers.Signer:
     async def sign(request: bytes, seconds: float) -> bytes:
-        return authority.sign_client(request, clock(), days=max(1, int(seconds / 86400)))
+        return authority.sign_client(request, clock(), days=seconds / 86400)
 
     return sign
 

@@ -86,12 +86,12 @@ class Authority:
         """SHA-256 of the DER form, in hex: what a join token carries."""
         return fingerprint(self.pem)
 
-    def issue_client(self, name: str, groups: Iterable[str], now: float, days: int = LEAF_DAYS) -> Pair:
+    def issue_client(self, name: str, groups: Iterable[str], now: float, days: float = LEAF_DAYS) -> Pair:
         """A certificate that authenticates as user `name` in `groups`: common name and organizations."""
         key = ec.generate_private_key(ec.SECP256R1())
         return Pair(self._client(_subject(name, groups), key.public_key(), now, days), _key_pem(key))
 
-    def issue_server(self, name: str, names: Iterable[str], now: float, days: int = LEAF_DAYS) -> Pair:
+    def issue_server(self, name: str, names: Iterable[str], now: float, days: float = LEAF_DAYS) -> Pair:
         """A serving certificate. names: DNS names and IP addresses that clients may call the server by."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
@@ -102,7 +102,7 @@ class Authority:
         )
         return Pair(certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key))
 
-    def sign_client(self, request: bytes, now: float, days: int = LEAF_DAYS) -> bytes:
+    def sign_client(self, request: bytes, now: float, days: float = LEAF_DAYS) -> bytes:
         """The client certificate for a PEM signing request, with the subject it asks for.
 
         Whether the subject may be had is the caller's business. Raises ValueError for a request that is not
@@ -113,7 +113,7 @@ class Authority:
             raise ValueError("the request is not signed by its own key")
         return self._client(csr.subject, csr.public_key(), now, days)
 
-    def _client(self, subject: x509.Name, public_key: object, now: float, days: int) -> bytes:
+    def _client(self, subject: x509.Name, public_key: object, now: float, days: float) -> bytes:
         certificate = (
             self._leaf(subject, public_key, now, days)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
@@ -121,7 +121,7 @@ class Authority:
         )
         return certificate.public_bytes(serialization.Encoding.PEM)
 
-    def _leaf(self, subject: x509.Name, public_key: object, now: float, days: int) -> x509.CertificateBuilder:
+    def _leaf(self, subject: x509.Name, public_key: object, now: float, days: float) -> x509.CertificateBuilder:
         return (
             _builder(subject, self.certificate.subject, public_key, now, days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -213,7 +213,7 @@ def _subject(name: str, groups: Iterable[str]) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public_key: object, now: float, days: int
+    subject: x509.Name, issuer: x509.Name, public_key: object, now: float, days: float
 ) -> x509.CertificateBuilder:
     begin = datetime.datetime.fromtimestamp(now, datetime.UTC)
     return (

@@ -28,6 +28,7 @@ Lookup = Callable[[str, str], Object | None]
 """(kind's name, key) → the object as it stands."""
 
 _SCALAR = 32  # bytes of one number of a P-256 signature
+_IN_PROTOCOL = "base64url.bearer.authorization.k8s.io."
 _SKEW = 60.0  # seconds by which a clock elsewhere may be ahead
 
 
@@ -127,6 +128,22 @@ class Authenticator:
                 key = bound.get("name") if kind == "Node" else f"{namespace}/{bound.get('name')}"
                 return bool(_uid(self._lookup(kind, str(key))) == bound.get("uid"))
         return True
+
+
+def token_among(protocols: str) -> tuple[str, str]:
+    """What `Sec-WebSocket-Protocol` offers without the token that stands there (empty where there is none), and that:
+    a program in a browser cannot set the header Authorization. Another protocol must be offered beside it, or the token
+    would be the answer's. Source: k8s.io/apiserver's authentication/request/websocket.
+    """
+    rest: list[str] = []
+    tokens: list[str] = []
+    for one in (part.strip() for part in protocols.split(",")):
+        (tokens if one.startswith(_IN_PROTOCOL) else rest).append(one)
+    try:
+        token = _unbase64url(tokens[0].removeprefix(_IN_PROTOCOL).encode()).decode() if len(tokens) == 1 else ""
+    except ValueError:  # of base64, of UTF-8
+        token = ""
+    return ", ".join(rest), token if any(rest) else ""
 
 
 def impersonated(user: User, headers: Mapping[str, str]) -> User:

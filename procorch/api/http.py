@@ -14,6 +14,7 @@ from aiohttp import HttpVersion10, HttpVersion11, WSMsgType, web
 
 from procorch.api import connection, messages
 from procorch.api.api import Api, as_api_error
+from procorch.api.auth import token_among
 from procorch.api.budget import Budget
 from procorch.api.connection import Connection, Connections, last, plain
 from procorch.api.request import Request, Response, refusal
@@ -203,6 +204,10 @@ def _request_of(http: web.BaseRequest, arrival: _Arrival | None) -> Request:
     for name, value in http.headers.items():
         name = name.lower()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    if headers.get("upgrade", "").lower() == "websocket" and "sec-websocket-protocol" in headers:
+        headers["sec-websocket-protocol"], token = token_among(headers["sec-websocket-protocol"])
+        if token:
+            headers.setdefault("authorization", f"Bearer {token}")
     user = http.protocol.user if isinstance(http.protocol, Connection) else None
     receive = None if arrival is None else arrival.receive
     return Request(http.method, url.raw_path, query, headers, b"", user, http.remote or "", receive)

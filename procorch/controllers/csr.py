@@ -1,7 +1,8 @@
-"""Certificate requests of nodes: approved where they ask for what a node may have, signed, and swept up later.
+"""Certificate requests: a node's is approved where it asks for what a node may have; what is approved is signed.
 
 A joining machine (group system:bootstrappers) or the node itself may ask for a client certificate of a node, and for
-nothing else. Who asks for what is not in the rules is left for an administrator.
+nothing else. Who asks for another client certificate waits for an administrator's `kubectl certificate approve`. All
+are swept up later.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from procorch.objects import NotFound, Object, condition_of, get, key_of, uid_of
 from procorch.pods import created_at
 
 SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
+CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
 BOOTSTRAPPERS = "system:bootstrappers"
+MASTERS = "system:masters"
 NODES = "system:nodes"
 NODE = "system:node:"
 _NEEDED = {"client auth", "digital signature"}
@@ -65,6 +68,26 @@ def refusal(csr: Object) -> str | None:
     return None
 
 
+def client_refusal(csr: Object) -> str | None:
+    """Why an approved request for a client certificate is not signed; None where it is. A certificate of system:masters
+    cannot be taken back, so none is made of a request. Source: pkg/controller/certificates/signer, and the admission
+    plugin CertificateSubjectRestriction.
+    """
+    try:
+        request = request_of(csr)
+    except ValueError as error:
+        return str(error)
+    if MASTERS in _texts(request, NameOID.ORGANIZATION_NAME):
+        return f"use of {CLIENT_SIGNER} signer with {MASTERS} group is not allowed"
+    usages = set(csr["spec"].get("usages") or [])
+    if other := sorted(usages - _ALLOWED):
+        return f"invalid usage for client certificate: {other[0]}"
+    return None if "client auth" in usages else "missing required usage for client certificate: client auth"
+
+
+_SIGNERS = {SIGNER: refusal, CLIENT_SIGNER: client_refusal}
+
+
 def _texts(request: x509.CertificateSigningRequest, oid: x509.ObjectIdentifier) -> list[str]:
     return [str(row.value) for row in request.subject.get_attributes_for_oid(oid)]
 
@@ -79,7 +102,7 @@ def plan(csr: Object, now: float) -> str | None:
         return "approve" if refusal(csr) is None else None
     approved = condition_of(csr, "Approved") is not None
     blocked = condition_of(csr, "Denied") is not None or condition_of(csr, "Failed") is not None
-    if approved and not blocked and not get(csr, ".status.certificate") and csr["spec"].get("signerName") == SIGNER:
+    if approved and not blocked and not get(csr, ".status.certificate") and csr["spec"].get("signerName") in _SIGNERS:
         return "sign"
     return None
 
@@ -118,8 +141,8 @@ async def _sign(csr: Object, context: Context) -> None:
     asked = csr["spec"].get("expirationSeconds")
     seconds = min(float(asked), context.config.certificate_seconds) if asked else context.config.certificate_seconds
     try:
-        if (why := refusal(csr)) is not None:
-            raise ValueError(why)  # an administrator approved it, but this signer signs for nodes alone
+        if (why := _SIGNERS[csr["spec"]["signerName"]](csr)) is not None:
+            raise ValueError(why)  # an administrator approved it, but this signer's rules are its own
         certificate = await context.config.signer(base64.b64decode(csr["spec"]["request"]), seconds)
     except ValueError as error:
         failed = _with_condition(csr, "Failed", "SignerValidationFailure", str(error), context)

@@ -110,5 +110,17 @@ def test_a_signing_request_gets_the_subject_it_asks_for(tmp_path: Path) -> None:
     assert remaining_life(certificate, NOW + 20 * 86400) < 0
 
 
+def test_a_certificate_for_an_hour_is_none_for_a_day(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "jane")])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    pem = request.public_bytes(serialization.Encoding.PEM)
+
+    certificate = Authority.open(tmp_path, NOW).sign_client(pem, NOW, days=1 / 24)
+
+    assert remaining_life(certificate, NOW + 3599) > 0
+    assert remaining_life(certificate, NOW + 3601) < 0
+
+
 def test_the_signing_key_stays(tmp_path: Path) -> None:
     assert signing_key(tmp_path) == signing_key(tmp_path)

@@ -15,7 +15,7 @@ import orjson
 from procorch.api.fieldmanager import entries
 from procorch.api.fieldmanager.changes import Changes, in_words_of, kind_at
 from procorch.api.fieldmanager.entries import APPLY, UPDATE, Entry, Identity, Managed
-from procorch.api.fieldmanager.fieldset import FieldSet, difference, intersection, members
+from procorch.api.fieldmanager.fieldset import FieldSet, difference, intersection, members, ordered
 from procorch.api.fieldmanager.schema import shape_of, written_shape
 from procorch.clock import timestamp
 from procorch.kinds.kind import Kind
@@ -65,7 +65,7 @@ class Apply:
         """
         managed = self.standing(live)
         before = {} if live is None else _unmanaged(live)
-        fields = written_shape(self.kind, self.subresource).applied(config) or {}
+        fields = ordered(written_shape(self.kind, self.subresource).applied(config) or {})
         mine = Entry(self.manager, APPLY, self.kind.api_version, fields, self.subresource, timestamp(self.now))
         last = managed.get(mine.identity)
         wanted = {**managed, mine.identity: mine}
@@ -96,7 +96,7 @@ class Apply:
         managed = entries.read(live["metadata"].get("managedFields"), trusted=True)
         if managed:
             return managed
-        there = written_shape(self.kind, self.subresource).compared({}, live)[0] or {}
+        there = ordered(written_shape(self.kind, self.subresource).compared({}, live)[0] or {})
         entry = Entry(BEFORE, UPDATE, self.kind.api_version, there, self.subresource, timestamp(self.now))
         return {entry.identity: entry}
 

@@ -140,7 +140,7 @@ def capped(managed: Mapping[Identity, Entry]) -> Managed:
         if known is None:
             known = first[entry.api_version]
             result.pop(known.identity, None)
-        fields = fieldset.union(entry.fields, known.fields)
+        fields = fieldset.ordered(fieldset.union(entry.fields, known.fields))
         result.pop(entry.identity, None)
         result[bucket.identity] = replace(bucket, fields=fields, time=entry.time)
         surplus -= 1

@@ -38,6 +38,12 @@ def below(node: FieldSet) -> FieldSet:
     return {step: child for step, child in node.items() if step != SELF}
 
 
+def ordered(fields: FieldSet) -> FieldSet:
+    """The same set, its steps sorted as text on every level: as managedFields shows them, whoever sent what first."""
+    sorted_: FieldSet = orjson.loads(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS))
+    return sorted_
+
+
 def union(one: FieldSet, other: FieldSet) -> FieldSet:
     if not one or one is other:
         return other

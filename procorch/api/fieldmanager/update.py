@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from procorch.api.fieldmanager import entries
 from procorch.api.fieldmanager.changes import Changes
 from procorch.api.fieldmanager.entries import UPDATE, Entry, Managed
-from procorch.api.fieldmanager.fieldset import union
+from procorch.api.fieldmanager.fieldset import ordered, union
 from procorch.clock import timestamp
 from procorch.kinds.kind import Kind
 from procorch.objects import Object
@@ -71,6 +71,7 @@ class Update:
             mine = Entry(self.manager, UPDATE, self.kind.api_version, touched, self.subresource, timestamp(self.now))
             former = result.get(mine.identity)
             if former is not None:
-                mine = replace(mine, fields=union(former.fields, touched))
+                touched = union(former.fields, touched)
+            mine = replace(mine, fields=ordered(touched))
             result[mine.identity] = mine
         return entries.capped(result)

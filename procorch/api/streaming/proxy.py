@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import h11
 from aiohttp import web
 
+from procorch.api.auth import token_among
 from procorch.api.connection import last
 from procorch.api.links import Body
 from procorch.api.request import Request, Response, refusal
@@ -36,6 +37,7 @@ _HOP_BY_HOP = frozenset(
 )  # fmt: skip
 _OURS = (
     "authorization",
+    "sec-websocket-protocol",
     "host",
     "content-length",
     "expect",
@@ -129,6 +131,8 @@ def _outward(http: web.BaseRequest, proxied: Proxied) -> list[tuple[str, str]]:
         for name, value in http.headers.items()
         if name.lower() not in dropped and not name.lower().startswith(_IMPERSONATE)
     ]
+    if protocols := token_among(http.headers.get("Sec-WebSocket-Protocol", ""))[0]:
+        rows.append(("Sec-WebSocket-Protocol", protocols))
     before = http.headers.get("X-Forwarded-For")
     rows += [
         ("Host", proxied.target.host),

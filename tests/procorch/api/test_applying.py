@@ -412,3 +412,20 @@ async def test_a_patch_of_an_unknown_type_is_refused_before_anything_else(served
     headers = {"Content-Type": "application/apply-patch+toml"}
     with pytest.raises(UnsupportedMediaType):
         await served.client.raw("PATCH", "/api/v1/namespaces/default/configmaps/a", headers=headers, body=b"{}")
+
+
+async def test_managed_fields_are_in_order_whatever_was_sent_first(served):
+    """client-go's programs compare them as text."""
+    metadata = {"name": "m", "namespace": "default"}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"b": "1", "a": "2"}}
+    for manager in ("one", "two"):
+        made = await served.client.raw("PATCH", "/api/v1/namespaces/default/configmaps/m",
+            query={"fieldManager": manager}, headers={"Content-Type": "application/apply-patch+yaml"},
+            body=orjson.dumps(body))  # fmt: skip
+    await served.client.patch("ConfigMap", "default/m", {"data": {"d": "3", "c": "4"}})
+
+    rows = (await served.client.get("ConfigMap", "default/m"))["metadata"]["managedFields"]
+    texts = [orjson.dumps(row["fieldsV1"]).decode() for row in rows]
+    assert texts[:2] == ['{"f:data":{"f:a":{},"f:b":{}}}'] * 2
+    assert texts[2] == '{"f:data":{"f:c":{},"f:d":{}}}'
+    assert orjson.loads(made.body)["metadata"]["managedFields"] == rows[:2]

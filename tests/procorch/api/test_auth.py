@@ -9,8 +9,10 @@ import pytest
 
 from procorch import tokens
 from procorch.api import Request, User
-from procorch.api.auth import Authenticator, ServiceAccountTokens, impersonated
+from procorch.api.auth import Authenticator, ServiceAccountTokens, impersonated, token_among
 from procorch.objects import Forbidden, Unauthorized
+
+IN_PROTOCOL = "base64url.bearer.authorization.k8s.io."
 
 
 def bearer(token):
@@ -133,3 +135,19 @@ def test_only_administrators_speak_for_others():
         impersonated(jane, headers)
     with pytest.raises(Forbidden):
         impersonated(admin, {"impersonate-group": "a"})
+
+
+@pytest.mark.parametrize(
+    ("protocols", "found"),
+    [
+        pytest.param("binary.k8s.io", ("binary.k8s.io", ""), id="none"),
+        pytest.param("", ("", ""), id="nothing"),
+        pytest.param(f"{IN_PROTOCOL}dG9rZW4, binary.k8s.io", ("binary.k8s.io", "token"), id="one, without padding"),
+        pytest.param(f"v5.channel.k8s.io,{IN_PROTOCOL}_-8", ("v5.channel.k8s.io", ""), id="no UTF-8"),
+        pytest.param(f"a, {IN_PROTOCOL}!, b", ("a, b", ""), id="no base64"),
+        pytest.param(f"{IN_PROTOCOL}dG9rZW4", ("", ""), id="no other protocol beside it"),
+        pytest.param(f"a, {IN_PROTOCOL}dG9rZW4, {IN_PROTOCOL}dG9rZW4", ("a", ""), id="two"),
+    ],
+)
+def test_a_token_among_the_protocols_of_a_websocket(protocols, found):
+    assert token_among(protocols) == found

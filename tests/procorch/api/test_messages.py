@@ -6,11 +6,15 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import aiohttp
 import pytest
 
+from procorch.api import MASTERS, Api, User
+from procorch.api.http import serve
 from tests.procorch.api.streaming.conftest import Node, Streams, node, streams
 
 __all__ = ["node", "streams"]  # fixtures
@@ -98,6 +102,28 @@ async def test_each_event_of_a_watch_is_a_message_of_text(served: Any, watching:
 
     said = [(event["type"], event["object"]["metadata"]["name"]) for event in events]
     assert said == [("ADDED", "a"), ("ADDED", "b"), ("ADDED", "c"), ("DELETED", "a")]
+
+
+async def test_a_browser_gives_its_token_among_the_protocols(served: Any, streams: Streams) -> None:
+    """It cannot set headers. The token is no protocol of the answer, and goes no further."""
+    config = replace(served.api.config, tokens={"s3cret": User("admin", (MASTERS,))})
+    api = Api(served.api.log, config=config)
+    await api.start()
+    listener = await serve(api, "127.0.0.1", 0, served.credentials.server_context())
+    url = f"https://127.0.0.1:{listener.port}{CONFIG_MAPS}?watch=true"
+    token = base64.urlsafe_b64encode(b"s3cret").rstrip(b"=").decode()
+    protocol = f"base64url.bearer.authorization.k8s.io.{token}"
+    open_ = partial(streams.session.ws_connect, url, ssl=served.context())
+
+    async with open_(protocols=(protocol, "any")) as socket:
+        assert socket.protocol is None
+        assert len(api.listing.watches) == 1
+    for refused in ((protocol,), ("any",), (f"{protocol}x", "any")):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as failure:
+            await open_(protocols=refused)
+        assert failure.value.status == 401
+    await api.close()
+    await listener.close(0.5)
 
 
 async def test_a_watch_ends_with_its_client(served: Any, watching: Any) -> None:

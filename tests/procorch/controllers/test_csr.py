@@ -16,7 +16,7 @@ from procorch.api import Api, LocalTransport, User
 from procorch.client import Client
 from procorch.clock import timestamp
 from procorch.controllers import ControllerConfig, csr
-from procorch.controllers.csr import plan, refusal
+from procorch.controllers.csr import client_refusal, plan, refusal
 from procorch.objects import Object, condition_of, get
 
 NOW = 1_000_000.0
@@ -73,6 +73,23 @@ def test_what_a_node_may_have(asked: Object, why: str | None) -> None:
     assert said is None if why is None else why in str(said)
 
 
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        pytest.param(request("jane", "developers", usages=["client auth"]), None, id="a user's"),
+        pytest.param(request("jane", "developers", usages=[*USAGES, "key encipherment"]), None, id="all its usages"),
+        pytest.param(request("jane", "system:masters"), "system:masters group is not allowed", id="an administrator's"),
+        pytest.param(request(usages=["server auth", "client auth"]), "invalid usage", id="a server's"),
+        pytest.param(request(usages=["digital signature"]), "missing required usage", id="nobody's"),
+        pytest.param({"spec": {"request": "!"}}, "request", id="no request at all"),
+    ],
+)
+def test_what_a_user_may_have(asked: Object, why: str | None) -> None:
+    said = client_refusal(asked)
+
+    assert said is None if why is None else why in str(said)
+
+
 def approved(at: float, **more: Any) -> dict[str, Any]:
     return {"conditions": [{"type": "Approved", "status": "True", "lastUpdateTime": timestamp(at)}], **more}
 
@@ -82,6 +99,9 @@ def approved(at: float, **more: Any) -> dict[str, Any]:
     [
         pytest.param(request(), NOW, "approve", id="new and right"),
         pytest.param(request("x"), NOW, None, id="new and not ours to approve"),
+        pytest.param(request(signer=csr.CLIENT_SIGNER), NOW, None, id="a user's is an administrator's to approve"),
+        pytest.param(request(signer=csr.CLIENT_SIGNER, status=approved(NOW)), NOW, "sign", id="a user's, approved"),
+        pytest.param(request(signer="a.example/b", status=approved(NOW)), NOW, None, id="another signer's business"),
         pytest.param(request(status=approved(NOW)), NOW, "sign", id="approved"),
         pytest.param(request(status=approved(NOW, certificate="x")), NOW, None, id="signed"),
         pytest.param(
@@ -125,6 +145,22 @@ async def test_a_joining_machines_request_is_approved_and_signed(
             return get(await joining.get("CertificateSigningRequest", "node-csr"), ".status.certificate")
 
         assert b"BEGIN CERTIFICATE" in base64.b64decode(await eventually(certificate))
+
+
+async def test_a_users_certificate_is_signed_when_an_administrator_has_approved_it(
+    client: Client, running: Any, eventually: Any
+) -> None:
+    async with running(csr.CONTROLLER, config=ControllerConfig(signer=sign)):
+        body = request("jane", "developers", signer=csr.CLIENT_SIGNER)
+        made = await client.create({**body, "metadata": {"name": "jane"}, "status": {}})
+        row = {"type": "Approved", "status": "True", "reason": "Admin", "message": "by hand"}
+        await client.update({**made, "status": {"conditions": [row]}}, "approval")
+
+        async def certificate() -> Any:
+            return get(await client.get("CertificateSigningRequest", "jane"), ".status.certificate")
+
+        signed = x509.load_pem_x509_certificate(base64.b64decode(await eventually(certificate)))
+        assert signed.subject.rfc4514_string() == "CN=jane,O=developers"
 
 
 async def test_what_an_administrator_approves_is_still_not_signed_against_the_rules(

@@ -17,6 +17,7 @@ from procorch.api.fieldmanager.fieldset import (
     is_member,
     members,
     node_of,
+    ordered,
     shown,
     union,
 )
@@ -93,3 +94,13 @@ def test_a_set_passes_the_check(paths):
 def test_what_is_no_set_is_refused(fields):
     with pytest.raises(ValueError):
         check(fields)
+
+
+def test_steps_are_in_order_on_every_level():
+    mixed = {"f:spec": {'k:{"name":"b"}': {"f:name": {}, ".": {}, "f:image": {}}, 'k:{"name":"a"}': {}}, "f:data": {}}
+
+    found = ordered(mixed)
+    assert found == mixed
+    assert list(found) == ["f:data", "f:spec"]
+    assert list(found["f:spec"]) == ['k:{"name":"a"}', 'k:{"name":"b"}']
+    assert list(found["f:spec"]['k:{"name":"b"}']) == [".", "f:image", "f:name"]
