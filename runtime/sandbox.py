@@ -17,11 +17,11 @@ from .channel import Channel
 from .identity import Identity
 from .plan import exec_steps, process_steps, shared_tmpfs
 from .sessions import Session, attach_session, open_session
-from .spec import Capabilities, ProcessSpec, ProcessState, Ran, RuntimeFailed, User
+from .spec import Capabilities, Limits, ProcessSpec, ProcessState, Ran, RuntimeFailed, User
 from .wire import Message
 
 if TYPE_CHECKING:
-    from .cgroups import Groups
+    from .cgroups import Groups, Usage
 
 PAUSE_ENDED = "the sandbox's pause ended, and everything in the sandbox with it"
 
@@ -233,6 +233,32 @@ class Sandbox:
         groups, group = self.groups, self._group(name)
         steps = exec_steps(spec, groups.tasks_files(group))
         return {"do": "run", "name": name, "steps": steps, "stdin": False, "cgroup": groups.directory(group)}
+
+    # --- limits -----------------------------------------------------------------------------------------------------
+
+    def limits(self, name: str = "") -> Limits:
+        """As the kernel has them now, of the process `name` or of the sandbox as a whole."""
+        try:
+            return self.groups.read(self._group(name) if name else self.cgroup)
+        except OSError as error:
+            raise RuntimeFailed(f"sandbox {self.id}: {name or 'as a whole'}: no limits to read: {error}") from error
+
+    def rounded(self, limits: Limits) -> Limits:
+        """These limits as `limits` tells them once they are set."""
+        return self.groups.rounded(limits)
+
+    def usage(self, name: str = "") -> Usage:
+        """What the process `name`, or the sandbox as a whole, uses now."""
+        try:
+            return self.groups.usage(self._group(name) if name else self.cgroup)
+        except OSError as error:
+            raise RuntimeFailed(f"sandbox {self.id}: {name or 'as a whole'}: no usage to read: {error}") from error
+
+    def limit(self, limits: Limits, name: str = "") -> None:
+        """Other limits while it runs; what is None stays. Under version 1 a part must always fit into the whole."""
+        self.groups.update(self._group(name) if name else self.cgroup, limits)
+
+    # --- commands beside a process ----------------------------------------------------------------------------------
 
     async def exec(
         self,

@@ -140,6 +140,8 @@ class Kubelet:
                 allocatable=config.allocatable,
                 memory_capacity=config.memory_capacity,
                 dns=config.dns,
+                others=self._others,
+                freed=self._freed,
                 pids_limit=config.pids_limit,
             )
             self._runtime.on_change = self._sandbox_changed
@@ -219,6 +221,16 @@ class Kubelet:
             except Exception:
                 logger.exception("pod's worker failed, begun again", extra={"pod": key_of(worker.pod)})
                 await asyncio.sleep(backoff.next())
+
+    def _others(self, uid: str) -> list[Object]:
+        """The pods that take something of the node, but for one."""
+        return [worker.sized for worker in self._workers.values() if worker.takes and worker.uid != uid]
+
+    def _freed(self) -> None:
+        """Pods that wait for room to grow look again, the important ones first."""
+        waiting = [worker for worker in self._workers.values() if worker.record.pending is not None]
+        for worker in sorted(waiting, key=lambda worker: -int(worker.pod["spec"].get("priority") or 0)):
+            worker.wake()
 
     def _forget(self, uid: str) -> None:
         self._workers.pop(uid, None)

@@ -112,7 +112,8 @@ class SeenContainer:
 
     current: the attempt belongs to the sandbox that is there now. ready_to_pass: it runs and has passed its startup
     probe. backoff: seconds that must pass after finished_at. stopped_at: when SIGTERM was sent.
-    unhealthy: why a liveness or startup probe wants it ended. past: it was before all containers were restarted.
+    unhealthy: why a liveness or startup probe wants it ended. restart: why it is to be ended and started anew.
+    past: it was before all containers were restarted.
     """
 
     running: bool = False
@@ -125,6 +126,7 @@ class SeenContainer:
     stopped_at: float | None = None
     unhealthy: str = ""
     unhealthy_grace: float | None = None
+    restart: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ def is_finished(pod: Object, seen: Seen) -> bool:
             return True
     for container in containers(pod):
         one = seen.containers.get(container["name"])
-        if one is None or one.past or one.running or one.finished_at is None:
+        if one is None or one.past or one.running or one.finished_at is None or one.restart:
             return False
         if restarts(pod, container, one.exit_code):
             return False
@@ -299,6 +301,8 @@ def _keep(pod: Object, container: dict[str, Any], one: SeenContainer | None, now
     name = container["name"]
     if one is not None and one.running and one.current:
         return _end_unhealthy(pod, name, one, now)
+    if one is not None and one.restart:
+        return [Start(name)]
     # Of a sandbox before this one: then it was not this container that failed, but what it had done is done.
     if one is None or one.past or restarts(pod, container, one.exit_code):
         return [Start(name, _wait(one, now))]
@@ -306,11 +310,12 @@ def _keep(pod: Object, container: dict[str, Any], one: SeenContainer | None, now
 
 
 def _end_unhealthy(pod: Object, name: str, one: SeenContainer, now: float) -> list[Action]:
-    if not one.unhealthy:
+    why = one.unhealthy or one.restart
+    if not why:
         return []
     grace = one.unhealthy_grace if one.unhealthy_grace is not None else grace_of(pod)
     if one.stopped_at is None:
-        return [Stop(name, grace, one.unhealthy), Wake(grace)]
+        return [Stop(name, grace, why), Wake(grace)]
     left = one.stopped_at + grace - now
     return [Wake(left)] if left > 0 else [Kill(name)]
 

@@ -110,7 +110,7 @@ class PodActions:
         sandbox_id = f"pod{uid_of(pod)}" if not number else f"pod{uid_of(pod)}.{number}"
         hostname = pod_files.hostname_of(pod, around.node_name)
         try:
-            sandbox = await around.runtime.create(sandbox_spec(pod, sandbox_id, hostname, number, None))
+            sandbox = await around.runtime.create(sandbox_spec(pod, sandbox_id, hostname, number, around.pids_limit))
             record.sandboxes = number + 1
             record.sandbox = sandbox_id
             try:
@@ -167,6 +167,10 @@ class PodActions:
         again = [made.again for made in self._volumes.values() if made.again is not None]
         self.retries.refresh_at = min(again, default=None)
         return True
+
+    def forget_volumes(self) -> None:
+        """The pod is another than the one that they were made for."""
+        self._volumes = None
 
     @property
     def has_volumes(self) -> bool:
@@ -301,7 +305,6 @@ class PodActions:
             hostname=pod_files.hostname_of(pod, around.node_name),
             directory=self._directory,
             memory_capacity=around.memory_capacity,
-            pids_limit=around.pids_limit,
         )
 
     def _cannot(self, pod: Object, name: str, reason: str, message: str) -> None:

@@ -26,7 +26,10 @@ from procorch.objects import Object, condition_of, get
 CREATING = ("ContainerCreating", "")
 INITIALIZING = ("PodInitializing", "")
 RESTARTING = "AllContainersRestarting"
-_OURS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", RESTARTING)
+_OURS = (
+    "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", RESTARTING,
+    "PodResizePending", "PodResizeInProgress",
+)  # fmt: skip
 
 
 def status_of(pod: Object, record: PodRecord, host_ip: str, now: float) -> Object:
@@ -54,6 +57,10 @@ def status_of(pod: Object, record: PodRecord, host_ip: str, now: float) -> Objec
         status["startTime"] = timestamp(record.started_at)
     if record.address:
         status |= {"podIP": record.address, "podIPs": [{"ip": record.address}]}
+    if record.allocated is not None and (whole := record.allocated["pod"]):
+        status["resources"] = whole if record.actual is None else record.actual
+        if requests := whole.get("requests"):
+            status["allocatedResources"] = requests
     if record.reason:
         status |= {"reason": record.reason, "message": record.message}
     return status
@@ -172,10 +179,20 @@ def _container_status(
     }
     if attempt is not None:
         status["containerID"] = container_id(attempt, name)
+    status |= _sizes(record, name, own.actual if attempt is not None and attempt.running else None)
     previous = attempt if "waiting" in status["state"] else own.last
     if previous is not None and not previous.running:
         status["lastState"] = {"terminated": terminated(previous, name)}
     return status
+
+
+def _sizes(record: PodRecord, name: str, actual: dict[str, Any] | None) -> dict[str, Any]:
+    """What is allocated to a container, and what it has: the same where the kernel has not told otherwise."""
+    if record.allocated is None:
+        return {}
+    allocated = record.allocated["containers"].get(name, {})
+    told = {"resources": allocated if actual is None else actual}
+    return {"allocatedResources": requests, **told} if (requests := allocated.get("requests")) else told
 
 
 def _state(own: ContainerRecord, name: str, waiting: tuple[str, str], final: bool) -> dict[str, Any]:
@@ -213,6 +230,8 @@ def _conditions(pod: Object, record: PodRecord, phase: str, now: float) -> list[
             if record.restarted_for
             else []
         ),
+        *(_row("PodResizePending", True, *told) for told in [record.pending] if told is not None),
+        *(_row("PodResizeInProgress", True, *told) for told in [record.resizing] if told is not None),
     ]
     generation = pod["metadata"].get("generation", 1)
     result = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -34,8 +34,10 @@ class Surroundings:
 
     directory: of all pods. resolver: what images are here.
     services: the variables of Services for (namespace, enableServiceLinks).
-    images: the cluster's Image objects by name. allocatable: the node's resource list. synced: set once the API has
-    told which pods are here: until then nothing is reported.
+    images: the cluster's Image objects by name. allocatable: the node's resource list.
+    others: the pods that take something of it, with what was allocated to them, but for the one of this uid.
+    freed: to be told when a pod takes less than before. pids_limit: processes and threads of one pod.
+    synced: set once the API has told which pods are here: until then nothing is reported.
     """
 
     node_name: str
@@ -53,5 +55,7 @@ class Surroundings:
     allocatable: Mapping[str, str]
     memory_capacity: int
     dns: Dns
+    others: Callable[[str], Iterable[Object]]
+    freed: Callable[[], None]
     pids_limit: int | None = None
     synced: asyncio.Event = field(default_factory=asyncio.Event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import subprocess
 from pathlib import Path
@@ -68,6 +69,36 @@ async def test_a_group_reads_back_as_it_was_made(group):
     assert seen.cpu_request_millis == pytest.approx(1000, rel=0.05)
     unlimited = groups.read(path)
     assert (unlimited.cpu_limit_millis, unlimited.memory_limit_bytes, unlimited.pids) == (None, None, None)
+
+
+@pytest.mark.kernel
+async def test_limits_change_and_read_back_as_they_are_rounded(group):
+    groups, path = group
+    groups.create(f"{path}/inner", Limits(1000, 1500, 1 << 24, 33), leaf=True)
+
+    odd = Limits(333, 5, (1 << 25) + 1)
+    groups.update(f"{path}/inner", odd)
+    seen = groups.read(f"{path}/inner")
+    assert dataclasses.replace(seen, pids=None) == groups.rounded(odd)
+    assert (seen.cpu_limit_millis, seen.memory_limit_bytes, seen.pids) == (10, 1 << 25, 33)
+    groups.update(f"{path}/inner", Limits(pids=44))
+    assert groups.read(f"{path}/inner") == dataclasses.replace(seen, pids=44)
+    with pytest.raises(RuntimeFailed, match="missing"):
+        groups.update(f"{path}/missing", odd)
+
+
+@pytest.mark.kernel
+async def test_pages_of_files_that_are_out_of_use_are_no_part_of_the_working_set(group, tmp_path):
+    groups, path = group
+    groups.create(f"{path}/inner", Limits(), leaf=True)
+    process = sleeper(groups, f"{path}/inner")
+
+    used = groups.usage(f"{path}/inner")
+    assert 0 < used.working_set_bytes <= used.memory_bytes
+    process.kill()
+    process.wait()
+    (tmp_path / "stat").write_text("anon 70\ninactive_file 30\n")
+    assert cgroups._working_set(100, tmp_path / "stat", "inactive_file") == 70
 
 
 @pytest.mark.kernel
