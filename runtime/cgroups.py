@@ -130,6 +130,44 @@ def detect(mount: Path = MOUNT) -> Groups:
     return Version1(mount)
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All that can be seen of the machine's groups: its limits, None where it has none, and what is used of these."""
+
+    memory_limit_bytes: int | None = None
+    working_set_bytes: int = 0
+    pids_limit: int | None = None
+    processes: int = 0
+
+
+def whole(mount: Path = MOUNT) -> Whole:
+    """The uppermost group: without limits on a machine of its own, with some where it is one of others' groups."""
+    memory, pids = (mount / name if (mount / name).is_dir() else mount for name in ("memory", "pids"))
+    limit = used = 0
+    for limit_file, usage_file in (
+        ("memory.max", "memory.current"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        limit, used = limit or _number(memory / limit_file), used or _number(memory / usage_file)
+    inactive = "inactive_file" if (memory / "memory.max").exists() else "total_inactive_file"
+    limit = limit if limit < UNLIMITED else 0
+    return Whole(
+        limit or None,
+        _working_set(used, memory / "memory.stat", inactive) if limit else 0,
+        _number(pids / "pids.max") or None,
+        _number(pids / "pids.current"),
+    )
+
+
+def _number(path: Path) -> int:
+    """0 for a file that is not there, and for `max`."""
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return 0
+    return int(text) if text.isdecimal() else 0
+
+
 def _below(directory: Path) -> Iterator[Path]:
     """The directories of a group's tree, the deepest first."""
     with contextlib.suppress(FileNotFoundError):

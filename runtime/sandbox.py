@@ -231,6 +231,9 @@ class Sandbox:
 
     def _beside(self, name: str, spec: ProcessSpec) -> Message:
         groups, group = self.groups, self._group(name)
+        with contextlib.suppress(OSError, KeyError):  # the kernel ends it as readily as the process beside which it is
+            score = Path(f"/proc/{self._processes[name].pid}/oom_score_adj").read_text()
+            spec = replace(spec, oom_score_adj=int(score))
         steps = exec_steps(spec, groups.tasks_files(group))
         return {"do": "run", "name": name, "steps": steps, "stdin": False, "cgroup": groups.directory(group)}
 
@@ -325,17 +328,20 @@ class Sandbox:
                 self._waiters.discard(waiter)
         return self._processes[name]
 
+    def layer(self, name: str) -> Path:
+        """Where what the process wrote into its root lies, as the pause sees it: in memory of its own it may be."""
+        layer = self.directory / "layers" / name
+        return Path(f"/proc/{self.pid}/root{layer}") if self.alive else layer
+
     async def forget(self, name: str) -> None:
         """Free the name, its group and its writable layer; ends it if it still runs."""
         if name in self._processes:
             await self.kill(name)
             await self.wait(name)
         await self.groups.remove(self._group(name))
-        layer = self.directory / "layers" / name
+        layer = self.layer(name)
         if self.alive:
             await self._ask({"do": "forget", "name": name})
-            # As the pause sees it: the layer may lie on memory that only its mount namespace has.
-            layer = Path(f"/proc/{self.pid}/root{layer}")
         self._processes.pop(name, None)
         await asyncio.to_thread(shutil.rmtree, layer, ignore_errors=True)
 

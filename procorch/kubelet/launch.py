@@ -11,6 +11,7 @@ from procorch.kinds.podspec.resources import qos_class
 from procorch.kubelet import security
 from procorch.kubelet.environment import ConfigProblem, Facts, Find, command_line, environment, expand
 from procorch.kubelet.images import PATH, Resolved
+from procorch.kubelet.levels import level_of
 from procorch.kubelet.record import process_name
 from procorch.kubelet.sizes import container_limits, pod_limits
 from procorch.kubelet.volumes import Made, mounts_of
@@ -46,7 +47,6 @@ def sandbox_spec(pod: Object, sandbox_id: str, hostname: str, attempt: int, pids
     pids: processes and threads that it may have, all containers together.
     """
     metadata = pod["metadata"]
-    qos = qos_class(pod)
     sysctls = {row["name"]: row["value"] for row in get(pod, ".spec.securityContext.sysctls", [])}
     return SandboxSpec(
         sandbox_id,
@@ -61,7 +61,7 @@ def sandbox_spec(pod: Object, sandbox_id: str, hostname: str, attempt: int, pids
         host_ipc=bool(get(pod, ".spec.hostIPC")),
         host_pids=bool(get(pod, ".spec.hostPID")),
         shared_pids=bool(get(pod, ".spec.shareProcessNamespace")),
-        cgroup_parent="" if qos == "Guaranteed" else qos.lower(),
+        cgroup_parent=level_of(pod),
         limits=pod_limits(pod, pids),
         sysctls=sysctls,
     )

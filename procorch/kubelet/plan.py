@@ -134,8 +134,8 @@ class Seen:
     """How the pod stands on this node.
 
     containers: name → the newest attempt, for those that were ever tried. removed: the API has no such pod any more.
-    failed: a reason was decided already (DeadlineExceeded …). torn_down: nothing of it is left on the machine.
-    restarting: all containers are being ended, to be started anew.
+    failed: a reason was decided already (DeadlineExceeded …). grace: seconds that its end may take at most.
+    torn_down: nothing of it is left on the machine. restarting: all containers are being ended, to be started anew.
     """
 
     pause: Pause = Pause.ABSENT
@@ -143,6 +143,7 @@ class Seen:
     started_at: float | None = None
     removed: bool = False
     failed: bool = False
+    grace: float | None = None
     torn_down: bool = False
     restarting: bool = False
 
@@ -240,6 +241,8 @@ def _end(pod: Object, seen: Seen, now: float) -> list[Action]:
     grace = grace_of(pod)
     if seen.removed and not is_deleting(pod):
         grace = min(grace, REMOVED_GRACE)
+    if seen.grace is not None:
+        grace = min(grace, seen.grace)
     running = [name for name in _names(containers(pod) + ephemeral_containers(pod)) if _is_running(seen, name)]
     plain = [container for container in init_containers(pod) if not is_sidecar(container)]
     running += [name for name in _names(plain) if _is_running(seen, name)]

@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from procorch.clock import Backoff, timestamp
+from procorch.kubelet.eviction.usage import PodUsage, usage_of
 from procorch.kubelet.mirrors import MirrorReporter, Mirrors
 from procorch.kubelet.plan import (
     Action,
@@ -74,6 +75,8 @@ class PodWorker:
         self._ended = ended
         self._removed = False
         self._wake = asyncio.Event()
+        self._freed = asyncio.Event()
+        self._told = asyncio.Event()
         self._stale = False  # an object that volumes are made of has changed
         self._actions = PodActions(
             around, self.record, directory.path, lambda: directory.save(self.record), self._spawn, self.wake
@@ -95,6 +98,8 @@ class PodWorker:
         old, self.pod = self.pod, pod
         self.sized = self._resizer.sized(pod)
         self._reporter.changed()
+        if _is_over(pod):
+            self._told.set()
         if _asked(old) != _asked(pod):
             self._keep_pod()
             self._wake.set()
@@ -116,6 +121,7 @@ class PodWorker:
     def remove(self) -> None:
         """The API has no such pod any more."""
         self._removed = True
+        self._told.set()
         self._reporter.stop()
         self._wake.set()
 
@@ -252,15 +258,54 @@ class PodWorker:
         """It is here and takes its part of what the node has, until the last of it has ended."""
         return self.record.allocated is not None and not (self.record.torn_down or _is_over(self.pod))
 
+    @property
+    def is_ending(self) -> bool:
+        """Nobody needs to end it any more."""
+        return bool(self.record.reason) or is_deleting(self.pod) or self._removed
+
+    async def freed(self) -> None:
+        """When nothing of it is left on the machine."""
+        await self._freed.wait()
+
+    async def told(self) -> None:
+        """When the API has its last status."""
+        await self._told.wait()
+
+    def usage(self, *, files: bool) -> PodUsage:
+        """What it uses of the node. files: those on the disk, too, which takes a while."""
+        return usage_of(self.sized, self.record, self._actions.sandbox, self._directory.path, files=files)
+
+    def evict(self, reason: str, message: str, grace: float, *, type_: str = "Warning", told: str = "") -> None:
+        """The node ends it: it has failed, for this reason. grace: seconds at most. told: the event's message."""
+        record = self.record
+        record.reason, record.message, record.grace, record.disrupted = reason, message, grace, True
+        self._around.events.event(self.pod, type_, reason, told or message)
+        self._directory.save(record)
+        self._wake.set()
+
+    def _admit(self) -> bool:
+        """Whether the node takes it; asked once, before anything is made for it."""
+        record = self.record
+        if record.allocated is not None or record.started_at is not None or self._actions.sandbox is not None:
+            return True
+        refusal = self._around.admit(self.pod)
+        if refusal is not None:
+            record.reason, record.message = refusal.reason, f"Pod was rejected: {refusal.message}"
+            self._around.events.event(self.pod, "Warning", refusal.reason, refusal.message)
+        return refusal is None
+
     def _resize(self) -> float | None:
         """Seconds until something in the way of the pod's size may be gone."""
         record, sandbox = self.record, self._actions.sandbox
         if is_deleting(self.pod) or self._removed or record.reason or _is_over(self.pod):
             return None
+        if not self._admit():
+            return None
         before = record.allocated
         self._resizer.allocate(self.pod)
         if record.allocated is not before:
             self._directory.save(record)  # before the first limit is another
+            self._around.allocated()
         if record.pause is not Pause.ALIVE or sandbox is None:
             return None
         return self._resizer.apply(self.sized, sandbox)
@@ -301,6 +346,7 @@ class PodWorker:
                     acted = True
                 case Teardown():
                     await self._actions.teardown(self.pod)
+                    self._freed.set()
                     self._around.freed()
                     acted = True
                 case Wake():

@@ -115,6 +115,8 @@ class PodRecord:
     address: str = ""
     reason: str = ""  # why the pod as a whole has failed
     message: str = ""
+    grace: float | None = None  # seconds that it has at most to end
+    disrupted: bool = False  # it was the node that ended it
     torn_down: bool = False
     restarting: bool = False  # all containers are being ended, to begin anew
     restarted_for: str = ""  # why that happened last
@@ -153,6 +155,7 @@ class PodRecord:
             started_at=self.started_at,
             removed=removed,
             failed=bool(self.reason),
+            grace=self.grace,
             torn_down=self.torn_down,
             restarting=self.restarting,
         )

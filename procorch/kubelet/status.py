@@ -233,6 +233,8 @@ def _conditions(pod: Object, record: PodRecord, phase: str, now: float) -> list[
         *(_row("PodResizePending", True, *told) for told in [record.pending] if told is not None),
         *(_row("PodResizeInProgress", True, *told) for told in [record.resizing] if told is not None),
     ]
+    if record.disrupted:
+        rows.append(_row("DisruptionTarget", True, "TerminationByKubelet", record.message))
     generation = pod["metadata"].get("generation", 1)
     result = []
     for row in rows:
@@ -242,7 +244,8 @@ def _conditions(pod: Object, record: PodRecord, phase: str, now: float) -> list[
         # No lastProbeTime: null is not stored, and each look would find a difference.
         made = {"lastTransitionTime": since or timestamp(now), "observedGeneration": generation}
         result.append(made | row)
-    return result + [row for row in get(pod, ".status.conditions", []) if row.get("type") not in _OURS]
+    told = {*_OURS, *(row["type"] for row in rows)}
+    return result + [row for row in get(pod, ".status.conditions", []) if row.get("type") not in told]
 
 
 def _row(type_: str, good: bool, reason: str = "", message: str = "") -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Protocol
 from procorch.client import Client
 from procorch.clock import Clock
 from procorch.events import EventRecorder
+from procorch.kubelet.admission import Refusal
 from procorch.kubelet.images import Images
 from procorch.kubelet.pod_files import Dns
 from procorch.kubelet.sources import Sources
@@ -36,7 +37,9 @@ class Surroundings:
     services: the variables of Services for (namespace, enableServiceLinks).
     images: the cluster's Image objects by name. allocatable: the node's resource list.
     others: the pods that take something of it, with what was allocated to them, but for the one of this uid.
-    freed: to be told when a pod takes less than before. pids_limit: processes and threads of one pod.
+    admit: why the node does not take a pod that is new here. freed: to be told when a pod takes less than before,
+    allocated: and when it takes something else.
+    pids_limit: processes and threads of one pod.
     synced: set once the API has told which pods are here: until then nothing is reported.
     """
 
@@ -57,5 +60,7 @@ class Surroundings:
     dns: Dns
     others: Callable[[str], Iterable[Object]]
     freed: Callable[[], None]
+    allocated: Callable[[], None]
+    admit: Callable[[Object], Refusal | None]
     pids_limit: int | None = None
     synced: asyncio.Event = field(default_factory=asyncio.Event)

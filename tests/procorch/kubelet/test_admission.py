@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from procorch.kubelet.admission import Refusal, amounts, requests_of, resize_refusal, shortage
+from procorch.kubelet.admission import Refusal, amounts, pressure_refusal, requests_of, resize_refusal, shortage
 from procorch.objects import Object
 
 NODE = amounts({"cpu": "2", "memory": "1Gi", "pods": "3"})
@@ -23,7 +23,7 @@ def test_a_pod_asks_for_a_place_too() -> None:
     [
         (pod("1500m"), [pod("1")], "OutOfcpu", "cpu, requested: 1500, used: 1000, capacity: 2000"),
         (pod(), [pod()] * 3, "OutOfpods", "pods, requested: 1, used: 3, capacity: 3"),
-        (pod(**{"a.b/gpu": "1"}), [], "OutOfa.b/gpu", "a.b/gpu, requested: 1, used: 0, capacity: 0"),
+        (pod(**{"hugepages-2Mi": "2"}), [], "OutOfhugepages-2Mi", "hugepages-2Mi, requested: 2, used: 0, capacity: 0"),
     ],
 )
 def test_what_is_short_is_named(asked: Object, others: list[Object], reason: str, message: str) -> None:
@@ -32,7 +32,28 @@ def test_what_is_short_is_named(asked: Object, others: list[Object], reason: str
 
 def test_what_fits_is_taken() -> None:
     assert shortage(pod("1", memory="1Gi"), [pod("1"), pod()], NODE) is None
-    assert shortage(pod(**{"a.b/gpu": "1"}), [], NODE, ("cpu",)) is None
+    assert shortage(pod("3"), [], NODE, ("memory",)) is None
+    assert shortage(pod(**{"a.b/gpu": "1"}), [], NODE) is None  # who gave the node this resource counts it
+
+
+@pytest.mark.parametrize(
+    ("pressures", "given", "taken"),
+    [
+        ((), pod(), True),
+        (("MemoryPressure",), pod(), False),
+        (("MemoryPressure",), pod("1"), True),
+        (("MemoryPressure", "PIDPressure"), pod("1"), False),
+        (("DiskPressure",), {"spec": {"priority": 2_000_000_000, "containers": []}}, True),
+        (("DiskPressure",), {"metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}}, **pod()}, True),
+        (("MemoryPressure",), {"spec": {"containers": [], "tolerations": [{"operator": "Exists"}]}}, True),
+    ],
+)
+def test_who_is_taken_by_a_node_that_runs_short(pressures: tuple[str, ...], given: Object, taken: bool) -> None:
+    refusal = pressure_refusal(given, pressures)
+
+    assert (refusal is None) is taken
+    if refusal is not None:
+        assert refusal == Refusal("Evicted", f"The node had condition: [{', '.join(pressures)}]. ")
 
 
 @pytest.mark.parametrize(
