@@ -347,6 +347,8 @@ class PodWorker:
                 case Teardown():
                     await self._actions.teardown(self.pod)
                     self._freed.set()
+                    if isinstance(self._reporter, MirrorReporter):
+                        self._told.set()  # that is its mirror's matter
                     self._around.freed()
                     acted = True
                 case Wake():

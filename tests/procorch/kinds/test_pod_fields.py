@@ -37,7 +37,6 @@ ASKED: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
     ("PodSpec", "hostnameOverride"): (POD, {"hostnameOverride": "other"}),
     ("PodSpec", "os"): (POD, {"os": {"name": "windows"}}),
     ("PodSpec", "resourceClaims"): (POD, {"resourceClaims": [{"name": "gpu", "resourceClaimName": "g"}]}),
-    ("PodSpec", "resources"): (POD, {"resources": {"limits": {"cpu": "1"}}}),
     ("PodSpec", "schedulingGroup"): (POD, {"schedulingGroup": {"podGroupName": "g"}}),
     ("PodSpec", "setHostnameAsFQDN"): (POD, {"setHostnameAsFQDN": True}),
     ("PodSpec", "topologySpreadConstraints"): (POD, {"topologySpreadConstraints": [SPREAD]}),
