@@ -9,6 +9,7 @@ import click
 
 from cli.directories import DEFAULT, data_dir_option, need_root
 from cli.node_options import node_options
+from cli.node_resources import NodeResources, node_resources
 from cli.program import run_program
 from cli.registries import registry_options
 
@@ -30,6 +31,7 @@ from cli.registries import registry_options
 @click.option("--hide", multiple=True, type=click.Path(path_type=Path), help="A path that no pod may see.")
 @registry_options
 @node_options
+@node_resources
 @click.option("--clean", is_flag=True, help="End this node's pods, undo its network and cgroups, and stop.")
 @click.option("--grace", type=click.FloatRange(min=0), default=0.0, help="With --clean: seconds to end in.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
@@ -51,6 +53,7 @@ def command(
     registry_auth: Path | None,
     pod_manifest_path: Path | None,
     allowed_unsafe_sysctls: tuple[str, ...],
+    node_resources: NodeResources,
     clean: bool,
     grace: float,
     log_level: str,
@@ -58,7 +61,7 @@ def command(
     """Run a node: pods, their network, and the Services' addresses."""
     need_root("procorch agent")
     from cli.up import own_address
-    from procorch.agent import AgentConfig, run
+    from procorch.agent import Agent, AgentConfig
     from procorch.agent import clean as clean_up
     from procorch.kubelet.images import RegistryConfig
 
@@ -84,11 +87,15 @@ def command(
         static_pods=pod_manifest_path,
         unsafe_sysctls=allowed_unsafe_sysctls,
         registries=RegistryConfig(registries, registry_ca, registry_auth),
+        reserved=node_resources.reserved(),
+        eviction=node_resources.eviction(),
+        shutdown=node_resources.shutdown(),
     )
     if clean:
         run_program(lambda ready: clean_up(config, grace), log_level)
     else:
-        run_program(lambda ready: run(config, ready=ready), log_level)
+        agent = Agent(config)
+        run_program(agent.run, log_level, agent.before_stop)
 
 
 def _pairs(words: tuple[str, ...]) -> dict[str, str]:

@@ -49,8 +49,11 @@ def set_up_logs(level: str) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-def run_program(main: Main, level: str) -> None:
-    """Runs `main` until SIGTERM or SIGINT; exit code 1 with one line for what cannot be helped by a stack trace."""
+def run_program(main: Main, level: str, before_stop: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Runs `main` until SIGTERM or SIGINT, then `before_stop`, which a second signal cuts short.
+
+    Exit code 1 with one line for what cannot be helped by a stack trace.
+    """
     import uvloop
 
     set_up_logs(level)
@@ -58,7 +61,7 @@ def run_program(main: Main, level: str) -> None:
     problem: BaseException | None = None
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_until_told(main))
+            runner.run(_until_told(main, before_stop))
     except* (OSError, ValueError, RuntimeError) as group:
         if os.environ.get("PROCORCH_TRACE"):
             raise
@@ -79,17 +82,28 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return error
 
 
-async def _until_told(main: Main) -> None:
+async def _until_told(main: Main, before_stop: Callable[[], Awaitable[None]] | None = None) -> None:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None
     told = False
+    last: asyncio.Task[None] | None = None
+
+    async def end() -> None:
+        try:
+            if before_stop is not None:
+                await before_stop()
+        finally:
+            task.cancel()
 
     def stop() -> None:
-        nonlocal told
+        nonlocal told, last
+        if told:
+            task.cancel()
+            return
         told = True
         notify("STOPPING=1")
-        task.cancel()
+        last = loop.create_task(end(), name="stop")
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)

@@ -27,6 +27,7 @@ from cli.directories import (
     without_password,
 )
 from cli.node_options import node_arguments, node_options
+from cli.node_resources import NodeResources, node_resources
 from cli.registries import arguments, registry_options
 from procorch.claims import locked
 from procorch.supervisor import Program, StartFailed, Supervisor
@@ -68,6 +69,7 @@ class Options:
 @encryption_option
 @registry_options
 @node_options
+@node_resources
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait until it is ready.")
 def command(
     data_dir: Path,
@@ -86,6 +88,7 @@ def command(
     registry_auth: Path | None,
     pod_manifest_path: Path | None,
     allowed_unsafe_sysctls: tuple[str, ...],
+    node_resources: NodeResources,
 ) -> None:
     """Start a cluster on this machine: a master and a node, or with --nodes several nodes.
 
@@ -96,6 +99,7 @@ def command(
     asked = (
         *arguments(registries, registry_ca, registry_auth),
         *node_arguments(pod_manifest_path, allowed_unsafe_sysctls),
+        *node_resources.arguments(),
     )
     options = Options(
         data_dir.absolute(), nodes or 0, node_ip, port, pods, write_kubeconfig, timeout, network, database, asked,

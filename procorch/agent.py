@@ -13,9 +13,10 @@ import contextlib
 import itertools
 import json
 import logging
+import signal
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -30,14 +31,17 @@ from procorch.events import EventRecorder
 from procorch.failover import Failover
 from procorch.informers import Informers
 from procorch.kubelet.dial import dial
+from procorch.kubelet.eviction.thresholds import EvictionConfig, parse_config
 from procorch.kubelet.images import Images, RegistryConfig, open_images
 from procorch.kubelet.images.inventory import Inventory
 from procorch.kubelet.join import Credentials, join, keep_fresh
 from procorch.kubelet.kubelet import Kubelet, KubeletConfig
+from procorch.kubelet.measured import Measured
 from procorch.kubelet.node import NodeReporter
-from procorch.kubelet.node_status import Measured, NodeConfig, allocatable
+from procorch.kubelet.node_status import NodeConfig, allocatable
 from procorch.kubelet.pod_files import Dns
 from procorch.kubelet.preflight import preflight
+from procorch.kubelet.shutdown import PROBLEM, ShutdownConfig, is_going_off
 from procorch.objects import Object, get
 from procorch.services import service_environment, service_ports
 from runtime import Runtime, RuntimeFailed
@@ -68,6 +72,7 @@ class AgentConfig:
     dns: the addresses that pods ask; empty for the node's own.
     registries: whom to ask for images. static_pods: a directory of manifests, or one.
     unsafe_sysctls: kernel settings that pods may have beside the safe ones.
+    reserved: kept from the pods, a resource list. eviction: when pods have to go. shutdown: how long they have when the machine goes off.
     """
 
     servers: tuple[str, ...]
@@ -91,6 +96,9 @@ class AgentConfig:
     static_pods: Path | None = None
     unsafe_sysctls: tuple[str, ...] = ()
     warm: int = 2
+    reserved: Mapping[str, str] = field(default_factory=dict)
+    eviction: EvictionConfig = field(default_factory=parse_config)
+    shutdown: ShutdownConfig = field(default_factory=ShutdownConfig)
 
     @property
     def credentials(self) -> Credentials:
@@ -108,6 +116,8 @@ class AgentConfig:
             max_pods=self.max_pods,
             labels=self.labels,
             taints=self.taints,
+            reserved=self.reserved,
+            eviction=self.eviction,
         )
 
     def image_store(self) -> ImageStore:
@@ -135,6 +145,9 @@ class Agent:
     def __init__(self, config: AgentConfig, clock: Clock = system_clock) -> None:
         self.config = config
         self._clock = clock
+        self._pressures: Callable[[], Collection[str]] = tuple
+        self._shut_down: Callable[[], Coroutine[None, None, None]] | None = None
+        self._going_off: asyncio.Task[None] | None = None
         self._problem = "container runtime network not ready: the node has no pod range yet"
 
     async def run(self, ready: Callable[[], object]) -> None:
@@ -157,6 +170,18 @@ class Agent:
                 tasks.create_task(fresh, name="certificate")
                 await self._serve(client, context, runtime, events, tasks, ready)
 
+    async def shut_down(self) -> None:
+        """The machine goes off: the pods end in order while there is time. Told twice, it is done once."""
+        if self._shut_down is not None:
+            if self._going_off is None:
+                self._going_off = asyncio.get_running_loop().create_task(self._shut_down(), name="shut-down")
+            await self._going_off
+
+    async def before_stop(self) -> None:
+        """The agent is stopped: alone, and its pods go on, or with the machine."""
+        if self.config.shutdown.total and (self._going_off is not None or await is_going_off()):
+            await self.shut_down()
+
     async def _serve(
         self,
         client: Client,
@@ -172,7 +197,13 @@ class Agent:
             informers.of(kind)
         inventory = Inventory(config.image_store(), informers["Image"])
         node = NodeReporter(
-            client, config.node(), self._clock, events, images=inventory.rows, problem=lambda: self._problem
+            client,
+            config.node(),
+            self._clock,
+            events,
+            images=inventory.rows,
+            problem=lambda: self._problem,
+            pressures=lambda: self._pressures(),
         )
         for kind in _WATCHED:
             tasks.create_task(informers.of(kind).run(), name=f"informer:{kind}")
@@ -193,8 +224,22 @@ class Agent:
                 node.look()
 
             kubelet.on_images_changed = images_changed
+            kubelet.on_pressure_changed = node.look
+            node.pod_cidr = network.pod_cidr
+            informers.of("Node").add_handler(partial(_lost, node, informers["Node"]))
+            self._pressures = lambda: kubelet.evictor.pressure.conditions
             informers.of("Image").add_handler(lambda type_, old, new: kubelet.images_changed())
             self._problem = ""
+
+            async def shut_down() -> None:
+                self._problem = PROBLEM
+                node.look()
+                await kubelet.shut_down(config.shutdown)
+
+            self._shut_down = shut_down
+            if config.shutdown.total:
+                loop = asyncio.get_running_loop()
+                loop.add_signal_handler(signal.SIGPWR, lambda: tasks.create_task(self.shut_down(), name="shutdown"))
             try:
                 async with asyncio.TaskGroup() as inner:
                     inner.create_task(self._follow_services(informers, proxy), name="services")
@@ -225,9 +270,12 @@ class Agent:
             allocatable=allocatable(config.node(), measured),
             memory_capacity=measured.memory,
             dns=Dns(config.cluster_domain, config.dns),
+            measure=lambda: Measured.now(config.data_dir),
             pids_limit=config.pod_pids,
             static_pods=config.static_pods,
             unsafe_sysctls=config.unsafe_sysctls,
+            eviction=config.eviction,
+            reserved=config.reserved,
         )
 
         def services(namespace: str, links: bool) -> Mapping[str, str]:
@@ -330,6 +378,15 @@ class Agent:
                     logger.warning("nodes not routed to", extra={"error": str(error)})
                     known = wanted
             await changed.wait()
+
+
+def _lost(node: NodeReporter, nodes: Mapping[str, Object], type_: str, old: Object | None, new: Object | None) -> None:
+    """Somebody has deleted this node, and it is still here: it registers again, with its range if that is free."""
+    if new is None and old is not None and old["metadata"]["name"] == node.name:
+        if any(get(one, ".spec.podCIDR") == node.pod_cidr for one in nodes.values()):
+            logger.error("the node's pod range is another node's by now", extra={"range": node.pod_cidr})
+            node.pod_cidr = ""
+        node.lost(old)
 
 
 def routes_of(nodes: Iterable[Object], own: str) -> dict[str, str]:

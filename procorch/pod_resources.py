@@ -15,21 +15,31 @@ from procorch.objects import Object, get
 from procorch.quantity import Quantity
 
 Number = TypeVar("Number", int, Fraction)
+_STATUSES = ("containerStatuses", "initContainerStatuses")
 Read = Callable[[Object], dict[str, Number]]
 """A resource list (`{"cpu": "500m"}`) as numbers."""
 
 
 def total_of(
-    spec: Object, side: str, read: Read[Number], least: Mapping[str, Number] | None = None
+    spec: Object,
+    side: str,
+    read: Read[Number],
+    least: Mapping[str, Number] | None = None,
+    status: Object | None = None,
 ) -> dict[str, Number]:
     """All its containers and sidecars together, or one init container if that is more.
 
     Sidecars (init containers that restart always) run beside the init containers that come after them.
-    side: requests or limits. least: taken for a container that does not name the resource.
+    side: requests or limits. least: taken for a container that does not name the resource. status: the pod's, whose
+    node may not have followed a resize yet: then the larger counts.
     """
+    known = {} if status is None else {row["name"]: row for field in _STATUSES for row in status.get(field) or ()}
+    refused = status is not None and is_infeasible(status)
 
     def of(container: Object) -> dict[str, Number]:
         named = read(get(container, f".resources.{side}", {}))
+        if (row := known.get(container.get("name"))) is not None:
+            named = _held(named, row, side, read, refused)
         return {**least, **named} if least else named
 
     total = _sum([of(one) for one in spec.get("containers") or ()])
@@ -44,11 +54,48 @@ def total_of(
         else:
             asked = _sum((asked, sidecars))
         peak = _most(peak, asked)
-    total = _most(total, peak) | read(get(spec, f".resources.{side}", {}))
+    whole = read(get(spec, f".resources.{side}", {}))
+    if whole and status is not None:
+        whole = _held(whole, status, side, read, refused)
+    total = _most(total, peak) | whole
     overhead = read(spec.get("overhead") or {})
     if side == "limits":  # what has no limit does not get one by the overhead
         overhead = {name: amount for name, amount in overhead.items() if name in total}
     return _sum((total, overhead)) if overhead else total
+
+
+def _held(named: dict[str, Number], row: Object, side: str, read: Read[Number], refused: bool) -> dict[str, Number]:
+    """What one holds until a resize is through: the most of what it asks for, what it was allocated and what it has.
+
+    refused: what it asks for, its node can never give.
+    """
+    has = read(get(row, f".resources.{side}", {}))
+    allocated = read(row.get("allocatedResources") or {}) if side == "requests" else {}
+    told = _most(has, allocated)
+    if not told:
+        return named
+    held = {name: told.get(name, amount) for name, amount in named.items()}
+    return held if refused else _most(named, held)
+
+
+def is_infeasible(status: Object) -> bool:
+    """The pod asks for more than its node can ever give."""
+    rows = status.get("conditions") or ()
+    return any(row.get("type") == "PodResizePending" and row.get("reason") == "Infeasible" for row in rows)
+
+
+def sizes_told(pod: Object) -> list[object]:
+    """All of a pod's status on which `total_of` depends, for who wants to know whether it has changed."""
+    status = pod.get("status") or {}
+    rows = [row for field in _STATUSES for row in status.get(field) or ()]
+    told: list[object] = [(row.get("name"), row.get("allocatedResources"), row.get("resources")) for row in rows]
+    return [*told, status.get("allocatedResources"), status.get("resources"), is_infeasible(status)]
+
+
+def container_requests(spec: Object) -> dict[str, Fraction]:
+    """What the containers ask for together, whatever the pod asks for as a whole."""
+    alone = {**spec, "resources": {}, "overhead": {}}
+    return {name: quantity.amount for name, quantity in quantities_of(alone, "requests").items()}
 
 
 def read_list(table: object) -> dict[str, Quantity]:

@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +26,7 @@ from .usage import Detail, Usage, detail_v1, detail_v2, usage_v1, usage_v2
 
 MOUNT = Path("/sys/fs/cgroup")
 PERIOD = 100_000  # microseconds of a cpu quota's period, the kernel's default
+PAGE = os.sysconf("SC_PAGESIZE")
 LEAST_QUOTA = 1_000  # microseconds: the kernel answers EINVAL below
 CGROUP2_MAGIC = 0x63677270
 UNLIMITED = 1 << 62  # version 1 has no word for it: memory.limit_in_bytes then reads as a number near 2^63
@@ -40,6 +42,21 @@ def weight(millis: int) -> int:
     return 1 + (shares(millis) - 2) * 9999 // 262_142
 
 
+def _millis(share: int) -> int:
+    """The request that has this share."""
+    return -(-share * 1000 // 1024)
+
+
+def _rounded(limits: Limits, request: Callable[[int], int]) -> Limits:
+    cpu, share, memory = limits.cpu_limit_millis, limits.cpu_request_millis, limits.memory_limit_bytes
+    return replace(
+        limits,
+        cpu_request_millis=None if share is None else request(share),
+        cpu_limit_millis=None if cpu is None else quota(cpu) * 1000 // PERIOD,
+        memory_limit_bytes=None if memory is None else memory // PAGE * PAGE,
+    )
+
+
 def quota(millis: int) -> int:
     """Microseconds of processor time in a PERIOD."""
     return max(millis * PERIOD // 1000, LEAST_QUOTA)
@@ -53,8 +70,17 @@ class Groups(Protocol):
     def create(self, path: str, limits: Limits, *, leaf: bool = False) -> None:
         """Make the group with its parents and set its limits; leaf: it is one program's. Raises RuntimeFailed."""
 
+    def update(self, path: str, limits: Limits) -> None:
+        """Set the limits of a group that is there, leaving those that are None. Raises RuntimeFailed.
+
+        Version 1 refuses less memory than is used (after it has tried to make room), version 2 kills for it.
+        """
+
     def read(self, path: str) -> Limits:
-        """The limits as the kernel has them now."""
+        """The limits as the kernel has them now. Raises OSError where there is no such group."""
+
+    def rounded(self, limits: Limits) -> Limits:
+        """These limits as `read` tells them once they are set: the kernel has steps, and a least of each."""
 
     def usage(self, path: str) -> Usage:
         """What it used; a path of "" is all of the machine's. Raises FileNotFoundError where it is gone."""
@@ -96,6 +122,44 @@ def detect(mount: Path = MOUNT) -> Groups:
     return Version1(mount)
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All that can be seen of the machine's groups: its limits, None where it has none, and what is used of these."""
+
+    memory_limit_bytes: int | None = None
+    working_set_bytes: int = 0
+    pids_limit: int | None = None
+    processes: int = 0
+
+
+def whole(mount: Path = MOUNT) -> Whole:
+    """The uppermost group: without limits on a machine of its own, with some where it is one of others' groups."""
+    memory, pids = (mount / name if (mount / name).is_dir() else mount for name in ("memory", "pids"))
+    limit = used = 0
+    for limit_file, usage_file in (
+        ("memory.max", "memory.current"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        limit, used = limit or _number(memory / limit_file), used or _number(memory / usage_file)
+    inactive = "inactive_file" if (memory / "memory.max").exists() else "total_inactive_file"
+    limit = limit if limit < UNLIMITED else 0
+    return Whole(
+        limit or None,
+        _working_set(used, memory / "memory.stat", inactive) if limit else 0,
+        _number(pids / "pids.max") or None,
+        _number(pids / "pids.current"),
+    )
+
+
+def _number(path: Path) -> int:
+    """0 for a file that is not there, and for `max`."""
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return 0
+    return int(text) if text.isdecimal() else 0
+
+
 def _below(directory: Path) -> Iterator[Path]:
     """The directories of a group's tree, the deepest first."""
     with contextlib.suppress(FileNotFoundError):
@@ -128,6 +192,15 @@ async def _remove_tree(directory: Path, timeout: float) -> None:
                 raise RuntimeFailed(f"cgroup {directory}: {error.strerror}, still holds {_pids(directory)}") from error
         await asyncio.sleep(pause)
         pause = min(pause * 2, 0.1)
+
+
+def _working_set(used: int, stat: Path, inactive: str) -> int:
+    """used: bytes. inactive: the row of memory.stat that counts file pages which nobody has touched for long."""
+    for line in stat.read_text().splitlines():
+        name, _, value = line.partition(" ")
+        if name == inactive:
+            return max(used - int(value), 0)
+    return used
 
 
 def _signal_all(pids: list[int]) -> None:
@@ -178,6 +251,12 @@ class Version1:
         try:
             for root in self._roots:
                 Path(root, path).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RuntimeFailed(f"cgroup {path}: {limits}: {error}") from error
+        self.update(path, limits)
+
+    def update(self, path: str, limits: Limits) -> None:
+        try:
             if limits.cpu_request_millis is not None:
                 self._controller("cpu", path).shares = shares(limits.cpu_request_millis)
             if limits.cpu_limit_millis is not None:
@@ -195,11 +274,14 @@ class Version1:
         memory = self._controller("memory", path).limit_in_bytes
         pids = self._controller("pids", path).max
         return Limits(
-            cpu_request_millis=-(-cpu.shares * 1000 // 1024),
+            cpu_request_millis=_millis(cpu.shares),
             cpu_limit_millis=None if micros is None else micros * 1000 // cpu.cfs_period_us,
             memory_limit_bytes=None if memory is None or memory >= UNLIMITED else memory,
             pids=None if pids == "max" else int(pids),
         )
+
+    def rounded(self, limits: Limits) -> Limits:
+        return _rounded(limits, lambda millis: _millis(shares(millis)))
 
     def usage(self, path: str) -> Usage:
         return usage_v1(*(f"{self._tops[name]}/{path}" for name in ("cpuacct", "memory", "pids")))
@@ -256,11 +338,17 @@ class Version2:
             for above in reversed(directory.relative_to(self._mount).parents):
                 self._enable(self._mount / above)
             directory.mkdir(exist_ok=True)
-            for name, text in self._texts(limits):
-                (directory / name).write_text(text)
             if leaf:
                 # A program that lost one of its processes to the memory limit is rarely still one.
                 (directory / "memory.oom.group").write_text("1")
+        except OSError as error:
+            raise RuntimeFailed(f"cgroup {path}: {limits}: {error}") from error
+        self.update(path, limits)
+
+    def update(self, path: str, limits: Limits) -> None:
+        try:
+            for name, text in self._texts(limits):
+                (self._mount / path / name).write_text(text)
         except OSError as error:
             raise RuntimeFailed(f"cgroup {path}: {limits}: {error}") from error
 
@@ -288,13 +376,19 @@ class Version2:
     def read(self, path: str) -> Limits:
         micros, period = self._text(path, "cpu.max").split()
         memory, pids = self._text(path, "memory.max"), self._text(path, "pids.max")
-        share = 2 + (int(self._text(path, "cpu.weight")) - 1) * 262_142 // 9999
         return Limits(
-            cpu_request_millis=-(-share * 1000 // 1024),
+            cpu_request_millis=self._request(int(self._text(path, "cpu.weight"))),
             cpu_limit_millis=None if micros == "max" else int(micros) * 1000 // int(period),
             memory_limit_bytes=None if memory == "max" else int(memory),
             pids=None if pids == "max" else int(pids),
         )
+
+    def rounded(self, limits: Limits) -> Limits:
+        return _rounded(limits, lambda millis: self._request(weight(millis)))
+
+    @staticmethod
+    def _request(cpu_weight: int) -> int:
+        return _millis(2 + (cpu_weight - 1) * 262_142 // 9999)
 
     def usage(self, path: str) -> Usage:
         return usage_v2(f"{self._mount}/{path}")

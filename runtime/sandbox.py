@@ -17,11 +17,12 @@ from .channel import Channel
 from .identity import Identity
 from .plan import exec_steps, process_steps, shared_tmpfs
 from .sessions import Session, attach_session, open_session
-from .spec import Capabilities, ProcessSpec, ProcessState, Ran, RuntimeFailed, User
+from .spec import Capabilities, Limits, ProcessSpec, ProcessState, Ran, RuntimeFailed, User
 from .wire import Message
 
 if TYPE_CHECKING:
     from .cgroups import Groups
+    from .usage import Usage
 
 PAUSE_ENDED = "the sandbox's pause ended, and everything in the sandbox with it"
 
@@ -231,8 +232,37 @@ class Sandbox:
 
     def _beside(self, name: str, spec: ProcessSpec) -> Message:
         groups, group = self.groups, self._group(name)
+        with contextlib.suppress(OSError, KeyError):  # the kernel ends it as readily as the process beside which it is
+            score = Path(f"/proc/{self._processes[name].pid}/oom_score_adj").read_text()
+            spec = replace(spec, oom_score_adj=int(score))
         steps = exec_steps(spec, groups.tasks_files(group))
         return {"do": "run", "name": name, "steps": steps, "stdin": False, "cgroup": groups.directory(group)}
+
+    # --- limits -----------------------------------------------------------------------------------------------------
+
+    def limits(self, name: str = "") -> Limits:
+        """As the kernel has them now, of the process `name` or of the sandbox as a whole."""
+        try:
+            return self.groups.read(self._group(name) if name else self.cgroup)
+        except OSError as error:
+            raise RuntimeFailed(f"sandbox {self.id}: {name or 'as a whole'}: no limits to read: {error}") from error
+
+    def rounded(self, limits: Limits) -> Limits:
+        """These limits as `limits` tells them once they are set."""
+        return self.groups.rounded(limits)
+
+    def usage(self, name: str = "") -> Usage:
+        """What the process `name`, or the sandbox as a whole, uses now."""
+        try:
+            return self.groups.usage(self._group(name) if name else self.cgroup)
+        except OSError as error:
+            raise RuntimeFailed(f"sandbox {self.id}: {name or 'as a whole'}: no usage to read: {error}") from error
+
+    def limit(self, limits: Limits, name: str = "") -> None:
+        """Other limits while it runs; what is None stays. Under version 1 a part must always fit into the whole."""
+        self.groups.update(self._group(name) if name else self.cgroup, limits)
+
+    # --- commands beside a process ----------------------------------------------------------------------------------
 
     async def exec(
         self,
@@ -299,17 +329,20 @@ class Sandbox:
                 self._waiters.discard(waiter)
         return self._processes[name]
 
+    def layer(self, name: str) -> Path:
+        """Where what the process wrote into its root lies, as the pause sees it: in memory of its own it may be."""
+        layer = self.directory / "layers" / name
+        return Path(f"/proc/{self.pid}/root{layer}") if self.alive else layer
+
     async def forget(self, name: str) -> None:
         """Free the name, its group and its writable layer; ends it if it still runs."""
         if name in self._processes:
             await self.kill(name)
             await self.wait(name)
         await self.groups.remove(self._group(name))
-        layer = self.directory / "layers" / name
+        layer = self.layer(name)
         if self.alive:
             await self._ask({"do": "forget", "name": name})
-            # As the pause sees it: the layer may lie on memory that only its mount namespace has.
-            layer = Path(f"/proc/{self.pid}/root{layer}")
         self._processes.pop(name, None)
         await asyncio.to_thread(shutil.rmtree, layer, ignore_errors=True)
 

@@ -20,7 +20,7 @@ from procorch.kubelet import env_files
 from procorch.kubelet.plan import all_containers
 from procorch.names import env_name
 from procorch.objects import NotFound, Object, annotations_of, get, labels_of
-from procorch.quantity import byte_count, cpu_millis, parse
+from procorch.quantity import parse
 
 Find = Callable[[str, str, str], Awaitable[Object]]
 """(kind, namespace, name) → a ConfigMap or Secret; raises NotFound."""
@@ -216,14 +216,3 @@ def bytes_of(obj: Object) -> dict[str, bytes]:
         except binascii.Error as error:
             raise ConfigProblem(f"{obj['kind'].lower()} {obj['metadata']['name']}: key {key}: {error}") from error
     return result
-
-
-def limits_of(container: Mapping[str, Any]) -> tuple[int | None, int | None, int | None]:
-    """(cpu request, cpu limit) in millicores and the memory limit in bytes; None where there is none."""
-    limits, requests = get(container, "resources.limits", {}), get(container, "resources.requests", {})
-    request = requests.get("cpu", limits.get("cpu"))
-    return (
-        None if request is None else cpu_millis(request),
-        None if limits.get("cpu") is None else cpu_millis(limits["cpu"]),
-        None if limits.get("memory") is None else byte_count(limits["memory"]),
-    )

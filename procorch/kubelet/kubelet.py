@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from procorch.client import Client
@@ -20,10 +20,16 @@ from procorch.clock import Backoff, Clock
 from procorch.events import EventRecorder
 from procorch.informer import Informer
 from procorch.kinds.podspec.mirror import is_mirror
+from procorch.kubelet import shutdown
+from procorch.kubelet.admission import Refusal, amounts, pressure_refusal, shortage
 from procorch.kubelet.container_logs import ContainerLogs
 from procorch.kubelet.container_streams import ContainerStreams
 from procorch.kubelet.dial import Serve
+from procorch.kubelet.eviction.evictor import Evictor
+from procorch.kubelet.eviction.thresholds import EvictionConfig
 from procorch.kubelet.images import Images
+from procorch.kubelet.levels import level_limits, node_limits
+from procorch.kubelet.measured import Measured
 from procorch.kubelet.measuring import Measuring, pods_of
 from procorch.kubelet.metrics import ProbeCounts, container_states
 from procorch.kubelet.mirrors import Mirrors
@@ -31,24 +37,26 @@ from procorch.kubelet.pages import NodeFacts, Pages
 from procorch.kubelet.pod_files import Dns
 from procorch.kubelet.pod_worker import PodWorker
 from procorch.kubelet.record import PodDirectory, PodRecord
+from procorch.kubelet.shutdown import ShutdownConfig
 from procorch.kubelet.sources import Sources
 from procorch.kubelet.static_pods import LOOK_SECONDS, StaticPods, is_static
 from procorch.kubelet.surroundings import Network, Surroundings
 from procorch.objects import Object, key_of, uid_of
-from runtime import Runtime, RuntimeFailed
+from runtime import Limits, Runtime, RuntimeFailed
 from runtime.changes import Changes
 
 logger = logging.getLogger(__name__)
 
 WRITTEN_SECONDS = 0.1  # a file that is being written is not read half
+LEVELS_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class KubeletConfig:
-    """directory: for pods. allocatable: the node's resource list.
+    """directory: for pods. allocatable: the node's resource list; reserved: what is kept from the pods.
 
-    pids_limit: processes and threads that one pod may have; None for as many as the machine has.
-    static_pods: the directory of manifests, or one file, of pods that run whatever a master says.
+    measure: the machine as it stands. pids_limit: processes and threads that one pod may have; None for as many as the
+    machine has. static_pods: the directory of manifests, or one file, of pods that run whatever a master says.
     unsafe_sysctls: those beside the safe ones that pods may set, names or patterns with * at their end.
     """
 
@@ -58,15 +66,19 @@ class KubeletConfig:
     allocatable: Mapping[str, str]
     memory_capacity: int
     dns: Dns
+    measure: Callable[[], Measured]
     pids_limit: int | None = None
     static_pods: Path | None = None
     unsafe_sysctls: tuple[str, ...] = ()
+    eviction: EvictionConfig = field(default_factory=EvictionConfig)
+    reserved: Mapping[str, str] = field(default_factory=dict)
 
 
 class Kubelet:
     """services: the variables of Services for (namespace, enableServiceLinks). images: Image objects by name.
 
-    resolver: what names mean here. on_images_changed: told when that has changed.
+    resolver: what names mean here. on_images_changed: told when that has changed. on_pressure_changed: told when the
+    node runs short of something, or does no longer.
     known: waits until both are known, before which no new pod is begun.
     """
 
@@ -98,6 +110,16 @@ class Kubelet:
         self._workers: dict[str, PodWorker] = {}
         self._mirrors = Mirrors(client, config.node_name, self._static)
         self._look_at_manifests = asyncio.Event()
+        self.shutting_down = False
+        self._levels = asyncio.Event()  # a pod takes something else than before
+        self.on_pressure_changed: Callable[[], object] = lambda: None
+        self.evictor = Evictor(
+            config.eviction,
+            clock,
+            config.measure,
+            lambda: self._workers.values(),
+            lambda: self.on_pressure_changed(),
+        )
         self._logs = ContainerLogs(config.directory, runtime, clock, self._find, config.node_name)
         self._probes = ProbeCounts()
         self._pages = self._make_pages()
@@ -173,12 +195,18 @@ class Kubelet:
                 allocatable=config.allocatable,
                 memory_capacity=config.memory_capacity,
                 dns=config.dns,
+                others=self._others,
+                freed=self._freed,
+                allocated=self._levels.set,
+                admit=self._admit,
                 pids_limit=config.pids_limit,
                 unsafe_sysctls=config.unsafe_sysctls,
                 probes=self._probes,
             )
             self._runtime.on_change = self._sandbox_changed
             tasks.create_task(self._follow_store(), name="images")
+            tasks.create_task(self.evictor.run(), name="eviction")
+            tasks.create_task(self._keep_levels(), name="levels")
             self._take_over()
             tasks.create_task(self._follow_manifests(), name="static pods")
             if self._known is not None:
@@ -189,6 +217,11 @@ class Kubelet:
             self._around.synced.set()
             tasks.create_task(self._mirrors.run(), name="mirror pods")
             await self._clear_orphans()
+
+    async def shut_down(self, config: ShutdownConfig) -> None:
+        """The machine goes off: every pod ends, the important ones last, and no new one begins."""
+        self.shutting_down = True
+        await shutdown.end_all(list(self._workers.values()), config)
 
     def images_changed(self) -> None:
         """An Image object is new, changed or gone, or a name in the store is."""
@@ -254,6 +287,43 @@ class Kubelet:
             except Exception:
                 logger.exception("pod's worker failed, begun again", extra={"pod": key_of(worker.pod)})
                 await asyncio.sleep(backoff.next())
+
+    def _others(self, uid: str) -> list[Object]:
+        """The pods that take something of the node, but for one."""
+        return [worker.sized for worker in self._workers.values() if worker.takes and worker.uid != uid]
+
+    def _admit(self, pod: Object) -> Refusal | None:
+        """Why a new pod is not taken."""
+        if self.shutting_down:
+            return shutdown.REFUSAL
+        if refusal := pressure_refusal(pod, self.evictor.pressure.conditions):
+            return refusal
+        return shortage(pod, self._others(uid_of(pod)), amounts(self.config.allocatable))
+
+    def _freed(self) -> None:
+        """Pods that wait for room to grow look again, the important ones first."""
+        self._levels.set()
+        waiting = [worker for worker in self._workers.values() if worker.record.pending is not None]
+        for worker in sorted(waiting, key=lambda worker: -int(worker.pod["spec"].get("priority") or 0)):
+            worker.wake()
+
+    async def _keep_levels(self) -> None:
+        """The groups above the pods follow what these ask for."""
+        config, groups, base = self.config, self._runtime.groups, self._runtime.cgroup
+        known: dict[str, Limits] = {"": Limits()}
+        wanted = {"": node_limits(config.allocatable, config.memory_capacity, config.reserved)}
+        while True:
+            wanted |= level_limits(self._others(""))
+            for level, limits in wanted.items():
+                if known.get(level) != limits:
+                    try:
+                        groups.create(f"{base}/{level}".rstrip("/"), limits)
+                    except RuntimeFailed as error:
+                        logger.warning("level of pods not limited", extra={"level": level, "error": str(error)})
+                    known[level] = limits
+            await self._levels.wait()
+            self._levels.clear()
+            await asyncio.sleep(LEVELS_SECONDS)  # many pods at once are one change
 
     def _forget(self, uid: str) -> None:
         self._workers.pop(uid, None)

@@ -9,14 +9,15 @@ from typing import Any
 
 from procorch.kinds.podspec.resources import qos_class
 from procorch.kubelet import security
-from procorch.kubelet.environment import ConfigProblem, Facts, Find, command_line, environment, expand, limits_of
+from procorch.kubelet.environment import ConfigProblem, Facts, Find, command_line, environment, expand
 from procorch.kubelet.images import PATH, Resolved
-from procorch.kubelet.plan import init_containers, is_sidecar, lasting_containers
+from procorch.kubelet.levels import level_of
 from procorch.kubelet.record import process_name
+from procorch.kubelet.sizes import container_limits, pod_limits
 from procorch.kubelet.volumes import Made, mounts_of
 from procorch.objects import Object, get
 from procorch.quantity import byte_count
-from runtime import Limits, Mount, ProcessSpec, Root, SandboxSpec
+from runtime import Mount, ProcessSpec, Root, SandboxSpec
 from runtime.logs import ending
 
 MESSAGE_PATH = "/dev/termination-log"
@@ -38,13 +39,14 @@ class Prepared:
     hostname: str
     directory: Path
     memory_capacity: int
-    pids_limit: int | None = None
 
 
 def sandbox_spec(pod: Object, sandbox_id: str, hostname: str, attempt: int, pids: int | None) -> SandboxSpec:
-    """The pod's place: cgroup level by QoS class, limits as the sum of the containers' where all have them."""
+    """The pod's place: cgroup level by QoS class, limits as the sum of the containers' where all have them.
+
+    pids: processes and threads that it may have, all containers together.
+    """
     metadata = pod["metadata"]
-    qos = qos_class(pod)
     sysctls = {row["name"]: row["value"] for row in get(pod, ".spec.securityContext.sysctls", [])}
     return SandboxSpec(
         sandbox_id,
@@ -59,32 +61,10 @@ def sandbox_spec(pod: Object, sandbox_id: str, hostname: str, attempt: int, pids
         host_ipc=bool(get(pod, ".spec.hostIPC")),
         host_pids=bool(get(pod, ".spec.hostPID")),
         shared_pids=bool(get(pod, ".spec.shareProcessNamespace")),
-        cgroup_parent="" if qos == "Guaranteed" else qos.lower(),
-        limits=replace(pod_limits(pod), pids=pids),
+        cgroup_parent=level_of(pod),
+        limits=pod_limits(pod, pids),
         sysctls=sysctls,
     )
-
-
-def pod_limits(pod: Object) -> Limits:
-    """Source of the sum: Kubernetes' "effective" requests: init containers run alone, sidecars beside the others."""
-    requests: list[int] = []
-    totals: list[list[int | None]] = [[], []]
-    alone: list[tuple[int | None, int | None, int | None]] = []
-    for container in lasting_containers(pod):
-        one = limits_of(container)
-        if container in init_containers(pod) and not is_sidecar(container):
-            alone.append(one)
-            continue
-        requests.append(one[0] or 0)
-        totals[0].append(one[1])
-        totals[1].append(one[2])
-    sums = [None if None in rows else sum(row for row in rows if row is not None) for rows in totals]
-    for one in alone:
-        requests = [max(sum(requests), one[0] or 0)]
-        for index, value in enumerate(one[1:]):
-            total = sums[index]
-            sums[index] = None if value is None or total is None else max(total, value)
-    return Limits(sum(requests) or 2, sums[0], sums[1])
 
 
 async def process_spec(
@@ -100,7 +80,6 @@ async def process_spec(
         raise ConfigProblem("no command specified")
     mounts = [*image.mounts, *prepared.files, *mounts_of(container, prepared.volumes, env)]
     mounts += _message_mount(container, prepared)
-    cpu_request, cpu_limit, memory = limits_of(container)
     requested = get(container, "resources.requests", {}).get("memory", "0")
     return ProcessSpec(
         process_name(container["name"], number),
@@ -110,7 +89,7 @@ async def process_spec(
         user=user,
         root=_root(image.root, container),
         mounts=tuple(_outermost(mounts)),
-        limits=Limits(cpu_request or 2, cpu_limit, memory, prepared.pids_limit),
+        limits=container_limits(pod, container),
         log_path=log_path(prepared.directory, container["name"], number),
         capabilities=security.capabilities(container),
         no_new_privs=security.no_new_privs(container),
@@ -177,7 +156,6 @@ __all__ = [
     "again",
     "clear_message",
     "log_path",
-    "pod_limits",
     "process_spec",
     "read_message",
     "sandbox_spec",

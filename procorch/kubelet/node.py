@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from procorch.client import Client, Unreachable
 from procorch.clock import Backoff, Clock, micro_timestamp
 from procorch.events import EventRecorder, node_reference
-from procorch.kubelet.node_status import Measured, NodeConfig, node_object, status_of_node, system_info
+from procorch.kubelet.measured import Measured
+from procorch.kubelet.node_status import NodeConfig, node_object, status_of_node, system_info
 from procorch.kubelet.status import difference
-from procorch.objects import AlreadyExists, ApiError, NotFound, Object, labels_of
+from procorch.objects import AlreadyExists, ApiError, NotFound, Object, get, labels_of
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,10 @@ NAMESPACE = "kube-node-lease"
 
 
 class NodeReporter:
-    """images: the rows of status.images. problem: why the node is not ready, empty when it is."""
+    """images: the rows of status.images. problem: why the node is not ready, empty when it is.
+
+    pressures: the conditions, MemoryPressure and the like, that are so.
+    """
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class NodeReporter:
         *,
         images: Callable[[], list[dict[str, Any]]],
         problem: Callable[[], str] = lambda: "",
+        pressures: Callable[[], Collection[str]] = tuple,
         measure: Callable[[], Measured] | None = None,
     ) -> None:
         self._client = client
@@ -45,12 +50,19 @@ class NodeReporter:
         self._events = events
         self._images = images
         self._problem = problem
+        self._pressures = pressures
         self._measure = measure or (lambda: Measured.now(config.directory))
         self._info = system_info()
         self._reported_at = 0.0
         self._status: Object | None = None
         self._look = asyncio.Event()
         self.node: Object | None = None
+        self.pod_cidr = ""  # that its pods are in already; "" where it takes what the masters give
+        self._kept: Object = {}
+
+    @property
+    def name(self) -> str:
+        return self._config.name
 
     async def register(self) -> Object:
         """The Node as the API has it: made, or found with its labels brought up to date. Tries until it succeeds."""
@@ -74,6 +86,13 @@ class NodeReporter:
         """Something that the status tells may have changed: it is not waited until the next look."""
         self._look.set()
 
+    def lost(self, node: Object) -> None:
+        """The API has no such node any more: it registers again. What was cordoned stays so."""
+        logger.warning("node was deleted, registers again", extra={"node": self.name})
+        self._kept = {"unschedulable": True} if get(node, ".spec.unschedulable") else {}
+        self.node = self._status = None
+        self.look()
+
     async def report(self) -> None:
         """The status, where it has changed or is old. Raises ApiError, Unreachable."""
         now = self._clock()
@@ -82,7 +101,7 @@ class NodeReporter:
         old: Object = self.node.get("status") or {}
         status = status_of_node(
             self._config, self._measure(), self._info, old, now,
-            images=self._images(), problem=self._problem(),
+            images=self._images(), pressures=self._pressures(), problem=self._problem(),
         )  # fmt: skip
         fresh = now - self._reported_at < REPORT_SECONDS
         if fresh and self._status is not None and _steady(self._status) == _steady(status):
@@ -94,11 +113,14 @@ class NodeReporter:
 
     async def _register(self) -> Object:
         wanted = node_object(self._config)
+        wanted["spec"] |= self._kept
+        if self.pod_cidr:
+            wanted["spec"] |= {"podCIDR": self.pod_cidr, "podCIDRs": [self.pod_cidr]}
         try:
             # The status comes with it: a Node without capacity would be seen by the scheduler.
             status = status_of_node(
                 self._config, self._measure(), self._info, {}, self._clock(),
-                images=self._images(), problem=self._problem(),
+                images=self._images(), pressures=self._pressures(), problem=self._problem(),
             )  # fmt: skip
             return await self._client.create(wanted | {"status": status})
         except AlreadyExists:

@@ -5,11 +5,9 @@ Source of the words: Kubernetes' pkg/kubelet/nodestatus/setters.go.
 
 from __future__ import annotations
 
-import os
 import platform
-import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,21 +15,26 @@ from typing import Any
 import psutil
 
 from procorch.clock import timestamp
+from procorch.kubelet.eviction.thresholds import EvictionConfig, parse_config
+from procorch.kubelet.measured import Measured
 from procorch.objects import Object, get
-from procorch.quantity import format_bytes, format_cpu
+from procorch.quantity import format_bytes, format_cpu, parse
 
 KUBELET_VERSION = "v1.37.0"
 RUNTIME_VERSION = "procorch://0.1.0"
+_PRESSURES = {
+    "MemoryPressure": ("InsufficientMemory", "SufficientMemory"),
+    "DiskPressure": ("DiskPressure", "NoDiskPressure"),
+    "PIDPressure": ("InsufficientPID", "SufficientPID"),
+}
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
-_HUGE_PAGES = Path("/sys/kernel/mm/hugepages")
 
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
-    """max_pods: how many pods the scheduler may put here. reserved_*: kept for the system (millicores, bytes).
+    """max_pods: how many pods the scheduler may put here. reserved: kept from the pods for the system, a resource list.
 
-    memory_available: below so many bytes the node is under memory pressure; disk_available, inodes_available: shares
-    (0–1) of the file system that has `directory`; pids_available: process numbers left.
+    eviction: what is kept free of memory and disk, by ending pods.
     """
 
     name: str
@@ -40,42 +43,8 @@ class NodeConfig:
     max_pods: int = 110
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Mapping[str, str], ...] = ()
-    reserved_cpu: int = 0
-    reserved_memory: int = 100 * 1024 * 1024
-    memory_available: int = 100 * 1024 * 1024
-    disk_available: float = 0.10
-    inodes_available: float = 0.05
-    pids_available: int = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """The machine in numbers: bytes, pieces."""
-
-    cpus: int
-    memory: int
-    memory_available: int
-    disk: int
-    disk_available: int
-    inodes: int
-    inodes_available: int
-    pids_left: int
-    huge_pages: Mapping[str, int] = field(default_factory=dict)  # page size ("2Mi") → bytes
-
-    @classmethod
-    def now(cls, directory: Path) -> Measured:
-        memory, disk, files = psutil.virtual_memory(), shutil.disk_usage(directory), os.statvfs(directory)
-        return cls(
-            cpus=len(os.sched_getaffinity(0)),
-            memory=memory.total,
-            memory_available=memory.available,
-            disk=disk.total,
-            disk_available=disk.free,
-            inodes=files.f_files,
-            inodes_available=files.f_favail,
-            pids_left=_pids_left(),
-            huge_pages=_huge_pages(),
-        )
+    reserved: Mapping[str, str] = field(default_factory=dict)
+    eviction: EvictionConfig = field(default_factory=parse_config)
 
 
 def labels_of_node(name: str) -> dict[str, str]:
@@ -118,29 +87,31 @@ def capacity(config: NodeConfig, measured: Measured) -> dict[str, str]:
 
 
 def allocatable(config: NodeConfig, measured: Measured) -> dict[str, str]:
-    """What pods may ask for: the capacity without what is reserved, and the disk without what eviction keeps free."""
+    """What pods may ask for: the capacity without what is reserved, and without what eviction keeps free."""
     huge = sum(measured.huge_pages.values())
-    memory = max(measured.memory - config.reserved_memory - huge, 0)
+    reserved = {name: parse(value) for name, value in config.reserved.items()}
+
+    def left(name: str, amount: int, signal: str) -> int:
+        kept = config.eviction.hard(signal)
+        return max(amount - int(reserved.get(name, 0)) - (0 if kept is None else kept.of(amount)), 0)
+
+    cpu = measured.cpus * 1000 - int(reserved.get("cpu", 0) * 1000)
     return capacity(config, measured) | {
-        "cpu": format_cpu(max(measured.cpus * 1000 - config.reserved_cpu, 0)),
-        "ephemeral-storage": str(int(measured.disk * (1 - config.disk_available))),
-        "memory": f"{memory // 1024}Ki",
+        "cpu": format_cpu(max(cpu, 0)),
+        "ephemeral-storage": str(left("ephemeral-storage", measured.disk, "nodefs.available")),
+        "memory": f"{max(left('memory', measured.memory, 'memory.available') - huge, 0) // 1024}Ki",
     }
 
 
 def conditions(
-    config: NodeConfig, measured: Measured, old: Mapping[str, Mapping[str, Any]], now: float, problem: str = ""
+    pressures: Container[str], old: Mapping[str, Mapping[str, Any]], now: float, problem: str = ""
 ) -> list[dict[str, Any]]:
-    """old: the conditions as they were, by type. problem: why the node is not ready; empty when it is."""
-    memory = measured.memory_available < config.memory_available
-    disk = measured.disk_available < measured.disk * config.disk_available or (
-        measured.inodes > 0 and measured.inodes_available < measured.inodes * config.inodes_available
-    )
-    pids = measured.pids_left < config.pids_available
+    """pressures: MemoryPressure and the like, those that are so. old: the conditions as they were, by type.
+
+    problem: why the node is not ready; empty when it is.
+    """
     rows = [
-        _pressure("MemoryPressure", memory, "memory available", "InsufficientMemory", "SufficientMemory"),
-        _pressure("DiskPressure", disk, "disk pressure", "DiskPressure", "NoDiskPressure"),
-        _pressure("PIDPressure", pids, "PID available", "InsufficientPID", "SufficientPID"),
+        *(_pressure(name, name in pressures, bad, good) for name, (bad, good) in _PRESSURES.items()),
         _row("Ready", False, "KubeletNotReady", problem)
         if problem
         else _row("Ready", True, "KubeletReady", "kubelet is posting ready status"),
@@ -155,11 +126,11 @@ def conditions(
 
 def status_of_node(
     config: NodeConfig, measured: Measured, info: Mapping[str, str], old: Object, now: float, *,
-    images: list[dict[str, Any]], problem: str = "",
+    images: list[dict[str, Any]], pressures: Container[str] = (), problem: str = "",
 ) -> Object:  # fmt: skip
     """The whole status; conditions of other types are left as they are."""
     before = {row["type"]: row for row in get(old, ".conditions", [])}
-    ours = conditions(config, measured, before, now, problem)
+    ours = conditions(pressures, before, now, problem)
     names = {row["type"] for row in ours}
     return {
         "addresses": [
@@ -209,7 +180,7 @@ def _address_of(interface: str) -> str:
     return next((row.address for row in rows if row.family == socket.AF_INET), "")
 
 
-def _pressure(type_: str, under: bool, what: str, bad: str, good: str) -> dict[str, Any]:
+def _pressure(type_: str, under: bool, bad: str, good: str) -> dict[str, Any]:
     if under:
         message = {
             "MemoryPressure": "kubelet has insufficient memory available",
@@ -242,21 +213,3 @@ def _os_image() -> str:
         if key == "PRETTY_NAME":
             return value.strip('"')
     return platform.system()
-
-
-def _huge_pages() -> dict[str, int]:
-    """Page size → bytes of such pages that are set aside."""
-    result = {}
-    for directory in _HUGE_PAGES.glob("hugepages-*kB"):
-        size = int(directory.name.removeprefix("hugepages-").removesuffix("kB")) * 1024
-        result[format_bytes(size)] = size * int(_text(str(directory / "nr_hugepages")) or 0)
-    return result
-
-
-def _pids_left() -> int:
-    try:
-        most = int(_text("/proc/sys/kernel/pid_max"))
-        running = int(_text("/proc/loadavg").split()[3].split("/")[1])
-    except (ValueError, IndexError):
-        return 1 << 22
-    return most - running

@@ -121,8 +121,8 @@ class SeenContainer:
 
     current: the attempt belongs to the sandbox that is there now. ready_to_pass: it runs and has passed its startup
     probe. backoff: seconds that must pass after finished_at. stopped_at: when SIGTERM was sent.
-    unhealthy: why a liveness or startup probe wants it ended. past: it was before all containers were restarted.
-    hooked: its preStop hook has begun before it is stopped itself.
+    unhealthy: why a liveness or startup probe wants it ended. restart: why it is to be ended and started anew.
+    past: it was before all containers were restarted. hooked: its preStop hook has begun before it is stopped itself.
     """
 
     running: bool = False
@@ -136,6 +136,7 @@ class SeenContainer:
     unhealthy: str = ""
     unhealthy_grace: float | None = None
     hooked: bool = False
+    restart: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +144,8 @@ class Seen:
     """How the pod stands on this node.
 
     containers: name → the newest attempt, for those that were ever tried. removed: the API has no such pod any more.
-    failed: a reason was decided already (DeadlineExceeded …). torn_down: nothing of it is left on the machine.
-    restarting: all containers are being ended, to be started anew.
+    failed: a reason was decided already (DeadlineExceeded …). grace: seconds that its end may take at most.
+    torn_down: nothing of it is left on the machine. restarting: all containers are being ended, to be started anew.
     """
 
     pause: Pause = Pause.ABSENT
@@ -152,6 +153,7 @@ class Seen:
     started_at: float | None = None
     removed: bool = False
     failed: bool = False
+    grace: float | None = None
     torn_down: bool = False
     restarting: bool = False
 
@@ -185,7 +187,7 @@ def is_finished(pod: Object, seen: Seen) -> bool:
             return True
     for container in containers(pod):
         one = seen.containers.get(container["name"])
-        if one is None or one.past or one.running or one.finished_at is None:
+        if one is None or one.past or one.running or one.finished_at is None or one.restart:
             return False
         if restarts(pod, container, one.exit_code):
             return False
@@ -265,6 +267,8 @@ def _end(pod: Object, seen: Seen, now: float) -> list[Action]:
     grace = grace_of(pod)
     if seen.removed and not is_deleting(pod):
         grace = min(grace, REMOVED_GRACE)
+    if seen.grace is not None:
+        grace = min(grace, seen.grace)
     running = [name for name in _names(containers(pod) + ephemeral_containers(pod)) if _is_running(seen, name)]
     plain = [container for container in init_containers(pod) if not is_sidecar(container)]
     running += [name for name in _names(plain) if _is_running(seen, name)]
@@ -329,6 +333,8 @@ def _keep(pod: Object, container: dict[str, Any], one: SeenContainer | None, now
     name = container["name"]
     if one is not None and one.running and one.current:
         return _end_unhealthy(pod, name, one, now)
+    if one is not None and one.restart:
+        return [Start(name)]
     # Of a sandbox before this one: then it was not this container that failed, but what it had done is done.
     if one is None or one.past or restarts(pod, container, one.exit_code):
         return [Start(name, _wait(one, now))]
@@ -336,11 +342,12 @@ def _keep(pod: Object, container: dict[str, Any], one: SeenContainer | None, now
 
 
 def _end_unhealthy(pod: Object, name: str, one: SeenContainer, now: float) -> list[Action]:
-    if not one.unhealthy:
+    why = one.unhealthy or one.restart
+    if not why:
         return []
     grace = one.unhealthy_grace if one.unhealthy_grace is not None else grace_of(pod)
     if one.stopped_at is None:
-        return [Stop(name, grace, one.unhealthy), Wake(grace)]
+        return [Stop(name, grace, why), Wake(grace)]
     left = one.stopped_at + grace - now
     return [Wake(left)] if left > 0 else [Kill(name)]
 

@@ -117,7 +117,7 @@ class PodActions:
         for reason, message in pod_files.dns_problems(pod, around.dns):
             around.events.event(pod, "Warning", reason, message)
         try:
-            sandbox = await around.runtime.create(sandbox_spec(pod, sandbox_id, hostname, number, None))
+            sandbox = await around.runtime.create(sandbox_spec(pod, sandbox_id, hostname, number, around.pids_limit))
             record.sandboxes = number + 1
             record.sandbox = sandbox_id
             try:
@@ -174,6 +174,10 @@ class PodActions:
         again = [made.again for made in self._volumes.values() if made.again is not None]
         self.retries.refresh_at = min(again, default=None)
         return True
+
+    def forget_volumes(self) -> None:
+        """The pod is another than the one that they were made for."""
+        self._volumes = None
 
     @property
     def has_volumes(self) -> bool:
@@ -308,7 +312,6 @@ class PodActions:
             hostname=pod_files.hostname_of(pod, around.node_name, around.dns),
             directory=self._directory,
             memory_capacity=around.memory_capacity,
-            pids_limit=around.pids_limit,
         )
 
     def _volume_paths(self) -> dict[str, Path]:

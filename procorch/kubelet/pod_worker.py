@@ -19,6 +19,7 @@ from typing import Any
 
 from procorch.clock import Backoff, timestamp
 from procorch.kubelet import sysctls
+from procorch.kubelet.eviction.usage import PodUsage, usage_of
 from procorch.kubelet.mirrors import MirrorReporter, Mirrors
 from procorch.kubelet.plan import (
     Action,
@@ -43,6 +44,7 @@ from procorch.kubelet.pod_actions import PodActions, remove_directory
 from procorch.kubelet.pod_health import PodHealth
 from procorch.kubelet.record import PodDirectory, PodRecord
 from procorch.kubelet.reporter import Reporter
+from procorch.kubelet.resizing import Resizer
 from procorch.kubelet.surroundings import Surroundings
 from procorch.objects import Object, get, is_deleting, key_of, uid_of
 
@@ -76,10 +78,14 @@ class PodWorker:
         self._ended = ended
         self._removed = False
         self._wake = asyncio.Event()
+        self._freed = asyncio.Event()
+        self._told = asyncio.Event()
         self._stale = False  # an object that volumes are made of has changed
         self._actions = PodActions(
             around, self.record, directory.path, lambda: directory.save(self.record), self._spawn, self.wake
         )
+        self._resizer = Resizer(around, self.record, self._resized)
+        self.sized = self._resizer.sized(pod)
         self._reporter: Reporter | MirrorReporter
         if mirrors is not None:
             self._reporter = MirrorReporter(around, mirrors, lambda: self.pod, self.record)
@@ -94,12 +100,20 @@ class PodWorker:
     def update(self, pod: Object) -> None:
         """The API has it like this now."""
         old, self.pod = self.pod, pod
+        self.sized = self._resizer.sized(pod)
         self._reporter.changed()
+        if _is_over(pod):
+            self._told.set()
         if _asked(old) != _asked(pod):
             self._keep_pod()
             self._wake.set()
         if any(old["metadata"].get(name) != pod["metadata"].get(name) for name in ("labels", "annotations")):
             self.source_changed()  # downwardAPI volumes and subPathExpr tell of them
+
+    def _resized(self) -> None:
+        """Something else is allocated to it: what is made from now on is made for that."""
+        self.sized = self._resizer.sized(self.pod)
+        self._actions.forget_volumes()
 
     def _keep_pod(self) -> None:
         """On disk, for an agent that comes back without the API. A full disk costs that, and no other pod anything."""
@@ -111,6 +125,7 @@ class PodWorker:
     def remove(self) -> None:
         """The API has no such pod any more."""
         self._removed = True
+        self._told.set()
         self._reporter.stop()
         self._wake.set()
 
@@ -201,10 +216,12 @@ class PodWorker:
     async def _step(self) -> float:
         """Seconds until the next look."""
         actions: list[Action] = []
+        resize_after: float | None = None
         begun = self._around.clock()
         for _ in range(MOST_TURNS):
             self._look()
             await self._complete_sandbox()
+            resize_after = self._resize()
             seen = self.record.seen(removed=self._removed)
             if _is_over(self.pod) and not seen.failed:
                 seen = replace(seen, failed=True)
@@ -218,7 +235,8 @@ class PodWorker:
         if self.record.pause is Pause.ALIVE and not is_deleting(self.pod) and not self._removed:
             await self._refresh()
         self._directory.save(self.record)
-        return self._sleep(actions, begun)
+        after = self._sleep(actions, begun)
+        return after if resize_after is None else min(after, resize_after)
 
     def _is_refused(self) -> bool:
         """What this node does not take is told once, and the pod has failed."""
@@ -249,13 +267,70 @@ class PodWorker:
         if self.record.pause is Pause.ALIVE and not self.record.address and sandbox is not None and not over:
             await self._actions.attach(self.pod, sandbox)
 
+    @property
+    def takes(self) -> bool:
+        """It is here and takes its part of what the node has, until the last of it has ended."""
+        return self.record.allocated is not None and not (self.record.torn_down or _is_over(self.pod))
+
+    @property
+    def is_ending(self) -> bool:
+        """Nobody needs to end it any more."""
+        return bool(self.record.reason) or is_deleting(self.pod) or self._removed
+
+    async def freed(self) -> None:
+        """When nothing of it is left on the machine."""
+        await self._freed.wait()
+
+    async def told(self) -> None:
+        """When the API has its last status."""
+        await self._told.wait()
+
+    def usage(self, *, files: bool) -> PodUsage:
+        """What it uses of the node. files: those on the disk, too, which takes a while."""
+        return usage_of(self.sized, self.record, self._actions.sandbox, self._directory.path, files=files)
+
+    def evict(self, reason: str, message: str, grace: float, *, type_: str = "Warning", told: str = "") -> None:
+        """The node ends it: it has failed, for this reason. grace: seconds at most. told: the event's message."""
+        record = self.record
+        record.reason, record.message, record.grace, record.disrupted = reason, message, grace, True
+        self._around.events.event(self.pod, type_, reason, told or message)
+        self._directory.save(record)
+        self._wake.set()
+
+    def _admit(self) -> bool:
+        """Whether the node takes it; asked once, before anything is made for it."""
+        record = self.record
+        if record.allocated is not None or record.started_at is not None or self._actions.sandbox is not None:
+            return True
+        refusal = self._around.admit(self.pod)
+        if refusal is not None:
+            record.reason, record.message = refusal.reason, f"Pod was rejected: {refusal.message}"
+            self._around.events.event(self.pod, "Warning", refusal.reason, refusal.message)
+        return refusal is None
+
+    def _resize(self) -> float | None:
+        """Seconds until something in the way of the pod's size may be gone."""
+        record, sandbox = self.record, self._actions.sandbox
+        if is_deleting(self.pod) or self._removed or record.reason or _is_over(self.pod):
+            return None
+        if not self._admit():
+            return None
+        before = record.allocated
+        self._resizer.allocate(self.pod)
+        if record.allocated is not before:
+            self._directory.save(record)  # before the first limit is another
+            self._around.allocated()
+        if record.pause is not Pause.ALIVE or sandbox is None:
+            return None
+        return self._resizer.apply(self.sized, sandbox)
+
     async def _act(self, actions: list[Action]) -> bool:
         """Whether anything was done, so that another plan is due."""
         acted = False
         for action in actions:
             match action:
                 case StartPause():
-                    await self._actions.start_pause(self.pod)
+                    await self._actions.start_pause(self.sized)
                     acted = acted or self.record.pause is Pause.ALIVE
                 case RemovePause():
                     await self._actions.remove_pause(self.pod)
@@ -264,7 +339,7 @@ class PodWorker:
                         self._actions.waits(self.pod, name)
                         continue
                     before = self.record.of(name).current
-                    await self._actions.start(self.pod, name)
+                    await self._actions.start(self.sized, name)
                     acted = acted or self.record.of(name).current is not before
                 case Stop(name, grace, why):
                     self._stop(name, grace, why)
@@ -288,6 +363,10 @@ class PodWorker:
                     acted = True
                 case Teardown():
                     await self._actions.teardown(self.pod)
+                    self._freed.set()
+                    if isinstance(self._reporter, MirrorReporter):
+                        self._told.set()  # that is its mirror's matter
+                    self._around.freed()
                     acted = True
                 case Wake():
                     pass
@@ -321,7 +400,7 @@ class PodWorker:
         due = self._stale or not self._actions.has_volumes or (at is not None and at <= now)
         if due and self._around.synced.is_set() and self._actions.retries.may("pod", now):
             self._stale = False
-            if await self._actions.make_volumes(self.pod):
+            if await self._actions.make_volumes(self.sized):
                 self._actions.retries.worked("pod")
 
     def _health_changed(self) -> None:

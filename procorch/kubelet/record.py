@@ -60,12 +60,15 @@ class ContainerRecord:
     past: int = -1  # attempts up to this one were before all containers of the pod were restarted
     started: bool = False
     ready: bool = False
+    restart: str = ""  # why it is started anew as soon as it has ended, whatever its policy
     # Not kept on disk: it is found out again.
     waiting: tuple[str, str] | None = None
     stopped_at: float | None = None
     unhealthy: str = ""
     unhealthy_grace: float | None = None
     hooked: bool = False  # its preStop hook has begun before its turn to stop
+    limits: Limits | None = None  # as the kernel has them for the newest attempt
+    actual: dict[str, Any] | None = None  # the same as a `resources` of the status
 
     def begin(self, attempt: Attempt) -> None:
         """A new attempt takes the place of the newest."""
@@ -77,6 +80,10 @@ class ContainerRecord:
             self.last = self.current
         self.current = attempt
         self.waiting = None
+        self.limits = self.actual = None
+        if self.restart:
+            self.restart = ""
+            self.begin_anew()
         self.reset_health()
 
     def begin_anew(self) -> None:
@@ -93,12 +100,16 @@ class ContainerRecord:
         self.hooked = False
 
 
-_MEMORY_ONLY = {"waiting", "stopped_at", "unhealthy", "unhealthy_grace", "hooked"}
+_MEMORY_ONLY = {"waiting", "stopped_at", "unhealthy", "unhealthy_grace", "hooked", "limits", "actual"}
 
 
 @dataclass(slots=True)
 class PodRecord:
-    """All of it. sandbox: the id of the newest sandbox; sandboxes: how many there were."""
+    """All of it. sandbox: the id of the newest sandbox; sandboxes: how many there were.
+
+    allocated: how large the pod may be (`resizing.allocation_of`). pending: [reason, message] of a resize that cannot
+    be allocated; resizing: the same of one that is allocated and not brought about.
+    """
 
     started_at: float | None = None
     sandbox: str = ""
@@ -106,11 +117,17 @@ class PodRecord:
     address: str = ""
     reason: str = ""  # why the pod as a whole has failed
     message: str = ""
+    grace: float | None = None  # seconds that it has at most to end
+    disrupted: bool = False  # it was the node that ended it
     torn_down: bool = False
     restarting: bool = False  # all containers are being ended, to begin anew
     restarted_for: str = ""  # why that happened last
+    allocated: dict[str, Any] | None = None
+    pending: list[str] | None = None
+    resizing: list[str] | None = None
     containers: dict[str, ContainerRecord] = field(default_factory=dict)
     pause: Pause = Pause.ABSENT
+    actual: dict[str, Any] | None = None  # of the pod as a whole, as the kernel has it
 
     def of(self, name: str) -> ContainerRecord:
         return self.containers.setdefault(name, ContainerRecord())
@@ -133,6 +150,7 @@ class PodRecord:
                 unhealthy=record.unhealthy,
                 unhealthy_grace=record.unhealthy_grace,
                 hooked=record.hooked,
+                restart=record.restart,
             )
         return Seen(
             pause=self.pause,
@@ -140,6 +158,7 @@ class PodRecord:
             started_at=self.started_at,
             removed=removed,
             failed=bool(self.reason),
+            grace=self.grace,
             torn_down=self.torn_down,
             restarting=self.restarting,
         )
@@ -190,7 +209,7 @@ class PodRecord:
                 record.reset_health()
 
 
-_POD_KEPT = tuple(f.name for f in fields(PodRecord) if f.name not in ("containers", "pause"))
+_POD_KEPT = tuple(f.name for f in fields(PodRecord) if f.name not in ("containers", "pause", "actual"))
 _CONTAINER_KEPT = tuple(f.name for f in fields(ContainerRecord) if f.name not in _MEMORY_ONLY)
 
 

@@ -27,7 +27,10 @@ from procorch.objects import Object, condition_of, get
 CREATING = ("ContainerCreating", "")
 INITIALIZING = ("PodInitializing", "")
 RESTARTING = "AllContainersRestarting"
-_OURS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", RESTARTING)
+_OURS = (
+    "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", RESTARTING,
+    "PodResizePending", "PodResizeInProgress",
+)  # fmt: skip
 
 
 def status_of(pod: Object, record: PodRecord, host_ip: str, now: float) -> Object:
@@ -57,6 +60,10 @@ def status_of(pod: Object, record: PodRecord, host_ip: str, now: float) -> Objec
         status["startTime"] = timestamp(record.started_at)
     if record.address:
         status |= {"podIP": record.address, "podIPs": [{"ip": record.address}]}
+    if record.allocated is not None and (whole := record.allocated["pod"]):
+        status["resources"] = whole if record.actual is None else record.actual
+        if requests := whole.get("requests"):
+            status["allocatedResources"] = requests
     if record.reason:
         status |= {"reason": record.reason, "message": record.message}
     return status
@@ -182,6 +189,7 @@ def _container_status(
             status["user"] = {"linux": {"uid": who.uid, "gid": who.gid, "supplementalGroups": groups}}
     if mounts := [_mount_status(row) for row in container.get("volumeMounts") or []]:
         status["volumeMounts"] = mounts
+    status |= _sizes(record, name, own.actual if attempt is not None and attempt.running else None)
     previous = attempt if "waiting" in status["state"] else own.last
     if previous is not None and not previous.running:
         status["lastState"] = {"terminated": terminated(previous, name)}
@@ -195,6 +203,15 @@ def _mount_status(row: Mapping[str, Any]) -> dict[str, Any]:
         asked = row.get("recursiveReadOnly") in ("Enabled", "IfPossible")
         status |= {"readOnly": True, "recursiveReadOnly": "Enabled" if asked else "Disabled"}
     return status
+
+
+def _sizes(record: PodRecord, name: str, actual: dict[str, Any] | None) -> dict[str, Any]:
+    """What is allocated to a container, and what it has: the same where the kernel has not told otherwise."""
+    if record.allocated is None:
+        return {}
+    allocated = record.allocated["containers"].get(name, {})
+    told = {"resources": allocated if actual is None else actual}
+    return {"allocatedResources": requests, **told} if (requests := allocated.get("requests")) else told
 
 
 def _state(own: ContainerRecord, name: str, waiting: tuple[str, str], final: bool) -> dict[str, Any]:
@@ -232,7 +249,11 @@ def _conditions(pod: Object, record: PodRecord, phase: str, now: float) -> list[
             if record.restarted_for
             else []
         ),
+        *(_row("PodResizePending", True, *told) for told in [record.pending] if told is not None),
+        *(_row("PodResizeInProgress", True, *told) for told in [record.resizing] if told is not None),
     ]
+    if record.disrupted:
+        rows.append(_row("DisruptionTarget", True, "TerminationByKubelet", record.message))
     generation = pod["metadata"].get("generation", 1)
     result = []
     for row in rows:
@@ -242,7 +263,8 @@ def _conditions(pod: Object, record: PodRecord, phase: str, now: float) -> list[
         # No lastProbeTime: null is not stored, and each look would find a difference.
         made = {"lastTransitionTime": since or timestamp(now), "observedGeneration": generation}
         result.append(made | row)
-    return result + [row for row in get(pod, ".status.conditions", []) if row.get("type") not in _OURS]
+    told = {*_OURS, *(row["type"] for row in rows)}
+    return result + [row for row in get(pod, ".status.conditions", []) if row.get("type") not in told]
 
 
 def _row(type_: str, good: bool, reason: str = "", message: str = "") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +11,7 @@ from typing import Protocol
 from procorch.client import Client
 from procorch.clock import Clock
 from procorch.events import EventRecorder
+from procorch.kubelet.admission import Refusal
 from procorch.kubelet.images import Images
 from procorch.kubelet.metrics import ProbeCounts
 from procorch.kubelet.pod_files import Dns
@@ -35,8 +36,12 @@ class Surroundings:
 
     directory: of all pods. resolver: what images are here.
     services: the variables of Services for (namespace, enableServiceLinks).
-    images: the cluster's Image objects by name. allocatable: the node's resource list. synced: set once the API has
-    told which pods are here: until then nothing is reported. unsafe_sysctls: what pods may set, names or patterns.
+    images: the cluster's Image objects by name. allocatable: the node's resource list.
+    others: the pods that take something of it, with what was allocated to them, but for the one of this uid.
+    admit: why the node does not take a pod that is new here. freed: to be told when a pod takes less than before,
+    allocated: and when it takes something else.
+    pids_limit: processes and threads of one pod. unsafe_sysctls: what pods may set, names or patterns.
+    synced: set once the API has told which pods are here: until then nothing is reported.
     probes: counts how they come out.
     """
 
@@ -55,6 +60,10 @@ class Surroundings:
     allocatable: Mapping[str, str]
     memory_capacity: int
     dns: Dns
+    others: Callable[[str], Iterable[Object]]
+    freed: Callable[[], None]
+    allocated: Callable[[], None]
+    admit: Callable[[Object], Refusal | None]
     pids_limit: int | None = None
     unsafe_sysctls: tuple[str, ...] = ()
     synced: asyncio.Event = field(default_factory=asyncio.Event)

@@ -68,8 +68,8 @@ def pod_info(pod: Object) -> PodInfo:
         pod=pod,
         node_name=spec.get("nodeName") or "",
         priority=int(spec.get("priority") or 0),
-        requests=requests_of(spec),
-        weight=requests_of(spec, _NON_ZERO),
+        requests=requests_of(spec, status=pod.get("status")),
+        weight=requests_of(spec, _NON_ZERO, pod.get("status")),
         host_ports=frozenset(_host_ports(spec)),
         tolerations=spec.get("tolerations") or [],
         node_selector=spec.get("nodeSelector") or {},
@@ -78,9 +78,9 @@ def pod_info(pod: Object) -> PodInfo:
     )
 
 
-def requests_of(spec: Object, least: Mapping[str, int] | None = None) -> Resources:
-    """What a pod asks for in all. least: taken for a container that does not ask for the resource."""
-    return total_of(spec, "requests", _resources, least)
+def requests_of(spec: Object, least: Mapping[str, int] | None = None, status: Object | None = None) -> Resources:
+    """What a pod asks for in all, or holds yet. least: taken for a container that does not ask for the resource."""
+    return total_of(spec, "requests", _resources, least, status)
 
 
 def _resources(table: Mapping[str, Any]) -> Resources:

@@ -20,6 +20,7 @@ from procorch.clock import Clock, timestamp
 from procorch.events import EventRecorder
 from procorch.informers import Informers
 from procorch.objects import ApiError, Conflict, NotFound, Object, condition_of, get, is_deleting, uid_of
+from procorch.pod_resources import sizes_told
 from procorch.pods import is_terminal
 from procorch.scheduler.cluster import Cluster, PodInfo, pod_info
 from procorch.scheduler.plan import plan
@@ -101,7 +102,7 @@ class Scheduler:
             self._assumed.discard(uid_of(new))
             self.queue.remove(uid_of(new))
             known = self.cluster.pod(uid_of(new))
-            if known is None or old is None or old["spec"] != new["spec"]:
+            if known is None or old is None or old["spec"] != new["spec"] or sizes_told(old) != sizes_told(new):
                 info = pod_info(new)
                 self.cluster.put(info, info.node_name)
                 if known is not None and known.requests != info.requests:  # resized in place

@@ -21,12 +21,15 @@ async def main(ready):
     print("ready", flush=True)
     {body}
 
-click.command()(lambda: run_program(main, "info"))()
+async def last():
+    {last}
+
+click.command()(lambda: run_program(main, "info", last))()
 """
 
 
-def _start(body: str) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-c", PROGRAM.format(body=body)]
+def _start(body: str, last: str = "pass") -> subprocess.Popen[str]:
+    argv = [sys.executable, "-c", PROGRAM.format(body=body, last=last)]
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -35,6 +38,26 @@ def test_told_to_stop_it_ends_well(number):
     process = _start("await asyncio.sleep(60)")
     assert process.stdout is not None and process.stdout.readline() == "ready\n"
     process.send_signal(number)
+
+    assert process.communicate(timeout=20) == ("", "")
+    assert process.returncode == 0
+
+
+def test_what_is_to_be_done_before_is_done_while_it_still_works():
+    process = _start("await asyncio.sleep(60)", "await asyncio.sleep(0.01); print('last', flush=True)")
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+
+    assert process.communicate(timeout=20) == ("last\n", "")
+    assert process.returncode == 0
+
+
+def test_told_twice_it_does_not_wait_for_that():
+    process = _start("await asyncio.sleep(60)", "print('last', flush=True); await asyncio.sleep(60)")
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "last\n"
+    process.send_signal(signal.SIGTERM)
 
     assert process.communicate(timeout=20) == ("", "")
     assert process.returncode == 0

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from procorch import pki
-from procorch.agent import routes_of
+from procorch.agent import Agent, AgentConfig, _lost, routes_of
 from procorch.hosts import Host, Lab
+from procorch.kubelet.shutdown import ShutdownConfig
 
 TOKEN = "abcdef.0123456789abcdef"
 POD = {
@@ -46,6 +47,62 @@ def test_routes_lead_to_every_other_node_that_is_complete() -> None:
     ]
 
     assert routes_of(nodes, "own") == {"10.240.4.0/22": "10.0.0.2"}
+
+
+class Reporter:
+    """Of a node: what it is told."""
+
+    name = "own"
+    pod_cidr = "10.240.0.0/22"
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+
+    def lost(self, found: Any) -> None:
+        self.nodes.append(found)
+
+
+@pytest.mark.parametrize(
+    ("others", "kept"),
+    [([node("two", "10.240.4.0/22")], "10.240.0.0/22"), ([node("two", "10.240.0.0/22")], "")],
+    ids=["its range is free", "its range is another's"],
+)
+def test_a_node_that_is_deleted_registers_again(others: list[dict[str, Any]], kept: str) -> None:
+    reporter, own = Reporter(), node("own", "10.240.0.0/22")
+    nodes = {one["metadata"]["name"]: one for one in others}
+
+    _lost(reporter, nodes, "MODIFIED", own, own)  # type: ignore[arg-type]
+    _lost(reporter, nodes, "DELETED", node("two"), None)  # type: ignore[arg-type]
+    assert reporter.nodes == []
+    _lost(reporter, nodes, "DELETED", own, None)  # type: ignore[arg-type]
+    assert (reporter.nodes, reporter.pod_cidr) == ([own], kept)
+
+
+@pytest.mark.parametrize(
+    ("total", "going", "ends"), [(0.0, True, 0), (30.0, False, 0), (30.0, True, 1)],
+    ids=["nobody asked for it", "the agent alone stops", "the machine goes off"],
+)  # fmt: skip
+async def test_pods_end_with_the_machine_and_not_with_the_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, total: float, going: bool, ends: int
+) -> None:
+    ended = []
+
+    async def shut_down() -> None:
+        ended.append(True)
+
+    async def is_going_off() -> bool:
+        return going
+
+    monkeypatch.setattr("procorch.agent.is_going_off", is_going_off)
+    agent = Agent(
+        AgentConfig(("https://127.0.0.1:6443",), tmp_path, "own", "127.0.0.1", shutdown=ShutdownConfig(total))
+    )
+    await agent.before_stop()  # before it had any pods
+    agent._shut_down = shut_down
+
+    await agent.before_stop()
+    await agent.before_stop()
+    assert len(ended) == ends
 
 
 class Cluster:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from procorch.objects import Object
-from procorch.pod_resources import quantities_of, read_list
+from procorch.pod_resources import container_requests, quantities_of, read_list, sizes_told, total_of
+from procorch.quantity import cpu_millis
 
 
 def container(cpu: str | None = None, limit: str | None = None, **more: Any) -> Object:
@@ -56,3 +58,45 @@ def test_all_containers_together(pod: Object, requests: str, limits: str | None)
 def test_what_is_no_quantity_is_left_out() -> None:
     assert {name: str(amount) for name, amount in read_list({"cpu": "1", "memory": "much"}).items()} == {"cpu": "1"}
     assert read_list(None) == read_list("text") == {}
+
+
+def _told(name: str, allocated: str, actual: str) -> Object:
+    return {"name": name, "allocatedResources": {"cpu": allocated}, "resources": {"requests": {"cpu": actual}}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "allocated", "actual", "reason", "held"),
+    [
+        pytest.param("1", "1", "1", "", 1000, id="nothing goes on"),
+        pytest.param("1", "1", "2", "", 2000, id="it shrinks and has not let go yet"),
+        pytest.param("3", "1", "1", "Deferred", 3000, id="it waits to grow: its place is kept"),
+        pytest.param("3", "1", "1", "Infeasible", 1000, id="what it can never have counts for nothing"),
+    ],
+)
+def test_a_pod_that_is_resized_counts_with_the_most(
+    asked: str, allocated: str, actual: str, reason: str, held: int
+) -> None:
+    status = {
+        "containerStatuses": [_told("c", allocated, actual)],
+        "conditions": [{"type": "PodResizePending", "reason": reason}],
+    }
+
+    assert total_of(spec(container(asked)), "requests", _millis, status=status) == {"cpu": held}
+
+
+def test_so_does_one_that_asks_as_a_whole() -> None:
+    whole = spec(container(), resources={"requests": {"cpu": "1"}})
+    status = {"allocatedResources": {"cpu": "1"}, "resources": {"requests": {"cpu": "2"}}}
+
+    assert total_of(whole, "requests", _millis, status=status) == {"cpu": 2000}
+    assert sizes_told({"spec": whole, "status": status}) != sizes_told({"spec": whole})
+
+
+def test_what_containers_ask_for_is_told_apart_from_what_the_pod_does() -> None:
+    whole = spec(container("200m"), container("300m"), resources={"requests": {"cpu": "1"}})
+
+    assert container_requests(whole) == {"cpu": Fraction(1, 2)}
+
+
+def _millis(table: Object) -> dict[str, int]:
+    return {name: cpu_millis(value) for name, value in table.items()}

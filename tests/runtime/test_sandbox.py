@@ -336,6 +336,16 @@ async def test_limits_are_what_the_kernel_has(bench, runtime):
     assert len(runtime.groups.processes(f"{sandbox.cgroup}/main")) == 1
 
 
+async def test_the_kernel_ends_a_program_as_readily_as_was_said_whatever_the_agents_own_score_is(bench, sandbox):
+    """A command that runs beside it, too. Upward, which needs no capability."""
+    await sandbox.start(bench.shell("cat /proc/self/oom_score_adj; exec sleep 100", oom_score_adj=321))
+    await until(lambda: "321" in bench.output())
+    ran = await sandbox.exec("main", ["cat", "/proc/self/oom_score_adj"], env={"PATH": "/bin:/usr/bin"})
+
+    assert ran.stdout == b"321\n"
+    assert Path("/proc/self/oom_score_adj").read_text() != "321\n"
+
+
 async def test_exec_runs_beside_the_process(bench, sandbox):
     await sandbox.start(bench.shell("cd /srv; echo here > /srv/file; echo up; sleep 100"))
     await until(lambda: "up" in bench.output())

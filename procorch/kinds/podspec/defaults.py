@@ -9,6 +9,9 @@ import re
 from functools import lru_cache
 
 from procorch.kinds.fields import Fields, fill, fill_text, made, mapping, number, part, rows, text
+from procorch.kinds.podspec.resources import is_pod_level
+from procorch.kinds.resource_names import may_overcommit
+from procorch.pod_resources import quantities_of
 from procorch.quantity import canonical, canonical_resource
 
 _CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
@@ -40,6 +43,7 @@ def default_pod(pod: Fields) -> None:
         for container in rows(spec.get(name)):
             _requests_from_limits(container)
     default_spec(spec)
+    _pod_requests(spec)
     if (number(spec.get("terminationGracePeriodSeconds")) or 0) < 0:
         spec["terminationGracePeriodSeconds"] = 1
     fill(spec, "enableServiceLinks", True)
@@ -65,6 +69,8 @@ def default_spec(spec: Fields) -> None:
     fill_text(spec, "schedulerName", "default-scheduler")
     _service_account(spec)
     default_resource_list(spec, "overhead")
+    for side in ("limits", "requests"):
+        default_resource_list(mapping(spec.get("resources")), side)
     for name in _CONTAINER_LISTS:
         for container in rows(spec.get(name)):
             _container(container, ephemeral=name == "ephemeralContainers")
@@ -158,6 +164,20 @@ def _pull_policy(image: str) -> str:
     if not _REFERENCE.fullmatch(image) or (at and not tag):
         return "IfNotPresent"
     return "Always" if tag in ("", "latest") else "IfNotPresent"
+
+
+def _pod_requests(spec: Fields) -> None:
+    """A pod that has limits as a whole asks for what its containers ask for, or else for these limits."""
+    resources = mapping(spec.get("resources"))
+    limits = {name: value for name, value in mapping(resources.get("limits")).items() if is_pod_level(str(name))}
+    if not limits:
+        return
+    requests = made(resources, "requests")
+    for name, amount in quantities_of({**spec, "resources": {}, "overhead": {}}, "requests").items():
+        if is_pod_level(name) and may_overcommit(name):
+            requests.setdefault(name, str(amount))
+    for name, value in limits.items():
+        requests.setdefault(name, value)
 
 
 def _requests_from_limits(container: Fields) -> None:

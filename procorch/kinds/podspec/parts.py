@@ -1,6 +1,6 @@
 """What of a pod changes through a subresource alone: ephemeral containers are added, resources change.
 
-Nodes do not act on either yet: an ephemeral container is not started, and a pod that runs keeps its size.
+Nodes do not act on ephemeral containers yet. What a resize becomes on the node: procorch/kubelet/resizing.py.
 Source: pkg/registry/core/pod (strategies), pkg/apis/core/validation (ValidatePodEphemeralContainersUpdate,
 ValidatePodResize).
 """
@@ -43,7 +43,10 @@ def validate_added(pod: Object, old: Object) -> Iterator[Cause]:
 
 def prepare_resize(pod: Object, old: Object, now: str) -> None:
     asked = {group: rows(part(pod, "spec").get(group)) for group in _GROUPS}
+    whole = part(pod, "spec").get("resources")
     _keep(pod, old)
+    if whole is not None and part(pod, "spec").get("resources") is not None:
+        part(pod, "spec")["resources"] = whole
     for group in _GROUPS:
         by_name = {text(row.get("name")): row for row in asked[group]}
         for container in rows(part(pod, "spec").get(group)):
@@ -59,6 +62,7 @@ def validate_resize(pod: Object, old: Object) -> Iterator[Cause]:
         for (where, container), former in zip(indexed(spec.get(group), f"spec.{group}"), rows(before.get(group)),
                                               strict=False):  # fmt: skip
             yield from _resources(part(container, "resources"), part(former, "resources"), f"{where}.resources")
+    yield from _resources(part(spec, "resources"), part(before, "resources"), "spec.resources")
     was = part(old, "status").get("qosClass")
     if was is not None and qos_class(pod) != was:
         yield Cause.invalid("spec", was, "Pod QOS Class may not change as a result of resizing")

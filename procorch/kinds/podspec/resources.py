@@ -5,7 +5,7 @@ Source: pkg/apis/core/validation (validateResourceRequirements), pkg/apis/core/v
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from procorch.kinds.fields import Fields, indexed, mapping, part, rows, text
@@ -13,6 +13,8 @@ from procorch.kinds.resource_names import is_counted, is_huge_pages, may_overcom
 from procorch.names import dns_label
 from procorch.objects import Cause, Object
 from procorch.quantity import Quantity, read
+
+_SIDES = ("requests", "limits")
 
 
 def quantity_of(value: object) -> Quantity | None:
@@ -87,6 +89,44 @@ def _resource(name: object, value: object, path: str) -> Iterator[Cause]:
             yield Cause.invalid(path, str(amount), f"{amount} is not positive integer multiple of {name}")
 
 
+def has_own_resources(spec: Fields) -> bool:
+    """Whether the pod asks for something as a whole, beside what its containers ask for."""
+    return any(is_pod_level(str(name)) for side in _SIDES for name in part(spec, "resources", side))
+
+
+def is_pod_level(name: str) -> bool:
+    """Whether a pod can ask for it as a whole."""
+    return name in ("cpu", "memory") or is_huge_pages(name)
+
+
+def validate_pod_resources(spec: Fields, asked: Mapping[str, Fraction], path: str) -> Iterator[Cause]:
+    """`resources` of the pod as a whole. asked: what its containers ask for together. path: of the specification."""
+    resources, where = part(spec, "resources"), f"{path}.resources"
+    if not resources:
+        return
+    for side in _SIDES:
+        for name in mapping(resources.get(side)):
+            if not is_pod_level(str(name)):
+                yield Cause.unsupported(f"{where}.{side}[{name}]", str(name), ("cpu", "hugepages-", "memory"))
+    if resources.get("claims"):
+        yield Cause.forbidden(f"{where}.claims", "claims cannot be set for Resources at pod-level")
+    yield from validate_resources({side: resources.get(side) for side in _SIDES}, where)
+    for name, value in mapping(resources.get("requests")).items():
+        quantity, sum_ = quantity_of(value), asked.get(str(name))
+        if quantity is not None and sum_ is not None and sum_ > quantity.amount:
+            least = Quantity(sum_, quantity.family)
+            message = f"must be greater than or equal to aggregate container requests of {least}"
+            yield Cause.invalid(f"{where}.requests[{name}]", str(quantity), message)
+    for name, value in mapping(resources.get("limits")).items():
+        most = quantity_of(value)
+        for group in ("containers", "initContainers"):
+            for at, container in indexed(spec.get(group), f"{path}.{group}"):
+                one = quantity_of(part(container, "resources", "limits").get(name))
+                if most is not None and one is not None and one.amount > most.amount:
+                    message = f"must be less than or equal to pod limits of {most}"
+                    yield Cause.invalid(f"{at}.resources.limits[{name}]", str(one), message)
+
+
 def validate_amount(name: str, value: object, path: str) -> Iterator[Cause]:
     """One quantity of a resource list: a quantity at all, not negative, whole where pieces are counted."""
     try:
@@ -102,11 +142,12 @@ def validate_amount(name: str, value: object, path: str) -> Iterator[Cause]:
 
 def qos_class(pod: Object) -> str:
     """Guaranteed: every container has cpu and memory limits and its requests equal them; BestEffort: nobody asked
-    for anything; else Burstable."""
+    for anything; else Burstable. A pod that asks as a whole is judged by that alone."""
     spec = part(pod, "spec")
     totals: dict[str, dict[str, Fraction]] = {"requests": {}, "limits": {}}
     guaranteed = True
-    for container in (*rows(spec.get("containers")), *rows(spec.get("initContainers"))):
+    whole = has_own_resources(spec)
+    for container in (spec,) if whole else (*rows(spec.get("containers")), *rows(spec.get("initContainers"))):
         limited = set()
         for side, total in totals.items():
             for name, value in part(container, "resources", side).items():

@@ -15,7 +15,6 @@ _NOT_BUILT = "not supported"
 # Field of the specification → the values that ask for nothing.
 _SPEC: dict[str, tuple[object, ...]] = {
     "hostUsers": (None, True),
-    "resources": (None, {}),
     "resourceClaims": (None, []),
 }
 _CONTAINER: dict[str, tuple[object, ...]] = {

@@ -12,13 +12,14 @@ from procorch.kinds.metadata import validate_annotations, validate_labels
 from procorch.kinds.podspec.containers import validate_containers
 from procorch.kinds.podspec.environment import validate_file_volumes
 from procorch.kinds.podspec.judged import once
-from procorch.kinds.podspec.resources import validate_resources
+from procorch.kinds.podspec.resources import validate_pod_resources, validate_resources
 from procorch.kinds.podspec.scheduling import validate_affinity, validate_placement, validate_tolerations
 from procorch.kinds.podspec.security import validate_pod_security
 from procorch.kinds.podspec.unsupported import unsupported
 from procorch.kinds.podspec.volumes import validate_volumes
 from procorch.names import NameFormat, address, dns_label, dns_subdomain, label_key, search_domain
 from procorch.objects import Cause
+from procorch.pod_resources import container_requests
 from procorch.selectors import LabelSelector
 
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
@@ -43,6 +44,8 @@ def _validate_spec(spec: Fields, path: str, *, pod: str) -> Iterator[Cause]:
     volumes: dict[str, Fields] = {}
     yield from validate_volumes(spec.get("volumes"), f"{path}.volumes", pod, volumes)
     yield from validate_containers(spec, volumes, path)
+    if "resources" in spec:
+        yield from validate_pod_resources(spec, container_requests(spec), f"{path}")
     if spec.get("hostNetwork") is True:
         yield from _host_network(spec, f"{path}.containers", in_pod=bool(pod))
     for field, choice in (("restartPolicy", _RESTART_POLICIES), ("dnsPolicy", _DNS_POLICIES)):

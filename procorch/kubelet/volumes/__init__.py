@@ -40,7 +40,7 @@ async def make_all(pod: Object, base: Path, source: Source) -> dict[str, Made]:
         kind = VOLUMES.get(type_of(volume))
         if kind is None:
             raise VolumeProblem(f'MountVolume.SetUp failed for volume "{name}" : {_unsupported(volume)}')
-        directory = base / kind.plugin.replace("/", "~") / name
+        directory = kind.directory(base, name)
         try:
             made[name] = await kind.materialize(volume, pod, directory, source)
         except (VolumeProblem, ConfigProblem) as error:

@@ -38,4 +38,15 @@ def _make(directory: Path, group: int | None) -> None:
         directory.chmod(0o2777 if group is not None else 0o777)
 
 
+def on_disk(pod: Object) -> list[str]:
+    """The names of the pod's emptyDirs that are directories."""
+    rows = pod["spec"].get("volumes") or ()
+    return [row["name"] for row in rows if (own := row.get("emptyDir")) is not None and own.get("medium") != "Memory"]
+
+
+def place(base: Path, name: str) -> Path:
+    """base: the pod's own directory for volumes."""
+    return VOLUME.directory(base, name)
+
+
 VOLUME = Volume("emptyDir", materialize, "kubernetes.io/empty-dir")

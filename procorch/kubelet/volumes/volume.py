@@ -63,6 +63,10 @@ class Volume:
     materialize: Materialize
     plugin: str = ""
 
+    def directory(self, base: Path, name: str) -> Path:
+        """Where the volume of this name lies, of a pod whose volumes are in `base`."""
+        return base / self.plugin.replace("/", "~") / name
+
 
 @dataclass(frozen=True, slots=True)
 class File:

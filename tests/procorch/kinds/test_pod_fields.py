@@ -36,7 +36,6 @@ ASKED: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
     ("PodSpec", "hostUsers"): (POD, {"hostUsers": False}),
     ("PodSpec", "os"): (POD, {"os": {"name": "windows"}}),
     ("PodSpec", "resourceClaims"): (POD, {"resourceClaims": [{"name": "gpu", "resourceClaimName": "g"}]}),
-    ("PodSpec", "resources"): (POD, {"resources": {"limits": {"cpu": "1"}}}),
     ("PodSpec", "schedulingGroup"): (POD, {"schedulingGroup": {"podGroupName": "g"}}),
     ("PodSpec", "topologySpreadConstraints"): (POD, {"topologySpreadConstraints": [SPREAD]}),
     ("Container", "volumeDevices"): (CONTAINER, {"volumeDevices": [{"name": "v", "devicePath": "/dev/x"}]}),

@@ -18,8 +18,10 @@ from procorch import pki
 from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
 from procorch.client import Client
 from procorch.events import EventRecorder
+from procorch.kubelet.eviction.thresholds import parse_config
 from procorch.kubelet.images import Images
 from procorch.kubelet.kubelet import Kubelet, KubeletConfig
+from procorch.kubelet.measured import Measured
 from procorch.kubelet.pod_files import Dns
 from procorch.objects import ApiError, Object
 from runtime import Runtime, Sandbox
@@ -28,6 +30,9 @@ from runtime.images import ImageStore
 NUMBERS = itertools.count()
 NODE = "one"
 SHELL = ["/bin/sh", "-c"]
+ALLOCATABLE = {"cpu": "2", "memory": "4Gi", "pods": "110", "ephemeral-storage": "100Gi"}
+PLENTY = Measured(2, 4 << 30, 3 << 30, 100 << 30, 50 << 30, 1000, 900, 30_000)
+"""What the machine has: a test may say otherwise."""
 
 
 class Addresses:
@@ -58,6 +63,8 @@ class Cluster:
         self.network = Addresses()
         self.images: dict[str, Object] = {}
         self.services: dict[str, str] = {}
+        self.measured = PLENTY
+        self.eviction = parse_config()
         self.kubelet: Kubelet | None = None
         self.runtime: Runtime | None = None
         self.transport: LocalTransport | None = None
@@ -84,10 +91,12 @@ class Cluster:
             NODE,
             "127.0.0.1",
             self.directory / "pods",
-            {"cpu": "2", "memory": "4Gi"},
+            ALLOCATABLE,
             4 << 30,
             Dns(),
+            lambda: self.measured,
             static_pods=self.manifests,
+            eviction=self.eviction,
         )
 
         def services(namespace: str, links: bool) -> Mapping[str, str]:
@@ -186,6 +195,12 @@ class Cluster:
                     await asyncio.sleep(0.02)
         except TimeoutError:
             raise AssertionError(f"it said {said!r}") from None
+
+    async def until_true(self, what: Callable[[], Any]) -> None:
+        """As soon as something that nobody tells is so."""
+        async with asyncio.timeout(10):
+            while not what():
+                await asyncio.sleep(0.02)
 
     async def events(self, name: str = "web") -> list[tuple[str, str]]:
         rows = (await self.client.items("Event", "default")).objects

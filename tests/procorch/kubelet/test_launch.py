@@ -17,7 +17,6 @@ from procorch.kubelet.launch import (
     clear_message,
     log_path,
     message_path,
-    pod_limits,
     process_spec,
     read_message,
     sandbox_spec,
@@ -40,39 +39,6 @@ def limited(cpu: str = "", memory: str = "", requests: str = "", **fields: Any) 
 def pod(*containers: dict[str, Any], **spec: Any) -> Object:
     metadata = {"name": "web", "namespace": "n", "uid": "u"}
     return {"metadata": metadata, "spec": {"containers": list(containers) or [container()], **spec}}
-
-
-@pytest.mark.parametrize(
-    ("given", "limits"),
-    [
-        pytest.param(pod(), Limits(2, None, None), id="none: the smallest share"),
-        pytest.param(
-            pod(limited("1", "64Mi", "500m"), limited("2", "64Mi", "250m")),
-            Limits(750, 3000, 128 << 20),
-            id="containers add up",
-        ),
-        pytest.param(
-            pod(limited("1"), limited(memory="1Mi")), Limits(2, None, None), id="one without: the pod without"
-        ),
-        pytest.param(
-            pod(limited("1", requests="100m"), initContainers=[limited("3", requests="700m")]),
-            Limits(700, 3000, None),
-            id="an init container runs alone",
-        ),
-        pytest.param(
-            pod(limited("1", requests="100m"), initContainers=[limited("3", requests="700m", restartPolicy="Always")]),
-            Limits(800, 4000, None),
-            id="a sidecar runs beside",
-        ),
-    ],
-)
-def test_a_pods_limits(given: Object, limits: Limits) -> None:
-    found = pod_limits(given)
-
-    assert found.cpu_limit_millis == limits.cpu_limit_millis
-    assert found.memory_limit_bytes == limits.memory_limit_bytes
-    if limits.cpu_request_millis != 2:
-        assert found.cpu_request_millis == limits.cpu_request_millis
 
 
 @pytest.mark.parametrize(

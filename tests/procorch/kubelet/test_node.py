@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ import store
 from procorch.api import MASTERS, Api, ApiConfig, LocalTransport, User
 from procorch.client import Client
 from procorch.events import EventRecorder
+from procorch.kubelet.measured import Measured
 from procorch.kubelet.node import REPORT_SECONDS, NodeReporter
-from procorch.kubelet.node_status import Measured, NodeConfig
+from procorch.kubelet.node_status import NodeConfig
 from procorch.objects import NotFound, Object
 
 GIB = 1 << 30
@@ -32,6 +32,7 @@ class Node:
         self.now = api.clock()
         self.measured = WELL
         self.problem = ""
+        self.pressures: list[str] = []
         self.events = EventRecorder(self.client, "kubelet", lambda: self.now, "one")
         self.images: list[dict[str, Any]] = []
         self.reporter = self.anew()
@@ -44,6 +45,7 @@ class Node:
             self.events,
             images=lambda: self.images,
             problem=lambda: self.problem,
+            pressures=lambda: self.pressures,
             measure=lambda: self.measured,
         )
         return self.reporter
@@ -138,11 +140,32 @@ async def test_pressure_is_told(node: Node) -> None:
     await node.reporter.register()
     await node.reporter.report()
 
-    node.measured = replace(WELL, memory_available=1)
+    node.pressures.append("MemoryPressure")
     await node.reporter.report()
 
     rows = {row["type"]: row["status"] for row in (await node.get())["status"]["conditions"]}
     assert rows["MemoryPressure"] == "True"
+
+
+async def test_a_node_that_was_deleted_registers_again_as_it_was(node: Node) -> None:
+    node.reporter.pod_cidr = "10.240.4.0/22"
+    running = asyncio.get_running_loop().create_task(node.reporter.run())
+    await node.reporter.register()
+    first = await node.client.patch("Node", "one", {"spec": {"unschedulable": True}})
+    await node.client.delete("Node", "one")
+
+    node.reporter.lost(first)
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                again = await node.get()
+                break
+            except NotFound:
+                await asyncio.sleep(0.01)
+    running.cancel()
+    assert again["metadata"]["uid"] != first["metadata"]["uid"]
+    assert (again["spec"]["podCIDR"], again["spec"]["unschedulable"]) == ("10.240.4.0/22", True)
+    assert await node.ready() == ("True", "kubelet is posting ready status")
 
 
 async def test_what_others_wrote_into_the_status_stays(node: Node) -> None:

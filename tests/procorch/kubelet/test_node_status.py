@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from procorch.clock import timestamp
+from procorch.kubelet.measured import Measured
 from procorch.kubelet.node_status import (
-    Measured,
     NodeConfig,
     allocatable,
     capacity,
@@ -26,27 +26,24 @@ WELL = Measured(4, 8 * GIB, 6 * GIB, 100 * GIB, 50 * GIB, 1000, 900, 30_000, {"2
 
 
 @pytest.mark.parametrize(
-    ("measured", "type_", "reason"),
+    ("pressure", "reason"),
     [
-        pytest.param(WELL, "", "", id="well"),
-        pytest.param(replace(WELL, memory_available=1), "MemoryPressure", "KubeletHasInsufficientMemory", id="memory"),
-        pytest.param(replace(WELL, disk_available=9 * GIB), "DiskPressure", "KubeletHasDiskPressure", id="disk"),
-        pytest.param(replace(WELL, inodes_available=1), "DiskPressure", "KubeletHasDiskPressure", id="inodes"),
-        pytest.param(replace(WELL, pids_left=3), "PIDPressure", "KubeletHasInsufficientPID", id="processes"),
+        ("MemoryPressure", "KubeletHasInsufficientMemory"),
+        ("DiskPressure", "KubeletHasDiskPressure"),
+        ("PIDPressure", "KubeletHasInsufficientPID"),
     ],
 )
-def test_pressure_is_told(measured: Measured, type_: str, reason: str) -> None:
-    rows = {row["type"]: row for row in conditions(CONFIG, measured, {}, 0.0)}
+def test_pressure_is_told(pressure: str, reason: str) -> None:
+    rows = {row["type"]: row for row in conditions([pressure], {}, 0.0)}
 
-    assert [name for name, row in rows.items() if row["status"] == "True"] == [*([type_] if type_ else []), "Ready"]
-    if type_:
-        assert rows[type_]["reason"] == reason
+    assert [name for name, row in rows.items() if row["status"] == "True"] == [pressure, "Ready"]
+    assert rows[pressure]["reason"] == reason
 
 
 def test_a_transition_has_its_time_and_a_heartbeat_another() -> None:
-    old: dict[str, Any] = {row["type"]: row for row in conditions(CONFIG, WELL, {}, 100.0)}
+    old: dict[str, Any] = {row["type"]: row for row in conditions((), {}, 100.0)}
 
-    rows = {row["type"]: row for row in conditions(CONFIG, WELL, old, 200.0, "no network")}
+    rows = {row["type"]: row for row in conditions((), old, 200.0, "no network")}
 
     assert rows["MemoryPressure"]["lastTransitionTime"] == timestamp(100)
     assert rows["MemoryPressure"]["lastHeartbeatTime"] == timestamp(200)
@@ -61,6 +58,14 @@ def test_what_pods_may_have_is_less_than_what_there_is() -> None:
     assert cpu_millis(left["cpu"]) <= cpu_millis(whole["cpu"]) == 4000
     for name in ("memory", "ephemeral-storage"):
         assert byte_count(left[name]) < byte_count(whole[name])
+
+
+def test_what_is_reserved_and_what_eviction_keeps_is_not_for_pods() -> None:
+    config = replace(CONFIG, reserved={"cpu": "500m", "memory": "1Gi", "ephemeral-storage": "10Gi"})
+
+    left = allocatable(config, WELL)
+    assert (left["cpu"], left["memory"]) == ("3500m", f"{(7 << 20) - (100 << 10)}Ki")
+    assert byte_count(left["ephemeral-storage"]) == 80 * GIB
 
 
 def test_the_node_has_both_forms_of_its_labels() -> None:

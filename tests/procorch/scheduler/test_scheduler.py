@@ -121,6 +121,32 @@ async def test_cordoned_and_tainted_nodes_are_left_alone_until_they_are_not(
     assert await eventually(lambda: node_of(client, "a")) == "n1"
 
 
+async def test_a_pod_that_shrinks_holds_its_place_until_the_node_has_followed(
+    client: Client, scheduler: Scheduler
+) -> None:
+    await add_node(client, "n1", cpu="4")
+    large = {"requests": {"cpu": "3"}}
+    container = {"name": "c", "image": "i", "resources": large}
+    first = await client.create(pod("first", containers=[container]))
+    await eventually(lambda: node_of(client, "first"))
+
+    async def tell(resources: dict[str, Any]) -> None:
+        row = {"name": "c", "image": "i", "imageID": "", "ready": True, "restartCount": 0, "resources": resources}
+        status = {"containerStatuses": [{**row, "allocatedResources": resources["requests"]}]}
+        await client.patch("Pod", f"{first['metadata']['namespace']}/first", {"status": status}, subresource="status")
+
+    await tell(large)
+    small = {"requests": {"cpu": "1"}}
+    change = {"spec": {"containers": [{"name": "c", "resources": small}]}}
+    key = f"{first['metadata']['namespace']}/first"
+    await client.patch("Pod", key, change, type="strategic", subresource="resize")
+    await client.create(pod("second", containers=[{**container, "resources": {"requests": {"cpu": "2"}}}]))
+    assert "Insufficient cpu" in (await eventually(lambda: messages(client, "FailedScheduling")))[0]
+
+    await tell(small)
+    assert await eventually(lambda: node_of(client, "second")) == "n1"
+
+
 async def test_another_schedulers_pod_is_not_touched(client: Client, scheduler: Scheduler) -> None:
     await add_node(client, "n1")
     await client.create(pod("theirs", schedulerName="mine"))

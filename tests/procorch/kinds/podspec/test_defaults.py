@@ -118,3 +118,15 @@ def test_init_containers_get_the_same(defaulted) -> None:  # type: ignore[no-unt
 
     assert made["ports"] == [{"containerPort": 1, "protocol": "TCP"}]
     assert made["terminationMessagePolicy"] == "File"
+
+
+def test_a_pod_with_limits_as_a_whole_asks_for_its_containers_sum_or_else_for_them(defaulted) -> None:  # type: ignore[no-untyped-def]
+    whole = {"limits": {"cpu": "2000m", "memory": "1024Mi"}}
+
+    spec = defaulted({"resources": {"requests": {"cpu": "0.5"}}}, resources=whole)
+
+    assert spec["resources"] == {
+        "limits": {"cpu": "2", "memory": "1Gi"},
+        "requests": {"cpu": "500m", "memory": "1Gi"},
+    }
+    assert defaulted({"resources": {"requests": {"cpu": "1"}}}, resources={})["resources"] == {}

@@ -109,3 +109,14 @@ def test_a_size_that_is_none_is_named(pod: Object, resources: Object, problem: s
     _, problems = through("resize", pod, containers=resized(pod, **resources))
 
     assert any(one.startswith(problem) for one in problems), problems
+
+
+def test_a_pods_size_as_a_whole_changes_as_its_containers_do(pod: Object) -> None:
+    pod["spec"]["resources"] = {"requests": {"cpu": "2"}, "limits": {"cpu": "3"}}
+    larger = {"requests": {"cpu": "3"}, "limits": {"cpu": "4"}}
+
+    made, problems = through("resize", pod, resources=larger)
+    assert (made["spec"]["resources"], problems) == (larger, [])
+
+    _, problems = through("resize", pod, resources={"requests": {"cpu": "2"}})
+    assert problems == ["spec.resources.limits: Forbidden: resource limits cannot be removed"]

@@ -83,3 +83,58 @@ FULL = {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1000m", "m
 )
 def test_the_class_of_service(resources: list[dict[str, Any]], word: str) -> None:
     assert qos_class(_pod(*resources)) == word
+
+
+ALL = {"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "2", "memory": "1Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("whole", "word"),
+    [
+        (ALL, "Guaranteed"),
+        ({"requests": {"cpu": "1"}}, "Burstable"),
+        ({"limits": {"hugepages-2Mi": "2Mi"}}, "BestEffort"),
+    ],
+)
+def test_a_pod_that_asks_as_a_whole_is_judged_by_that(whole: dict[str, Any], word: str) -> None:
+    pod = _pod({}, {"requests": {"memory": "1Mi"}})
+    pod["spec"]["resources"] = whole
+
+    assert qos_class(pod) == word
+
+
+@pytest.mark.parametrize(
+    ("whole", "found"),
+    [
+        (ALL, []),
+        (
+            {"limits": {"ephemeral-storage": "1Gi"}},
+            [
+                'spec.resources.limits[ephemeral-storage]: Unsupported value: "ephemeral-storage": supported values: '
+                '"cpu", "hugepages-", "memory"'
+            ],
+        ),
+        (
+            {"requests": {"cpu": "100m"}},
+            [
+                'spec.resources.requests[cpu]: Invalid value: "100m": must be greater than or equal to aggregate '
+                "container requests of 500m"
+            ],
+        ),
+        (
+            {"limits": {"cpu": "600m"}},
+            [
+                'spec.containers[0].resources.limits[cpu]: Invalid value: "1": must be less than or equal to pod '
+                "limits of 600m"
+            ],
+        ),
+        (
+            {"requests": {"cpu": "3"}, "limits": {"cpu": "2"}},
+            ['spec.resources.requests: Invalid value: "3": must be less than or equal to cpu limit of 2'],
+        ),
+    ],
+)
+def test_what_a_pod_asks_for_as_a_whole_is_judged(problems, whole, found) -> None:  # type: ignore[no-untyped-def]
+    one = {"resources": {"requests": {"cpu": "500m"}, "limits": {"cpu": "1"}}}
+
+    assert problems(one, resources=whole) == found

@@ -28,7 +28,6 @@ def pod(container: dict[str, Any] | None = None, **spec: Any) -> Object:
     ("field", "value"),
     [
         ("hostUsers", False),
-        ("resources", {"limits": {"cpu": "1"}}),
     ],
 )
 def test_what_is_not_built_is_refused_by_its_name(enter, field: str, value: object) -> None:  # type: ignore[no-untyped-def]

@@ -1,0 +1,111 @@
+"""What a pod uses of what a node can run short of: memory and processes by its cgroups, disk by its files.
+
+Files are counted as `du` does, blocks and not lengths, each once, without following links or leaving the file system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from procorch.kubelet.plan import lasting_containers
+from procorch.kubelet.record import PodRecord, process_name
+from procorch.kubelet.volumes import empty_dir
+from procorch.objects import Object
+from runtime import RuntimeFailed, Sandbox
+
+
+class Files(NamedTuple):
+    """Bytes on the disk, and files of any kind."""
+
+    size: int = 0
+    number: int = 0
+
+    def plus(self, other: Files) -> Files:
+        return Files(self.size + other.size, self.number + other.number)
+
+
+@dataclass(frozen=True, slots=True)
+class PodUsage:
+    """memory: bytes of the pod and, in `memory_of`, of its containers. files: of containers (what they wrote into
+    their root, and their logs) and of emptyDirs on the disk, by name."""
+
+    memory: int = 0
+    processes: int = 0
+    memory_of: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, Files] = field(default_factory=dict)
+    empty_dirs: Mapping[str, Files] = field(default_factory=dict)
+
+    @property
+    def disk(self) -> Files:
+        """All of the pod's."""
+        total = Files()
+        for one in (*self.files.values(), *self.empty_dirs.values()):
+            total = total.plus(one)
+        return total
+
+
+def usage_of(pod: Object, record: PodRecord, sandbox: Sandbox | None, directory: Path, *, files: bool) -> PodUsage:
+    """directory: the pod's own. files: whether to count them, which takes a while; what goes meanwhile counts not."""
+    memory, processes, memory_of = 0, 0, {}
+    if sandbox is not None:
+        with contextlib.suppress(RuntimeFailed):
+            whole = sandbox.usage()
+            memory, processes = whole.working_set_bytes, whole.processes
+        for name, one in record.containers.items():
+            if one.current is not None and one.current.running:
+                with contextlib.suppress(RuntimeFailed):
+                    memory_of[name] = sandbox.usage(process_name(name, one.current.number)).working_set_bytes
+    if not files:
+        return PodUsage(memory, processes, memory_of)
+    names = [one["name"] for one in lasting_containers(pod)]
+    return PodUsage(
+        memory,
+        processes,
+        memory_of,
+        {name: _container_files(name, record, sandbox, directory) for name in names},
+        {name: count([empty_dir.place(directory / "volumes", name)]) for name in empty_dir.on_disk(pod)},
+    )
+
+
+def _container_files(name: str, record: PodRecord, sandbox: Sandbox | None, directory: Path) -> Files:
+    places = [directory / "logs" / name]
+    one = record.containers.get(name)
+    if sandbox is not None and one is not None and one.current is not None:
+        places.append(sandbox.layer(process_name(name, one.current.number)))
+    return count(places)
+
+
+def count(places: Iterable[Path]) -> Files:
+    """What lies in these directories."""
+    size = files = 0
+    seen: set[int] = set()
+    for place in places:
+        try:
+            device = place.lstat().st_dev
+        except OSError:
+            continue
+        waiting = [str(place)]
+        while waiting:
+            try:
+                entries = list(os.scandir(waiting.pop()))
+            except OSError:
+                continue
+            for entry in entries:
+                try:
+                    found = entry.stat(follow_symlinks=False)
+                except OSError:
+                    continue
+                if found.st_dev != device or (found.st_nlink > 1 and found.st_ino in seen):
+                    continue
+                seen.add(found.st_ino)
+                size += found.st_blocks * 512
+                files += 1
+                if stat.S_ISDIR(found.st_mode):
+                    waiting.append(entry.path)
+    return Files(size, files)
