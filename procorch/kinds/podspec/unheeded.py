@@ -41,8 +41,6 @@ def unheeded(spec: Fields, path: str) -> Iterator[str]:
         empty = part(volume, "emptyDir")
         if empty.get("mode") is not None:
             yield _text(f"{where}.emptyDir.mode", "everybody may write to an emptyDir")
-        if empty.get("sizeLimit") is not None and empty.get("medium") != "Memory":
-            yield _text(f"{where}.emptyDir.sizeLimit", "only one in memory has a limit")
 
 
 def _told(owner: Fields, path: str, table: dict[str, str]) -> Iterator[str]:
