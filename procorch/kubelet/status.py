@@ -36,7 +36,7 @@ _OURS = (
 def status_of(pod: Object, record: PodRecord, host_ip: str, now: float) -> Object:
     """The whole status; conditions of other types and unknown fields are taken over from the pod."""
     old = pod.get("status") or {}
-    init = [_container_status(pod, one, record, CREATING) for one in init_containers(pod)]
+    init = [_container_status(pod, one, record, INITIALIZING) for one in init_containers(pod)]
     waiting = INITIALIZING if init_containers(pod) and not is_initialized(pod, record) else CREATING
     main = [_container_status(pod, one, record, waiting) for one in containers(pod)]
     phase = phase_of(pod, record)

@@ -91,6 +91,13 @@ def test_conditions_of_a_pod_that_is_not_ready() -> None:
     assert rows["Initialized"][0] == rows["PodScheduled"][0] == rows["PodReadyToStartContainers"][0] == "True"
 
 
+def test_who_waits_for_init_containers_says_so_the_later_of_them_too() -> None:
+    status = status_of(pod("a", init=("i", "j")), record(i=RUNS), "10.0.0.1", NOW)
+
+    waits = (status["initContainerStatuses"][1], *status["containerStatuses"])
+    assert [one["state"]["waiting"]["reason"] for one in waits] == ["PodInitializing", "PodInitializing"]
+
+
 def test_conditions_of_a_pod_that_initialises() -> None:
     rows = conditions(status_of(pod("a", init=("i", "j")), record(i=ended(0)), "10.0.0.1", NOW))
 
