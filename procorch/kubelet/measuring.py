@@ -73,8 +73,7 @@ def pods_of(
                 f"{sandbox.cgroup}/{process}",
                 current.started_at or 0.0,
                 one.image_id,
-                # as the pause sees it: where layers are in memory, they are in a mount of its own
-                Path(f"/proc/{sandbox.pid}/root{sandbox.directory}/layers/{process}/upper"),
+                sandbox.layer(process) / "upper",
             )
             for name, one in record.containers.items()
             if (current := one.current) is not None and current.running and current.sandbox == sandbox.id

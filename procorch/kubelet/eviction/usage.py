@@ -6,8 +6,6 @@ Files are counted as `du` does, blocks and not lengths, each once, without follo
 from __future__ import annotations
 
 import contextlib
-import os
-import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +16,7 @@ from procorch.kubelet.record import PodRecord, process_name
 from procorch.kubelet.volumes import empty_dir
 from procorch.objects import Object
 from runtime import RuntimeFailed, Sandbox
+from runtime.disk import disk_of
 
 
 class Files(NamedTuple):
@@ -82,30 +81,10 @@ def _container_files(name: str, record: PodRecord, sandbox: Sandbox | None, dire
 
 
 def count(places: Iterable[Path]) -> Files:
-    """What lies in these directories."""
-    size = files = 0
-    seen: set[int] = set()
+    """What lies in these directories, themselves not counted."""
+    total = Files()
     for place in places:
-        try:
-            device = place.lstat().st_dev
-        except OSError:
-            continue
-        waiting = [str(place)]
-        while waiting:
-            try:
-                entries = list(os.scandir(waiting.pop()))
-            except OSError:
-                continue
-            for entry in entries:
-                try:
-                    found = entry.stat(follow_symlinks=False)
-                except OSError:
-                    continue
-                if found.st_dev != device or (found.st_nlink > 1 and found.st_ino in seen):
-                    continue
-                seen.add(found.st_ino)
-                size += found.st_blocks * 512
-                files += 1
-                if stat.S_ISDIR(found.st_mode):
-                    waiting.append(entry.path)
-    return Files(size, files)
+        found = disk_of(place)
+        with contextlib.suppress(OSError):
+            total = total.plus(Files(found.bytes - place.lstat().st_blocks * 512, found.inodes - 1))
+    return total

@@ -152,14 +152,14 @@ def test_pods_are_those_whose_sandbox_lives_with_what_runs_in_it() -> None:
         return {"metadata": {"namespace": "d", "name": name, "uid": f"uid-{name}"}, "spec": spec}
 
     sandboxes: Any = {
-        "s": SimpleNamespace(id="s", cgroup="procorch/s", pid=7, alive=True, directory=Path("/run/s")),
+        "s": SimpleNamespace(id="s", cgroup="procorch/s", pid=7, alive=True, layer=lambda name: Path("/layers", name)),
         "dead": SimpleNamespace(id="dead", alive=False),
     }
     known = [(pod("one"), record("s")), (pod("two"), record("dead")), (pod("three"), record("gone")),
              (pod("four", hostNetwork=True), record("s"))]  # fmt: skip
     one, four = pods_of(known, sandboxes, Path("/pods"))
 
-    layer = Path("/proc/7/root/run/s/layers/a.2/upper")
+    layer = Path("/layers/a.2/upper")
     assert one.containers == (Container("a", "procorch/s/a.2", 6.0, "host", layer),)
     assert (one.group, one.pid, one.started_at, one.directory) == ("procorch/s", 7, 5.0, Path("/pods/uid-one"))
     assert four.pid == 0
