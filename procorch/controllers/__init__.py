@@ -12,6 +12,7 @@ from procorch.controllers import (
     flowschema,
     garbage,
     horizontalpodautoscaler,
+    job,
     namespace,
     node_ipam,
     node_lifecycle,
@@ -21,6 +22,7 @@ from procorch.controllers import (
     resourcequota,
     serviceaccount,
     taint_eviction,
+    ttl_after_finished,
 )
 from procorch.controllers.config import ControllerConfig, Signer
 from procorch.controllers.controller import Context, Controller, Runner
@@ -36,6 +38,8 @@ CONTROLLERS: tuple[Controller, ...] = (
     deployment.CONTROLLER,
     replicationcontroller.CONTROLLER,
     replicaset.CONTROLLER,
+    job.CONTROLLER,
+    ttl_after_finished.CONTROLLER,
     endpoints.CONTROLLER,
     endpointslice.CONTROLLER,
     endpointslice_mirroring.CONTROLLER,

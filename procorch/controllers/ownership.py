@@ -81,8 +81,13 @@ def candidates(owner: Object, lister: Lister) -> list[Object]:
     return owned + lister.by("orphan", owner["metadata"]["namespace"])
 
 
-async def settle(owner: Object, kind: str, selector: LabelSelector, context: Context) -> list[Object]:
-    """Adopts and releases objects of a kind; returns those that are the owner's afterwards, as they then are."""
+async def settle(
+    owner: Object, kind: str, selector: LabelSelector, context: Context, finalizer: str = ""
+) -> list[Object]:
+    """Adopts and releases objects of a kind; returns those that are the owner's afterwards, as they then are.
+
+    finalizer: what is adopted gets it, and what is released loses it.
+    """
     claimed = claim(owner, candidates(owner, context.lister[kind]), selector)
     adopted: dict[str, Object | None] = {}
     if claimed.adopt:
@@ -91,20 +96,36 @@ async def settle(owner: Object, kind: str, selector: LabelSelector, context: Con
         may = uid_of(fresh) == uid_of(owner) and not is_deleting(fresh)
         for obj in claimed.adopt:
             owners = [*owners_of(obj), owner_reference(owner)]
-            adopted[uid_of(obj)] = await _set_owners(kind, obj, owners, context) if may else None
+            kept = [finalizer] if finalizer else []
+            adopted[uid_of(obj)] = await _set_owners(kind, obj, owners, context, add=kept) if may else None
     for obj in claimed.release:
-        await _set_owners(kind, obj, [row for row in owners_of(obj) if row["uid"] != uid_of(owner)], context)
+        others = [row for row in owners_of(obj) if row["uid"] != uid_of(owner)]
+        await _set_owners(kind, obj, others, context, drop=[finalizer] if finalizer else [])
     settled = (adopted.get(uid_of(obj), obj) for obj in claimed.mine)
     return [obj for obj in settled if obj is not None]
 
 
-async def _set_owners(kind: str, obj: Object, owners: Sequence[Any], context: Context) -> Object | None:
-    """None where it is gone. The resourceVersion sees to it that no other change of the owners is undone."""
+async def _set_owners(
+    kind: str,
+    obj: Object,
+    owners: Sequence[Any],
+    context: Context,
+    *,
+    add: Sequence[str] = (),
+    drop: Sequence[str] = (),
+) -> Object | None:
+    """None where it is gone. The resourceVersion sees to it that no other change of the owners is undone.
+
+    add, drop: finalizers.
+    """
     metadata = obj["metadata"]
-    precondition = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
-    patch = {"metadata": {**precondition, "ownerReferences": list(owners) or None}}
+    patch: Object = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+    patch["ownerReferences"] = list(owners) or None
+    if add or drop:
+        kept = [one for one in metadata.get("finalizers") or () if one not in drop]
+        patch["finalizers"] = [*kept, *(one for one in add if one not in kept)] or None
     try:
-        return await context.client.patch(kind, key_of(obj), patch)
+        return await context.client.patch(kind, key_of(obj), {"metadata": patch})
     except NotFound:
         return None
 
