@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from procorch.controllers import (
+    cronjob,
     csr,
     deployment,
     disruption,
@@ -39,6 +40,7 @@ CONTROLLERS: tuple[Controller, ...] = (
     replicationcontroller.CONTROLLER,
     replicaset.CONTROLLER,
     job.CONTROLLER,
+    cronjob.CONTROLLER,
     ttl_after_finished.CONTROLLER,
     endpoints.CONTROLLER,
     endpointslice.CONTROLLER,
