@@ -12,6 +12,7 @@ from random import Random
 
 from procorch.client import Client
 from procorch.clock import system_clock, timestamp
+from procorch.controllers.daemonset_plan import node_of
 from procorch.informer import Informer
 from procorch.objects import ApiError, Object, get, is_deleting, key_of, uid_of
 from procorch.pods import is_active, is_ready, is_terminal
@@ -93,7 +94,7 @@ class Nodes:
                 await self._client.delete("Pod", key, uid=uid, grace=0)
                 return False
             if not get(pod, ".spec.nodeName"):
-                await self._client.bind(key, "node", uid)
+                await self._client.bind(key, node_of(pod) or "node", uid)
                 return True
             if is_terminal(pod) or image_of(pod) == BROKEN:
                 return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from procorch.controllers import (
     cronjob,
     csr,
+    daemonset,
     deployment,
     disruption,
     endpoints,
@@ -39,6 +40,7 @@ CONTROLLERS: tuple[Controller, ...] = (
     deployment.CONTROLLER,
     replicationcontroller.CONTROLLER,
     replicaset.CONTROLLER,
+    daemonset.CONTROLLER,
     job.CONTROLLER,
     cronjob.CONTROLLER,
     ttl_after_finished.CONTROLLER,

@@ -59,7 +59,7 @@ async def all_of(ways: Sequence[Awaitable[ApiError | None]]) -> ApiError | None:
         return await ways[0]
     ends = await asyncio.gather(*ways, return_exceptions=True)
     for end in ends:
-        if isinstance(end, BaseException):
+        if isinstance(end, BaseException) and not isinstance(end, ApiError):
             raise end
     return next((end for end in ends if isinstance(end, ApiError)), None)
 
