@@ -23,6 +23,7 @@ from procorch.controllers import (
     replicationcontroller,
     resourcequota,
     serviceaccount,
+    statefulset,
     taint_eviction,
     ttl_after_finished,
 )
@@ -41,6 +42,7 @@ CONTROLLERS: tuple[Controller, ...] = (
     replicationcontroller.CONTROLLER,
     replicaset.CONTROLLER,
     daemonset.CONTROLLER,
+    statefulset.CONTROLLER,
     job.CONTROLLER,
     cronjob.CONTROLLER,
     ttl_after_finished.CONTROLLER,

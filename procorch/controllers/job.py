@@ -54,7 +54,7 @@ async def reconcile(key: str, context: Context) -> float | None:
         _backoffs(context).pop(key, None)
         return None
     selector = selector_of(job)
-    view = view_of(job, await settle(job, "Pod", selector, context, FINALIZER))
+    view = view_of(job, await settle(job, "Pod", selector, context, finalizer=FINALIZER))
     backoff = _backoff(view, context)
     plan = job_plan.plan(view, backoff, context.clock())
     error = await _carry_out(view, plan, context)

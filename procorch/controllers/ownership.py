@@ -33,6 +33,12 @@ from procorch.pods import is_terminal
 from procorch.selectors import LabelSelector
 
 SelectorOf = Callable[[Object], LabelSelector]
+Member = Callable[[Object], bool]
+"""Whether an object could be the owner's beyond its labels: by its name, say."""
+
+
+def anything(obj: Object) -> bool:
+    return True
 
 
 def selector_of(owner: Object) -> LabelSelector:
@@ -49,14 +55,14 @@ class Claim:
     release: list[Object]
 
 
-def claim(owner: Object, objects: Sequence[Object], selector: LabelSelector) -> Claim:
+def claim(owner: Object, objects: Sequence[Object], selector: LabelSelector, member: Member = anything) -> Claim:
     """Nothing is adopted or released while the owner ends; what ends itself, or has ended, is not adopted."""
     mine: list[Object] = []
     adopt: list[Object] = []
     release: list[Object] = []
     for obj in objects:
         controller = controller_of(obj)
-        matches = selector.matches(labels_of(obj))
+        matches = member(obj) and selector.matches(labels_of(obj))
         if controller is not None:
             if controller["uid"] != uid_of(owner):
                 continue
@@ -82,13 +88,19 @@ def candidates(owner: Object, lister: Lister) -> list[Object]:
 
 
 async def settle(
-    owner: Object, kind: str, selector: LabelSelector, context: Context, finalizer: str = ""
+    owner: Object,
+    kind: str,
+    selector: LabelSelector,
+    context: Context,
+    *,
+    finalizer: str = "",
+    member: Member = anything,
 ) -> list[Object]:
     """Adopts and releases objects of a kind; returns those that are the owner's afterwards, as they then are.
 
     finalizer: what is adopted gets it, and what is released loses it.
     """
-    claimed = claim(owner, candidates(owner, context.lister[kind]), selector)
+    claimed = claim(owner, candidates(owner, context.lister[kind]), selector, member)
     adopted: dict[str, Object | None] = {}
     if claimed.adopt:
         # Not on the strength of what we remember: an owner that was deleted, or made anew, adopts nothing.
