@@ -12,7 +12,7 @@ Source: pkg/controller/statefulset.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from procorch.controllers import controller_revisions
@@ -73,8 +73,7 @@ async def reconcile(key: str, context: Context) -> float | None:
         raise
     known = {one["metadata"]["name"]: one for one in (*history.others, history.newest)}
     update = history.newest["metadata"]["name"]
-    current = get(owner, ".status.currentRevision")
-    current = current if current in known else update
+    current = _current(owner, pods, known) or update
     view = view_of(owner, pods, current, update, context.clock())
     failure = await _carry_out(view, plan(view), known, context)
     pods = claim(owner, context.lister["Pod"].by_owner(uid_of(owner)), selector, is_member).mine
@@ -84,6 +83,13 @@ async def reconcile(key: str, context: Context) -> float | None:
     live = {status, *map(revision_of, pods)}
     await controller_revisions.forget(owner, history, live, context)
     return look_again(owner, pods, context.clock())
+
+
+def _current(owner: Object, pods: Sequence[Object], known: Mapping[str, Object]) -> str:
+    """The revision before the newest: what the status says, or, where it does not yet, what the first pod has."""
+    first = min(pods, key=lambda pod: number_of(owner, pod) or 0, default=None)
+    said = (str(get(owner, ".status.currentRevision", "")), revision_of(first) if first is not None else "")
+    return next((name for name in said if name in known), "")
 
 
 async def _carry_out(view: View, wanted: Plan, known: dict[str, Object], context: Context) -> ApiError | None:
