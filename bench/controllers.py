@@ -1,4 +1,4 @@
-"""What the controllers do for a Deployment, on one host: 500 pods, a rolling update, a size, and nothing at all.
+"""What the controllers do on one host: a Deployment of 500 pods, a rolling update, a Job, and nothing at all.
 
 `python -m bench.controllers`. It needs root, and makes a host out of namespaces as `bench.cluster` does; what it starts
 there, `python -m bench.controllers DATA_DIR`, speaks to the API over HTTPS and prints its rows as JSON.
@@ -23,7 +23,7 @@ from bench.cluster_inside import Row, cpu_seconds, percentiles, programs
 from procorch.client import Client
 from procorch.hosts import Lab
 from procorch.kubeconfig import from_kubeconfig
-from procorch.objects import Object, get
+from procorch.objects import Object, condition_of, get
 
 MANY, ROLLED = MOST_PODS, 100
 TIMES = 30
@@ -72,6 +72,7 @@ async def measure(directory: Path) -> list[Row]:
     try:
         rows = await latency(client)
         rows += await rolled(client)
+        rows += await batch(client)
         return rows + await many(client)
     finally:
         await transport.close()
@@ -122,9 +123,27 @@ async def many(client: Client) -> list[Row]:
     ]
 
 
-async def gone(client: Client, name: str) -> None:
+async def batch(client: Client) -> list[Row]:
+    """A Job whose processes end at once: what is measured is how each pod comes, ends, and is counted."""
+    (master,) = (pid for pid, name in programs().items() if name == "master")
+    container = {"name": "main", "image": "host", "command": ["/bin/true"]}
+    template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    job = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "batch", "namespace": "default"},
+        "spec": {"completions": MANY, "parallelism": MANY, "template": template},
+    }
+    before = cpu_seconds(master)
+    seconds = await timed(client, lambda: client.create(job), "Job", lambda obj: bool(condition_of(obj, "Complete")))
+    busy = cpu_seconds(master) - before
+    await gone(client, "batch", "Job")
+    return [(f"a Job of {MANY} pods at once: POST to Complete", f"{seconds:.1f} s (master: {busy:.1f} s of CPU)")]
+
+
+async def gone(client: Client, name: str, kind: str = "Deployment") -> None:
     """It and its pods, before the next begins."""
-    await client.delete("Deployment", f"default/{name}")
+    await client.delete(kind, f"default/{name}", propagation="Background")
     while (await client.items("Pod", "default", limit=1)).objects:
         await asyncio.sleep(0.2)
 

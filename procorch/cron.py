@@ -1,17 +1,19 @@
-"""A CronJob's schedule: what five fields of cron, or a word such as `@daily`, mean.
+"""A CronJob's schedule: what five fields of cron, or a word such as `@daily`, mean, and when it is due next.
 
     minute hour day-of-month month day-of-week      each: * or ?, a number, a range, each with /step; several by commas
 
 Kubernetes reads them with robfig/cron; which texts that takes, and the words in which it refuses the others, are part
 of the API. Differences to other crons: Sunday is 0 alone, months and days have English names of three letters, and
 `5/15` means from 5 on.
-Source: github.com/robfig/cron v3, parser.go (ParseStandard).
+Source: github.com/robfig/cron v3, parser.go (ParseStandard), spec.go and constantdelay.go (Next).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
 
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAY_NAMES = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -32,6 +34,7 @@ _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _DURATION = re.compile(rf"[+-]?(0|({_PART.pattern})+)", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _MOST = 2**63 - 1
+_YEARS = 5  # so far ahead a time is looked for
 _LONGEST = 1000  # characters: a list of a million ranges would keep the processor busy
 
 
@@ -74,6 +77,53 @@ def parse(text: str) -> Schedule:
     months, _ = _field(fields[3], 1, 12, _MONTHS)
     weekdays, any_weekday = _field(fields[4], 0, 6, _DAYS)
     return Schedule(minutes, hours, days, months, weekdays, any_day, any_weekday)
+
+
+def next_after(schedule: Schedule, moment: float, zone: tzinfo) -> float | None:
+    """The first time after `moment` at which it is due, in seconds since the epoch; None within five years.
+
+    A time that the clock leaves out in spring is left out; one that it shows twice in autumn is due twice.
+    """
+    if schedule.every:
+        return float(int(moment) + schedule.every)
+    first = datetime.fromtimestamp(moment, zone).date()
+    for number in range(366 * _YEARS):
+        day = first + timedelta(number)
+        if _is_day(schedule, day):
+            times = (time for time in _times(schedule, day, zone) if time > moment)
+            if (found := min(times, default=None)) is not None:
+                return found
+    return None
+
+
+def _is_day(schedule: Schedule, day: date) -> bool:
+    if day.month not in schedule.months:
+        return False
+    by_day, by_weekday = day.day in schedule.days, day.isoweekday() % 7 in schedule.weekdays
+    if schedule.any_day or schedule.any_weekday:
+        return by_day and by_weekday
+    return by_day or by_weekday
+
+
+def _times(schedule: Schedule, day: date, zone: tzinfo) -> Iterator[float]:
+    """All times of a day, in no order."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
+    begun, clock_stays = midnight.timestamp(), midnight.utcoffset() == (midnight + timedelta(1)).utcoffset()
+    for hour in schedule.hours:
+        for minute in schedule.minutes:
+            if clock_stays:
+                yield begun + hour * 3600 + minute * 60
+            else:
+                yield from _shown(midnight.replace(hour=hour, minute=minute), zone)
+
+
+def _shown(local: datetime, zone: tzinfo) -> Iterator[float]:
+    """When the clock shows a time: never, once or twice."""
+    moments = {local.replace(fold=fold).timestamp() for fold in (0, 1)}
+    for moment in moments:
+        shown = datetime.fromtimestamp(moment, zone)
+        if (shown.hour, shown.minute) == (local.hour, local.minute):
+            yield moment
 
 
 def split_zone(text: str) -> tuple[str, str]:

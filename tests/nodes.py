@@ -12,12 +12,17 @@ from random import Random
 
 from procorch.client import Client
 from procorch.clock import system_clock, timestamp
+from procorch.controllers.daemonset_plan import node_of
 from procorch.informer import Informer
 from procorch.objects import ApiError, Object, get, is_deleting, key_of, uid_of
 from procorch.pods import is_active, is_ready, is_terminal
 
 BROKEN = "broken"
 """An image whose pods never become ready."""
+
+SUCCEEDS = "succeeds"
+FAILS = "fails"
+"""Images whose pods end as soon as they run, the second with the exit code 1; `fails:3` with 3."""
 
 
 class Nodes:
@@ -84,12 +89,19 @@ class Nodes:
         key, uid = key_of(pod), uid_of(pod)
         try:
             if is_deleting(pod):
+                if pod["metadata"].get("finalizers") and not is_terminal(pod):
+                    await self._end(pod, 137)  # somebody wants to see it
                 await self._client.delete("Pod", key, uid=uid, grace=0)
                 return False
             if not get(pod, ".spec.nodeName"):
-                await self._client.bind(key, "node", uid)
+                await self._client.bind(key, node_of(pod) or "node", uid)
                 return True
-            if is_ready(pod) or is_terminal(pod) or image_of(pod) == BROKEN:
+            if is_terminal(pod) or image_of(pod) == BROKEN:
+                return False
+            if is_ready(pod):
+                word, _, code = image_of(pod).partition(":")
+                if word in (SUCCEEDS, FAILS):
+                    await self._end(pod, 0 if word == SUCCEEDS else int(code or 1))
                 return False
             condition = {"type": "Ready", "status": "True", "lastTransitionTime": timestamp(system_clock())}
             status = {"metadata": {"uid": uid}, "status": {"phase": "Running", "conditions": [condition]}}
@@ -97,6 +109,17 @@ class Nodes:
         except ApiError:
             pass  # somebody was faster: what is to be done then is seen at the next look
         return True
+
+    async def _end(self, pod: Object, code: int) -> None:
+        now = timestamp(system_clock())
+        names = [one["name"] for one in pod["spec"]["containers"]]
+        ended = {"exitCode": code, "finishedAt": now, "startedAt": now, "reason": "Error" if code else "Completed"}
+        rows = [{"name": name, "image": image_of(pod), "imageID": "", "ready": False, "restartCount": 0,
+                 "state": {"terminated": ended}} for name in names]  # fmt: skip
+        ready = {"type": "Ready", "status": "False", "lastTransitionTime": now}
+        status = {"phase": "Failed" if code else "Succeeded", "conditions": [ready], "containerStatuses": rows}
+        patch = {"metadata": {"uid": uid_of(pod)}, "status": status}
+        await self._client.patch("Pod", key_of(pod), patch, subresource="status")
 
 
 def image_of(pod: Object) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from procorch.controllers import (
+    cronjob,
     csr,
+    daemonset,
     deployment,
     disruption,
     endpoints,
@@ -12,6 +14,7 @@ from procorch.controllers import (
     flowschema,
     garbage,
     horizontalpodautoscaler,
+    job,
     namespace,
     node_ipam,
     node_lifecycle,
@@ -20,7 +23,9 @@ from procorch.controllers import (
     replicationcontroller,
     resourcequota,
     serviceaccount,
+    statefulset,
     taint_eviction,
+    ttl_after_finished,
 )
 from procorch.controllers.config import ControllerConfig, Signer
 from procorch.controllers.controller import Context, Controller, Runner
@@ -36,6 +41,11 @@ CONTROLLERS: tuple[Controller, ...] = (
     deployment.CONTROLLER,
     replicationcontroller.CONTROLLER,
     replicaset.CONTROLLER,
+    daemonset.CONTROLLER,
+    statefulset.CONTROLLER,
+    job.CONTROLLER,
+    cronjob.CONTROLLER,
+    ttl_after_finished.CONTROLLER,
     endpoints.CONTROLLER,
     endpointslice.CONTROLLER,
     endpointslice_mirroring.CONTROLLER,

@@ -22,8 +22,8 @@ from typing import Any
 from procorch.controllers import progress, revisions, rollback, rollout
 from procorch.controllers.controller import Context, Controller, Listers, own
 from procorch.controllers.ownership import orphans_of, owners_that_match, selector_of, settle
+from procorch.controllers.pod_control import is_namespace_ending
 from procorch.controllers.progress import Seen
-from procorch.controllers.replicas import is_namespace_ending
 from procorch.controllers.rollout import Plan, Wanted
 from procorch.objects import (
     AlreadyExists,

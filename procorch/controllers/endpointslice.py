@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from procorch.controllers.controller import Context, Controller, own
-from procorch.controllers.replicas import is_namespace_ending
+from procorch.controllers.pod_control import is_namespace_ending
 from procorch.controllers.service_ports import (
     HEADLESS,
     endpoint_port,

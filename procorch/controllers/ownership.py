@@ -33,6 +33,12 @@ from procorch.pods import is_terminal
 from procorch.selectors import LabelSelector
 
 SelectorOf = Callable[[Object], LabelSelector]
+Member = Callable[[Object], bool]
+"""Whether an object could be the owner's beyond its labels: by its name, say."""
+
+
+def anything(obj: Object) -> bool:
+    return True
 
 
 def selector_of(owner: Object) -> LabelSelector:
@@ -49,14 +55,14 @@ class Claim:
     release: list[Object]
 
 
-def claim(owner: Object, objects: Sequence[Object], selector: LabelSelector) -> Claim:
+def claim(owner: Object, objects: Sequence[Object], selector: LabelSelector, member: Member = anything) -> Claim:
     """Nothing is adopted or released while the owner ends; what ends itself, or has ended, is not adopted."""
     mine: list[Object] = []
     adopt: list[Object] = []
     release: list[Object] = []
     for obj in objects:
         controller = controller_of(obj)
-        matches = selector.matches(labels_of(obj))
+        matches = member(obj) and selector.matches(labels_of(obj))
         if controller is not None:
             if controller["uid"] != uid_of(owner):
                 continue
@@ -81,9 +87,20 @@ def candidates(owner: Object, lister: Lister) -> list[Object]:
     return owned + lister.by("orphan", owner["metadata"]["namespace"])
 
 
-async def settle(owner: Object, kind: str, selector: LabelSelector, context: Context) -> list[Object]:
-    """Adopts and releases objects of a kind; returns those that are the owner's afterwards, as they then are."""
-    claimed = claim(owner, candidates(owner, context.lister[kind]), selector)
+async def settle(
+    owner: Object,
+    kind: str,
+    selector: LabelSelector,
+    context: Context,
+    *,
+    finalizer: str = "",
+    member: Member = anything,
+) -> list[Object]:
+    """Adopts and releases objects of a kind; returns those that are the owner's afterwards, as they then are.
+
+    finalizer: what is adopted gets it, and what is released loses it.
+    """
+    claimed = claim(owner, candidates(owner, context.lister[kind]), selector, member)
     adopted: dict[str, Object | None] = {}
     if claimed.adopt:
         # Not on the strength of what we remember: an owner that was deleted, or made anew, adopts nothing.
@@ -91,20 +108,36 @@ async def settle(owner: Object, kind: str, selector: LabelSelector, context: Con
         may = uid_of(fresh) == uid_of(owner) and not is_deleting(fresh)
         for obj in claimed.adopt:
             owners = [*owners_of(obj), owner_reference(owner)]
-            adopted[uid_of(obj)] = await _set_owners(kind, obj, owners, context) if may else None
+            kept = [finalizer] if finalizer else []
+            adopted[uid_of(obj)] = await _set_owners(kind, obj, owners, context, add=kept) if may else None
     for obj in claimed.release:
-        await _set_owners(kind, obj, [row for row in owners_of(obj) if row["uid"] != uid_of(owner)], context)
+        others = [row for row in owners_of(obj) if row["uid"] != uid_of(owner)]
+        await _set_owners(kind, obj, others, context, drop=[finalizer] if finalizer else [])
     settled = (adopted.get(uid_of(obj), obj) for obj in claimed.mine)
     return [obj for obj in settled if obj is not None]
 
 
-async def _set_owners(kind: str, obj: Object, owners: Sequence[Any], context: Context) -> Object | None:
-    """None where it is gone. The resourceVersion sees to it that no other change of the owners is undone."""
+async def _set_owners(
+    kind: str,
+    obj: Object,
+    owners: Sequence[Any],
+    context: Context,
+    *,
+    add: Sequence[str] = (),
+    drop: Sequence[str] = (),
+) -> Object | None:
+    """None where it is gone. The resourceVersion sees to it that no other change of the owners is undone.
+
+    add, drop: finalizers.
+    """
     metadata = obj["metadata"]
-    precondition = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
-    patch = {"metadata": {**precondition, "ownerReferences": list(owners) or None}}
+    patch: Object = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+    patch["ownerReferences"] = list(owners) or None
+    if add or drop:
+        kept = [one for one in metadata.get("finalizers") or () if one not in drop]
+        patch["finalizers"] = [*kept, *(one for one in add if one not in kept)] or None
     try:
-        return await context.client.patch(kind, key_of(obj), patch)
+        return await context.client.patch(kind, key_of(obj), {"metadata": patch})
     except NotFound:
         return None
 

@@ -2,7 +2,7 @@
 
         pods that are the owner's (ownership.py)
                          │
-             active pods ├── fewer than wanted ──▶ create 1, 2, 4 … (slow start)
+             active pods ├── fewer than wanted ──▶ create (pod_control.py)
                          └── more than wanted ───▶ delete, the least loss first
 
 `plan` decides, in Kubernetes' order (pkg/controller ActivePodsWithRanks); `reconcile` does it.
@@ -10,16 +10,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from procorch.clock import timestamp
 from procorch.controllers.controller import Context
 from procorch.controllers.ownership import SelectorOf, claim, settle
+from procorch.controllers.pod_control import create_pods, delete_pods, pod_of
 from procorch.objects import (
     ApiError,
     NotFound,
@@ -29,7 +29,6 @@ from procorch.objects import (
     is_deleting,
     key_of,
     labels_of,
-    owner_reference,
     uid_of,
 )
 from procorch.pods import (
@@ -171,7 +170,8 @@ async def reconcile(kind: str, key: str, context: Context, selector_of: Selector
     said: str | None = None
     if not is_deleting(owner):
         wanted = plan(int(get(owner, ".spec.replicas", 1)), mine, _related(kind, owner, mine, context), context.clock())
-        failure = await _create(owner, wanted.create, context) or await _delete(owner, wanted.delete, context)
+        failure = await create_pods(owner, [pod_of(owner)] * wanted.create, context)
+        failure = failure or await delete_pods(owner, wanted.delete, context)
         if failure is not None:
             said = f"{'FailedCreate' if wanted.create else 'FailedDelete'}: {failure}"
         if wanted.create or wanted.delete:  # count what we just did: one write of the status instead of two
@@ -191,73 +191,6 @@ def _related(kind: str, owner: Object, mine: Sequence[Object], context: Context)
     return [pod for one in sisters for pod in context.lister["Pod"].by_owner(uid_of(one))] or mine
 
 
-def pod_of(owner: Object) -> Object:
-    """A pod from the owner's template; the API gives it the rest of its name."""
-    template = owner["spec"]["template"]
-    given = template.get("metadata") or {}
-    metadata: Object = {
-        "generateName": f"{owner['metadata']['name']}-",
-        "namespace": owner["metadata"]["namespace"],
-        "ownerReferences": [owner_reference(owner)],
-    }
-    for name in ("labels", "annotations", "finalizers"):
-        if given.get(name):
-            metadata[name] = given[name]
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
-
-
-async def _create(owner: Object, count: int, context: Context) -> ApiError | None:
-    """Batches of 1, 2, 4 …: a template that is refused costs one request, not five hundred."""
-    body = pod_of(owner) if count else {}
-
-    async def one() -> ApiError | None:
-        try:
-            pod = await context.client.create(body)
-        except ApiError as error:
-            if is_namespace_ending(error):
-                return None
-            context.events.event(owner, "Warning", "FailedCreate", f"Error creating: {error}")
-            return error
-        context.events.event(owner, "Normal", "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
-        return None
-
-    batch = 1
-    while count > 0:
-        batch = min(batch, count)
-        if error := await _all([one() for _ in range(batch)]):
-            return error
-        count -= batch
-        batch *= 2
-    return None
-
-
-async def _delete(owner: Object, pods: Sequence[Object], context: Context) -> ApiError | None:
-    async def one(pod: Object) -> ApiError | None:
-        name = pod["metadata"]["name"]
-        try:
-            await context.client.delete("Pod", key_of(pod), uid=uid_of(pod))
-        except NotFound:
-            return None
-        except ApiError as error:
-            context.events.event(owner, "Warning", "FailedDelete", f"Error deleting: {error}")
-            return error
-        context.events.event(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
-        return None
-
-    return await _all([one(pod) for pod in pods])
-
-
-async def _all(ways: Sequence[Awaitable[ApiError | None]]) -> ApiError | None:
-    """The first error, after all have ended."""
-    if len(ways) == 1:
-        return await ways[0]
-    ends = await asyncio.gather(*ways, return_exceptions=True)
-    for end in ends:
-        if isinstance(end, BaseException):
-            raise end
-    return next((end for end in ends if isinstance(end, ApiError)), None)
-
-
 async def _report(owner: Object, mine: Sequence[Object], failure: str | None, context: Context) -> None:
     known = context.lister[owner["kind"]].get(key_of(owner), owner)
     if uid_of(known) != uid_of(owner):
@@ -268,9 +201,3 @@ async def _report(owner: Object, mine: Sequence[Object], failure: str | None, co
             await context.client.update_status({**known, "status": status})
         except NotFound:
             return
-
-
-def is_namespace_ending(error: ApiError) -> bool:
-    """Whether the API refused a create because the namespace is being deleted: then trying again is no use."""
-    causes = error.details.get("causes") or []
-    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)

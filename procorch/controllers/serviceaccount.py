@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from procorch.controllers.controller import Context, Controller, own
-from procorch.controllers.replicas import is_namespace_ending
+from procorch.controllers.pod_control import is_namespace_ending
 from procorch.objects import AlreadyExists, ApiError, NotFound, Object, get, is_deleting
 
 ACCOUNT = "default"

@@ -159,5 +159,7 @@ def _going_on(job: Object, old: Object) -> Iterator[Cause]:
     ended, was_ended = status.get("completionTime"), before.get("completionTime")
     if ended and was_ended and ended != was_ended:
         yield Cause.invalid("status.completionTime", ended, "completionTime cannot be mutated")
-    if before.get("startTime") and status.get("startTime") != before["startTime"] and spec.get("suspend") is not True:
+    resumes = is_true(old, "Suspended") and not is_true(job, "Suspended")
+    moved = before.get("startTime") and status.get("startTime") != before["startTime"]
+    if moved and spec.get("suspend") is not True and not (resumes and status.get("startTime")):
         yield Cause.required("status.startTime", "startTime cannot be removed for unsuspended job")

@@ -5,10 +5,10 @@ A filter returns None, or why not in Kubernetes' words; a reason is `final` wher
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
-from procorch.objects import Object
+from procorch.node_affinity import fits
 from procorch.scheduler.cluster import NodeInfo, PodInfo
 from procorch.tolerations import tolerates, untolerated
 
@@ -45,46 +45,7 @@ def taints(pod: PodInfo, node: NodeInfo) -> Refusal | None:
 
 def affinity(pod: PodInfo, node: NodeInfo) -> Refusal | None:
     """nodeSelector, and the required terms of nodeAffinity: any one of them."""
-    if pod.node_selector and not pod.node_selector.items() <= node.labels.items():
-        return _AFFINITY
-    if pod.node_affinity:
-        required = pod.node_affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
-        if required is not None and not any(
-            term_matches(term, node) for term in required.get("nodeSelectorTerms") or ()
-        ):
-            return _AFFINITY
-    return None
-
-
-def term_matches(term: Object, node: NodeInfo) -> bool:
-    """All of a term's expressions; a term without any matches nothing."""
-    expressions: Sequence[Object] = term.get("matchExpressions") or ()
-    fields: Sequence[Object] = term.get("matchFields") or ()
-    if not expressions and not fields:
-        return False
-    return all(_holds(row, node.labels) for row in expressions) and all(
-        _holds(row, {"metadata.name": node.name}) for row in fields
-    )
-
-
-def _holds(row: Object, labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(row["key"]), row.get("values") or []
-    match row["operator"]:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case "Gt" | "Lt" as operator:
-            try:
-                left, right = int(value or ""), int(values[0])
-            except (ValueError, IndexError):
-                return False
-            return left > right if operator == "Gt" else left < right
-    return False
+    return None if fits(pod.node_selector, pod.node_affinity, node.name, node.labels) else _AFFINITY
 
 
 def ports(pod: PodInfo, node: NodeInfo) -> Refusal | None:

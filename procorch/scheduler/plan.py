@@ -78,14 +78,24 @@ def best(
 def explain(pod: PodInfo, nodes: int, refusals: Iterable[Refusal]) -> str:
     """`0/3 nodes are available: 1 Insufficient cpu, 2 …. preemption: 0/3 nodes are available: …`."""
     refusals = list(refusals)
-    head = f"0/{nodes} nodes are available:"
     why = Counter(reason for refusal in refusals for reason in refusal.reasons)
+    return _sentence(pod, nodes, _counted(why), Counter(refusal.final for refusal in refusals))
+
+
+def refused(pod: PodInfo, nodes: int, why: str) -> str:
+    """The same of a pod that no node could take, whatever it is like."""
+    return _sentence(pod, nodes, f"{why}.", Counter({True: nodes}))
+
+
+def _sentence(pod: PodInfo, nodes: int, why: str, final: Counter[bool]) -> str:
+    """final: for how many nodes no preemption could help, and for how many it could."""
+    head = f"0/{nodes} nodes are available:"
     if pod.pod["spec"].get("preemptionPolicy") == "Never":
         preemption = "not eligible due to preemptionPolicy=Never."
     else:
         words = ("No preemption victims found for incoming pod", "Preemption is not helpful for scheduling")
-        preemption = f"{head} {_counted(Counter(words[refusal.final] for refusal in refusals))}"
-    return f"{head} {_counted(why)} preemption: {preemption}"
+        preemption = f"{head} {_counted(Counter({words[one]: count for one, count in final.items()}))}"
+    return f"{head} {why} preemption: {preemption}"
 
 
 def _counted(reasons: Counter[str]) -> str:

@@ -22,8 +22,9 @@ from procorch.informers import Informers
 from procorch.objects import ApiError, Conflict, NotFound, Object, condition_of, get, is_deleting, uid_of
 from procorch.pod_resources import sizes_told
 from procorch.pods import is_terminal
+from procorch.scheduler.claims import waits_for
 from procorch.scheduler.cluster import Cluster, PodInfo, pod_info
-from procorch.scheduler.plan import plan
+from procorch.scheduler.plan import Placement, plan, refused
 from procorch.scheduler.queue import FIRST, MOST, PodQueue, Waiting
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Scheduler:
         self._synced = asyncio.Event()
         # Nodes before pods, so that a pod's node is known when the pod is counted.
         self._informers.of("Node").add_handler(self._node_changed)
+        self._informers.of("PersistentVolumeClaim").add_handler(self._claim_changed)
         self._informers.of("Pod").add_handler(self._pod_changed)
 
     async def run(self) -> None:
@@ -92,6 +94,9 @@ class Scheduler:
         if old is None or matters(old) != matters(new):
             self.cluster.set_node(new)
             self.queue.move_all()
+
+    def _claim_changed(self, type_: str, old: Object | None, new: Object | None) -> None:
+        self.queue.move_all()
 
     def _pod_changed(self, type_: str, old: Object | None, new: Object | None) -> None:
         if new is None or is_terminal(new):
@@ -131,7 +136,9 @@ class Scheduler:
         """Decides, without waiting for anything; what has to be written is a task, which frees a binding's place."""
         pod = entry.pod
         nodes = self.cluster.ready_nodes()
-        placed = plan(pod, nodes, self._start, self._draw)
+        why = waits_for(pod.pod, self._informers["PersistentVolumeClaim"]) if nodes else ""
+        hopeless = Placement("", refused(pod, len(nodes), why)) if why else None
+        placed = hopeless or plan(pod, nodes, self._start, self._draw)
         self._start = (self._start + placed.looked_at) % max(len(nodes), 1)
         if placed.node:
             self._assumed.add(pod.uid)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from procorch.node_affinity import term_matches
 from procorch.scheduler.cluster import NodeInfo, PodInfo
-from procorch.scheduler.filters import term_matches
 from procorch.tolerations import tolerates
 
 Score = Callable[[PodInfo, Sequence[NodeInfo]], list[float]]
@@ -67,7 +67,9 @@ def preferred_affinity(pod: PodInfo, nodes: Sequence[NodeInfo]) -> list[float]:
     terms = (pod.node_affinity or {}).get("preferredDuringSchedulingIgnoredDuringExecution") or ()
     if not terms:
         return [0.0] * len(nodes)
-    sums = [sum(row["weight"] for row in terms if term_matches(row["preference"], node)) for node in nodes]
+    sums = [
+        sum(row["weight"] for row in terms if term_matches(row["preference"], node.name, node.labels)) for node in nodes
+    ]
     most = max(sums)
     return [100 * one / most if most else 0.0 for one in sums]
 

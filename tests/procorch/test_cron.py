@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procorch.cron import Schedule, parse, split_zone
+from procorch.cron import Schedule, next_after, parse, split_zone
 
 
 def test_five_fields() -> None:
@@ -109,3 +112,40 @@ def test_a_zone_before_the_fields_is_split_off() -> None:
     assert split_zone("TZ=Europe/Zurich 0 4 * * *") == ("Europe/Zurich", "0 4 * * *")
     assert split_zone("CRON_TZ=UTC  @daily") == ("UTC", "@daily")
     assert split_zone("0 4 * * *") == ("", "0 4 * * *")
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "after", "expected"),
+    [
+        pytest.param("*/15 * * * *", "UTC", "2026-03-02T10:07:30+00:00", "2026-03-02T10:15:00+00:00", id="this hour"),
+        pytest.param("0 0 * * *", "UTC", "2026-03-02T00:00:00+00:00", "2026-03-03T00:00:00+00:00", id="strictly after"),
+        pytest.param("0 9 * * 1", "UTC", "2026-03-03T10:00:00+00:00", "2026-03-09T09:00:00+00:00", id="on Monday"),
+        pytest.param(
+            "0 0 13 * 5", "UTC", "2026-03-02T00:00:00+00:00", "2026-03-06T00:00:00+00:00", id="13th or Friday"
+        ),
+        pytest.param("0 0 29 2 *", "UTC", "2026-03-02T00:00:00+00:00", "2028-02-29T00:00:00+00:00", id="leap years"),
+        pytest.param("0 0 31 2 *", "UTC", "2026-03-02T00:00:00+00:00", None, id="never"),
+        pytest.param(
+            "30 8 * * *", "Asia/Kolkata", "2026-03-02T00:00:00+00:00", "2026-03-02T03:00:00+00:00", id="in its zone"
+        ),
+        pytest.param(
+            "30 2 * * *",
+            "Europe/Berlin",
+            "2026-03-29T00:00:00+00:00",
+            "2026-03-30T00:30:00+00:00",
+            id="left out in spring",
+        ),
+        pytest.param(
+            "30 2 * * *",
+            "Europe/Berlin",
+            "2026-10-25T00:30:00+00:00",
+            "2026-10-25T01:30:00+00:00",
+            id="twice in autumn",
+        ),
+        pytest.param("@every 90s", "UTC", "2026-03-02T00:00:10.5+00:00", "2026-03-02T00:01:40+00:00", id="a distance"),
+    ],
+)
+def test_when_it_is_due_next(text: str, zone: str, after: str, expected: str | None) -> None:
+    found = next_after(parse(text), datetime.fromisoformat(after).timestamp(), ZoneInfo(zone))
+
+    assert found == (datetime.fromisoformat(expected).timestamp() if expected else None)

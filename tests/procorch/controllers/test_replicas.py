@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from procorch.clock import timestamp
-from procorch.controllers.replicas import deletion_order, look_again, plan, pod_of, status_of
+from procorch.controllers.pod_control import pod_of
+from procorch.controllers.replicas import deletion_order, look_again, plan, status_of
 from procorch.objects import Object
 
 NOW = 1_000_000.0
