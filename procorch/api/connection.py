@@ -14,6 +14,7 @@ from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
+from procorch.api.heap import Heap
 from procorch.api.request import Response, User, refusal
 from procorch.clock import system_clock
 from procorch.objects import ApiError, BadRequest
@@ -40,7 +41,10 @@ class Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.user = user_of(transport.get_extra_info("peercert"))
+        certificate = transport.get_extra_info("peercert")
+        self.user = user_of(certificate)
+        if certificate:
+            certificate.clear()  # which the transport would keep: nobody asks it again
         self._begin()
 
     def data_received(self, data: bytes) -> None:
@@ -182,6 +186,18 @@ def last(response: Response) -> web.Response:
 
 class Connections(web.Server):
     """Makes a Connection for each client."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._heap = Heap()
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        self._heap.ended()
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        await super().shutdown(timeout)
+        self._heap.close()
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)
