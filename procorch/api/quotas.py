@@ -7,8 +7,8 @@
       log.append(the object's row, each quota's row with status.used + its cost)   all of them, or none
 
 So no burst of creates gets past a quota, whichever masters they come through, and what fails costs nothing. Creations
-that come together share an append (charges.py). What is
-given back when an object goes is counted by a controller (controllers/resourcequota.py).
+that come together share an append (charges.py). What is given back when an object goes is counted by a controller
+(controllers/resourcequota.py).
 Source: apiserver pkg/admission/plugin/resourcequota.
 """
 
