@@ -60,7 +60,7 @@ faults: $(VENV)/.dev  ## kills, server crashes, failing disks and power cuts by 
 	@$(BIN)/python tests/needs.py
 	FAULTS=long $(BIN)/python -m pytest tests/faults tests/e2e/test_master_kills.py tests/e2e/test_pod_faults.py \
 	  tests/procorch/kubelet/test_crash_steps.py tests/procorch/api/test_model.py \
-	  tests/procorch/api/test_openapi_fuzz.py tests/procorch/api/test_mutations.py \
+	  tests/procorch/api/test_openapi_fuzz.py tests/procorch/api/test_mutations.py tests/procorch/api/test_charges.py \
 	  tests/procorch/controllers/test_failpoints.py tests/procorch/controllers/test_workload_failpoints.py \
 	  --durations=0
 

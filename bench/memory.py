@@ -18,6 +18,7 @@ import uvloop
 
 from bench.api import PODS_PATH, administrator, pod, server
 from bench.fanout import PATH, Arrivals, Watcher
+from procorch.api import heap
 from procorch.transport import HttpTransport
 
 PODS = 10_000
@@ -41,6 +42,7 @@ async def measure(port: int, process: psutil.Process, directory: Path) -> list[t
     found.append((f"{WATCHES:,} idle watches, each a TLS connection", f"{mib(watched - full)}: {each:,.0f} bytes each"))
     for connection in connections:
         connection.abort()
+    await asyncio.sleep(2 * heap.DELAY)
     left = await settled(process) - full
     found.append(("what is left when they are gone", f"{mib(left)} (the allocator's)"))
     await transport.close()

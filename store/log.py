@@ -21,6 +21,7 @@ from store.courtesy import Courtesy
 from store.dialects import Dialect, Redo, Session, dialect_of
 from store.errors import Damaged, LogError, StorageFull, Unavailable, Unknown
 from store.following import Following
+from store.gathering import ENOUGH, Gathering
 from store.head import Head
 from store.history import Everything, History
 from store.news import News
@@ -113,6 +114,7 @@ class Log:
         self._flight: Batch | None = None
         self._reserve = 0  # set aside together with the flight
         self._courtesy = Courtesy(self._loop)
+        self._gathering = Gathering()
         self._called = False  # `_begin` is on its way
         self._closed = False
         self._emptied: asyncio.Future[None] | None = None
@@ -319,17 +321,27 @@ class Log:
     def _begin(self) -> None:
         self._called = False
         if self._flight is None:
-            self._proceed([], None, None)
+            if self._gathering.is_worthwhile(len(self._waiting), self._loop.time()):
+                self._call()
+            else:
+                self._proceed([], None, None)
 
     def _proceed(self, events: list[Event], ended: Batch | None, error: LogError | None) -> None:
-        """The next commit is under way before anybody is told of the last: the disk need not wait for that."""
+        """The next commit is under way before anybody is told of the last: the disk need not wait for that.
+
+        Where few wait for it, it is begun after that, with those who go on then.
+        """
         noted = self._take_notes() if self._following is None else []
-        self._launch()
+        is_small = ended is not None and 0 < len(self._waiting) < ENOUGH and not self._spared
+        if not is_small:
+            self._launch()
         self._publication.publish([*events, *(event for batch in noted for event in batch.events)])
         if ended is not None:
             ended.answer(error)
         for batch in noted:
             batch.answer(None)
+        if is_small:
+            self._call()
 
     def _take_notes(self) -> list[Batch]:
         """Where nobody else writes, a note is a change of memory alone."""

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
+from procorch.api.heap import Heap
 from procorch.api.request import Response, User, refusal
+from procorch.clock import system_clock
 from procorch.objects import ApiError, BadRequest
 
 logger = logging.getLogger(__name__)
@@ -19,6 +24,8 @@ logger = logging.getLogger(__name__)
 HEADER_SECONDS = 15.0  # from the connection, or from a later request's first byte, to the end of the headers
 IDLE_SECONDS = 120.0  # between requests
 SEND_SECONDS = 30.0  # for a small answer to be read
+_PHRASES = frozenset(HTTPStatus)
+_BODILESS = frozenset((HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED))
 
 
 class Connection(RequestHandler):
@@ -34,7 +41,10 @@ class Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.user = user_of(transport.get_extra_info("peercert"))
+        certificate = transport.get_extra_info("peercert")
+        self.user = user_of(certificate)
+        if certificate:
+            certificate.clear()  # which the transport would keep: nobody asks it again
         self._begin()
 
     def data_received(self, data: bytes) -> None:
@@ -52,11 +62,31 @@ class Connection(RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
+        if isinstance(resp, _AtOnce):
+            if not self._upgraded:
+                return resp, await self._send(resp)
+            resp = plain(resp.response)  # what came behind a request to upgrade is to be read as HTTP again
         timer = self._loop.call_later(SEND_SECONDS, self.give_up)
         try:
             return await super().finish_response(request, resp, start_time)
         finally:
             timer.cancel()
+
+    async def _send(self, answer: _AtOnce) -> bool:
+        """Whether the client has gone before it was answered."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return True
+        transport.write(answer.encoded())
+        if self.writing_paused:
+            timer = self._loop.call_later(SEND_SECONDS, self.give_up)
+            try:
+                await self._drain_helper()
+            except ConnectionError:
+                return True
+            finally:
+                timer.cancel()
+        return False
 
     def give_up(self) -> None:
         """Ends the connection of a client that does not read what it has asked for."""
@@ -103,6 +133,45 @@ def user_of(certificate: Mapping[str, Any] | None) -> User | None:
     return User(name, groups) if name else None
 
 
+def whole(http: web.BaseRequest, response: Response) -> web.StreamResponse:
+    """An answer whose body is there and small, to be written at once, where HTTP has no rule of its own for it."""
+    if http.version != HttpVersion11 or http.method == "HEAD" or not http.keep_alive or response.status in _BODILESS:
+        return plain(response)
+    return cast(web.StreamResponse, _AtOnce(response))
+
+
+class _AtOnce:
+    """What `Connection` writes by itself. aiohttp's own way, in some twenty calls, costs a small answer three times as
+    much CPU; of a StreamResponse its loop wants to know nothing but `keep_alive`."""
+
+    __slots__ = ("response",)
+
+    keep_alive = True
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+    def encoded(self) -> bytes:
+        """Raises ValueError for a header that would become two."""
+        response = self.response
+        head = [_status_line(response.status), *(f"{name}: {value}" for name, value in response.headers.items()),
+                f"Content-Length: {len(response.body)}", _date(int(system_clock()))]  # fmt: skip
+        text = "\r\n".join(head)
+        if text.count("\n") != len(head) - 1 or text.count("\r") != len(head) - 1 or "\0" in text:
+            raise ValueError("a header of the answer has a line end or a NUL in it")
+        return b"%b\r\n\r\n%b" % (text.encode(errors="surrogateescape"), response.body)
+
+
+@lru_cache(maxsize=64)
+def _status_line(status: int) -> str:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase if status in _PHRASES else ''}"
+
+
+@lru_cache(maxsize=2)
+def _date(seconds: int) -> str:
+    return f"Date: {formatdate(seconds, usegmt=True)}"
+
+
 def plain(response: Response) -> web.Response:
     """An answer whose body is there."""
     return web.Response(status=response.status, headers=response.headers, body=response.body)
@@ -117,6 +186,18 @@ def last(response: Response) -> web.Response:
 
 class Connections(web.Server):
     """Makes a Connection for each client."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._heap = Heap()
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        self._heap.ended()
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        await super().shutdown(timeout)
+        self._heap.close()
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)

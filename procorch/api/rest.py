@@ -16,6 +16,7 @@ import store
 from procorch.api import admission, classes, deletion, intake, limits, metadata
 from procorch.api.allocation import Allocations, Taken, release
 from procorch.api.cache import Cache, Entry, LostEntry
+from procorch.api.charges import Charges
 from procorch.api.encoding import encode
 from procorch.api.fieldmanager import Apply, keep_times
 from procorch.api.intake import Fields
@@ -48,6 +49,7 @@ class Rest:
         self._cache = cache
         self._allocations = allocations
         self._quotas = Quotas(cache, clock)
+        self._charges = Charges(log, self._quotas)
         self._clock = clock
         self._draw = draw
 
@@ -89,19 +91,21 @@ class Rest:
         fields.warn(kind.warn(obj, None))
         if _key(kind, obj) in self._cache.shelf(kind).entries:  # before its addresses are found to be taken: by itself
             raise AlreadyExists.of(kind.plural, obj["metadata"]["name"], kind.group)
-        async with self._quotas.turn(kind, route.namespace):
-            return await self._place(kind, obj, dry_run=dry_run)
+        return await self._place(kind, obj, dry_run=dry_run)
 
     async def _place(self, kind: Kind, obj: Object, *, dry_run: bool) -> Entry:
         """A new object's row, with what it claims and what it costs. Raises AlreadyExists, Invalid, Forbidden."""
         for _ in range(TRIES):
             wanted, claims = self._claimed(kind, obj, None)
+            key, value = _row_key(kind, wanted), encode(kind, wanted)
             if dry_run:
-                return Entry(_key(kind, wanted), encode(kind, wanted), 0)
+                self._quotas.check(kind, wanted)
+                return Entry(_key(kind, wanted), value, 0)
             try:
-                return await self._append(kind, wanted, store.Write("", None, 0), claims)
+                revision = await self._charges.append(kind, wanted, [store.Write(key, value, 0), *claims])
+                return Entry(_key(kind, wanted), value, revision)
             except store.Conflict as conflict:
-                if conflict.key == _row_key(kind, wanted):
+                if conflict.key == key:
                     raise AlreadyExists.of(kind.plural, obj["metadata"]["name"], kind.group) from None
                 self._clash(obj, conflict.key)
         raise self._busy(kind, obj["metadata"]["name"])
@@ -320,12 +324,15 @@ class Rest:
     def _claimed(
         self, kind: Kind, obj: Object, old: Object | None, subresource: str = ""
     ) -> tuple[Object, list[store.Write]]:
-        """The object with the addresses it gets, and the rows that go with it: those, and its share of quotas."""
+        """The object with the addresses it gets, and the rows that go with it: those, and of one that changes its share
+        of quotas; what a new one costs is charged when it is written."""
         wanted, claims = obj, []
         if kind.name == "Service" and not subresource:
             wanted = copy.deepcopy(obj)
             claims = self._allocations.claim(wanted, old)
-        return wanted, claims + self._quotas.charge(kind, wanted, old, subresource)
+        if old is not None:
+            claims += self._quotas.charge(kind, wanted, old, subresource)
+        return wanted, claims
 
     def _clash(self, asked: Object, key: str) -> None:
         """Somebody else was quicker with a row that goes with the object. Raises Invalid where it asked for that."""

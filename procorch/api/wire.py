@@ -74,6 +74,7 @@ async def watched(http: web.BaseRequest, response: Response, watch: Watch) -> we
     finally:
         watch.end()
         wire.close()
+        watch.sink = watch.wire = None  # or each held the other, and the connection's buffers, until a collection
     return answered
 
 

@@ -5,6 +5,8 @@ Source: apiserver pkg/endpoints/handlers (managerOrUserAgent). What of it is ref
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import orjson
 
 from procorch.api import body, cbor
@@ -64,6 +66,7 @@ def _is_json(data: bytes) -> bool:
     return True
 
 
+@lru_cache(maxsize=256)
 def _program(agent: str) -> str:
     """`kubectl/v1.37.0 (linux/amd64) …` → kubectl"""
     word = "".join(letter for letter in agent.partition("/")[0] if letter.isprintable())

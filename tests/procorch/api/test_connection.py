@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from procorch.api import connection
+from procorch.api.request import Response
 
 ASK = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -65,3 +66,53 @@ async def test_what_is_no_http_gets_a_status_and_one_line(served, caplog):
 
     assert b" 400 " in head and orjson.loads(body)["reason"] == "BadRequest"
     assert [record.message for record in caplog.records] == ["no HTTP was received"]
+
+
+async def test_an_answer_says_what_http_asks_for_however_it_is_sent(served):
+    """Those that are written at once, and those that aiohttp writes: HEAD, HTTP/1.0, the last of a connection."""
+    seen = {}
+    for name, request in (
+        ("at once", ASK),
+        ("HEAD", ASK.replace(b"GET", b"HEAD")),
+        ("1.0", ASK.replace(b"1.1", b"1.0")),
+        ("last", ASK.replace(b"Host", b"Connection: close\r\nHost")),
+    ):
+        reader, writer = await connect(served)
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
+        body = b"" if name == "HEAD" else await reader.readexactly(2)
+        stays = name in ("at once", "HEAD")
+        if stays:
+            writer.write(ASK)
+            assert b" 200 " in await answer(reader)
+        else:
+            assert await reader.read() == b""
+        seen[name] = (head[0], {line.partition(":")[0] for line in head[1:] if line}, body)
+        writer.close()
+    must = {"date", "content-length", "content-type", "audit-id", "cache-control"}
+
+    assert all(must <= headers for _, headers, _ in seen.values())
+    assert seen["at once"][0] == "http/1.1 200 ok" and seen["1.0"][0] == "http/1.0 200 ok"
+    assert [body for _, _, body in seen.values()] == [b"ok", b"", b"ok", b"ok"]
+
+
+@pytest.mark.parametrize("value", ["a\r\nSet-Cookie: b", "a\nb", "a\rb", "a\0b"])
+def test_a_header_that_would_become_two_is_not_sent(value):
+    answered = connection._AtOnce(Response(200, {"Warning": value}, b"{}"))
+
+    with pytest.raises(ValueError, match="line end"):
+        answered.encoded()
+
+
+def test_what_a_client_has_said_comes_back_byte_by_byte():
+    said = b"caf\xe9".decode("utf-8", "surrogateescape")
+
+    assert b"\r\nAudit-Id: caf\xe9\r\n" in connection._AtOnce(Response(200, {"Audit-Id": said}, b"")).encoded()
+
+
+async def test_a_declined_upgrade_is_answered_and_what_comes_behind_it_too(served):
+    reader, writer = await connect(served)
+    writer.write(ASK.replace(b"Host", b"Connection: Upgrade\r\nUpgrade: websocket\r\nHost") + ASK)
+
+    assert [int((await answer(reader)).split()[1]) for _ in range(2)] == [200, 200]
+    writer.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from contextlib import aclosing
 
 import orjson
@@ -164,3 +166,18 @@ async def test_watches_are_not_compressed(served):
     listed = await transport.send("GET", PATH, headers=headers)
     assert listed.headers["content-encoding"] == "gzip"
     await transport.close()
+
+
+async def test_a_watch_that_has_ended_leaves_at_once(served, silent, until):
+    """Its connection's buffers with it: they do not wait for the collector, which seldom looks at what is old."""
+    reader = await silent("resourceVersion=0")
+    (watch,) = served.api.listing.watches
+    left = weakref.ref(watch.wire)
+    del watch
+    gc.collect()
+    gc.disable()
+    try:
+        reader._transport.abort()
+        await until(lambda: left() is None)
+    finally:
+        gc.enable()
