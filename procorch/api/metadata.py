@@ -12,9 +12,14 @@ from procorch.clock import timestamp
 from procorch.kinds.fields import same
 from procorch.kinds.kind import Kind
 from procorch.kinds.metadata import generated_name
-from procorch.objects import BadRequest, Conflict, Object
+from procorch.objects import BadRequest, Cause, Conflict, Invalid, Object
 
-_KEPT = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink")
+_KEPT = ("uid", "creationTimestamp", "generation", "selfLink")
+_DELETION = ("deletionTimestamp", "deletionGracePeriodSeconds")
+_TWICE = (
+    ".metadata.ownerReferences contains duplicate entries{}; API server dedups owner references in 1.20+, and may "
+    "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}"
+)
 
 #: subresource → the field it is about
 PARTS = {"status": "status", "approval": "status", "finalize": "spec"}
@@ -28,7 +33,7 @@ def begin(kind: Kind, obj: Object, namespace: str | None, now: float, random: Ra
         raise BadRequest.of("resourceVersion should not be set on objects to be created")
     if not metadata.get("name") and metadata.get("generateName"):
         metadata["name"] = generated_name(metadata["generateName"], random)
-    for name in (*_KEPT, "resourceVersion"):
+    for name in (*_KEPT, *_DELETION, "resourceVersion"):
         if name != "generation" or kind.generation:  # who counts nothing keeps the number
             metadata.pop(name, None)
     metadata["uid"] = new_uid(random)
@@ -63,9 +68,30 @@ def drop_empty(obj: Object) -> None:
             del metadata[name]
 
 
+def single_owners(obj: Object, *, patched: bool = False) -> list[str]:
+    """Takes out owners that are named twice; what the client is told of it. `metadata` is checked already.
+
+    patched: a patch is judged when it is applied.
+    """
+    owners: list[Object] = obj["metadata"].get("ownerReferences") or []
+    kept: list[Object] = []
+    twice = []
+    for owner in owners:
+        if owner in kept:
+            twice.append(str(owner.get("uid", "")))
+        else:
+            kept.append(owner)
+    if not twice:
+        return []
+    obj["metadata"]["ownerReferences"] = kept
+    return [_TWICE.format(" after mutating admission happens" if patched else "", ", ".join(twice))]
+
+
 def check_name(obj: Object, name: str) -> None:
     """Raises BadRequest for an object that does not have the URL's name."""
-    said = obj.setdefault("metadata", {}).setdefault("name", name)
+    said = obj.setdefault("metadata", {}).get("name")
+    if not said:
+        raise BadRequest.of(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
     if said != name:
         raise BadRequest.of(
             f"the name of the object ({said}) does not match the name on the URL ({name})"
@@ -73,20 +99,30 @@ def check_name(obj: Object, name: str) -> None:
 
 
 def succeed(kind: Kind, obj: Object, old: Object, subresource: str) -> None:
-    """Makes `obj` the successor of `old`: what a client cannot change is taken over. Raises Conflict."""
+    """Makes `obj` the successor of `old`: what a client cannot change is taken over. Raises Conflict, Invalid."""
     metadata, before = obj["metadata"], old["metadata"]
+    if not kind.unconditional and metadata.get("resourceVersion") in (None, "", "0"):
+        cause = Cause.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+        raise Invalid.of(kind.plural, before["name"], [cause], kind.group)
     check_version(kind, metadata.get("resourceVersion"), old)
     if metadata.get("uid", before["uid"]) not in (before["uid"], ""):
         why = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: {before['uid']}"
         raise Conflict.of(kind.plural, before["name"], kind.group, why)
+    if subresource in PARTS:
+        _keep_all_but(kind, obj, old, subresource)
     for name in _KEPT:
         if name in before:
             metadata[name] = before[name]
         else:
             metadata.pop(name, None)
+    if before.get("deletionTimestamp") is not None:
+        metadata["deletionTimestamp"] = before["deletionTimestamp"]
+        if metadata.get("deletionGracePeriodSeconds") is None and "deletionGracePeriodSeconds" in before:
+            metadata["deletionGracePeriodSeconds"] = before["deletionGracePeriodSeconds"]
+    for name in _DELETION:  # what else the client says of them is refused: they are immutable
+        if metadata.get(name) is None:
+            metadata.pop(name, None)
     metadata["resourceVersion"] = before["resourceVersion"]
-    if subresource in PARTS:
-        _keep_all_but(obj, old, subresource)
 
 
 def check_unborn(kind: Kind, config: Object, name: str) -> None:
@@ -117,6 +153,8 @@ def count_generation(kind: Kind, obj: Object, old: Object, wanted: Callable[[Obj
     changed = not same(wanted(obj), wanted(old))
     if kind.counts_annotations:
         changed = changed or not same(obj["metadata"].get("annotations"), old["metadata"].get("annotations"))
+    if kind.counts_labels:
+        changed = changed or not same(obj["metadata"].get("labels"), old["metadata"].get("labels"))
     if changed:
         obj["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
 
@@ -126,8 +164,8 @@ def desired(obj: Object) -> Object:
     return {name: value for name, value in obj.items() if name not in ("metadata", "status", "apiVersion", "kind")}
 
 
-def _keep_all_but(obj: Object, old: Object, subresource: str) -> None:
-    """A write to a subresource changes that part alone; of the metadata what an agent may say of itself."""
+def _keep_all_but(kind: Kind, obj: Object, old: Object, subresource: str) -> None:
+    """A write to a subresource changes that part alone; of the metadata what the kind lets it."""
     part = PARTS[subresource]
     new = obj.get(part)
     for name in [name for name in obj if name not in ("apiVersion", "kind", "metadata")]:
@@ -140,6 +178,7 @@ def _keep_all_but(obj: Object, old: Object, subresource: str) -> None:
         obj.pop(part, None)
     else:
         obj[part] = new
-    obj["metadata"].pop("ownerReferences", None)
-    if "ownerReferences" in old["metadata"]:
-        obj["metadata"]["ownerReferences"] = old["metadata"]["ownerReferences"]
+    for name in kind.status_keeps:
+        obj["metadata"].pop(name, None)
+        if name in old["metadata"]:
+            obj["metadata"][name] = old["metadata"][name]

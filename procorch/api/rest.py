@@ -71,6 +71,7 @@ class Rest:
         """Raises AlreadyExists, Invalid, NotFound (no such namespace), Forbidden (it is being deleted)."""
         asked = _kind(route)
         fields.settle(asked, obj)
+        fields.warn(metadata.single_owners(obj) if obj.get("metadata") else ())
         kind, obj = asked.storage, asked.stored(obj)
         metadata.begin(kind, obj, route.namespace, self._clock(), self._draw)
         admission.check_namespace(self._cache, kind, obj)
@@ -106,9 +107,12 @@ class Rest:
         raise self._busy(kind, obj["metadata"]["name"])
 
     async def update(
-        self, route: Route, read: Read, fields: Fields, track: Track | None = None, *, dry_run: bool
-    ) -> Entry:
-        """PUT. Raises NotFound, Conflict, Invalid."""
+        self, route: Route, read: Read, fields: Fields, track: Track, admit: Change, *, dry_run: bool
+    ) -> tuple[Entry, bool]:
+        """PUT; whether it made the object, as of some kinds it does. admit: whether it may be made.
+
+        Raises NotFound, Conflict, Invalid.
+        """
         kind, name = _kind(route), route.name
         assert name is not None
 
@@ -118,10 +122,26 @@ class Rest:
             metadata.check_name(obj, name)
             metadata.place(kind, obj, route.namespace)
             fields.settle(kind, obj)
+            fields.warn(metadata.single_owners(obj))
             return kind.stored(obj)
 
         wanted = _again(stored(), stored)
-        return await self.change(route, lambda old: wanted(), fields, track, shared=True, dry_run=dry_run)
+        for _ in range(TRIES):
+            try:
+                changed = await self.change(
+                    route, lambda old: wanted(), fields, track, shared=True, dry_run=dry_run
+                )  # fmt: skip
+            except NotFound:
+                if not kind.put_creates or route.subresource:
+                    raise
+            else:
+                return changed, False
+            obj = read()
+            metadata.check_name(obj, name)
+            obj["metadata"].pop("resourceVersion", None)
+            with contextlib.suppress(AlreadyExists):
+                return await self.create(route, admit(obj), fields, track, dry_run=dry_run), True
+        raise self._busy(kind, name)
 
     async def patch(
         self, route: Route, request: Request, fields: Fields, track: Track | None = None, *, dry_run: bool
@@ -141,6 +161,7 @@ class Rest:
             metadata.check_name(obj, name)
             metadata.place(kind, obj, route.namespace)
             fields.settle(kind, obj, patch)
+            fields.warn(metadata.single_owners(obj, patched=True))
             return kind.stored(obj)
 
         return await self.change(route, patched, fields, track, shared=True, dry_run=dry_run)

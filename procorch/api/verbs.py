@@ -80,9 +80,23 @@ async def update(api: Api, route: Route, request: Request, user: User) -> Respon
     assert route.kind is not None
     fields, track = Fields.asked(request.query), api.update_by(route, request).track
     dry_run = api.is_dry_run(request)
-    read = partial(intake.read, request, route.kind, fields)
-    entry = await api.rest.update(route, read, fields, track, dry_run=dry_run)
-    return render(api, route.kind, entry, request, 200, fields)
+    read, admit = partial(intake.read, request, route.kind, fields), _admission(api, route, request, user)
+    entry, made = await api.rest.update(route, read, fields, track, admit, dry_run=dry_run)
+    return render(api, route.kind, entry, request, 201 if made else 200, fields)
+
+
+def _admission(api: Api, route: Route, request: Request, user: User) -> Callable[[Object], Object]:
+    """What an object goes through that a PUT or an apply makes."""
+
+    def admit(obj: Object) -> Object:
+        assert route.kind is not None
+        creation = replace(route, verb="create")
+        api.authorizer.check(user, creation, request.query)
+        api.authorizer.check_body(user, creation, obj)
+        admission.sign(route.kind, obj, user)
+        return obj
+
+    return admit
 
 
 async def patch(api: Api, route: Route, request: Request, user: User) -> Response:
@@ -104,13 +118,7 @@ async def apply(api: Api, route: Route, request: Request, user: User) -> Respons
     def read() -> Object:
         return asked.check(config_of(request, fields))
 
-    def admit(obj: Object) -> Object:
-        creation = replace(route, verb="create")
-        api.authorizer.check(user, creation, request.query)
-        api.authorizer.check_body(user, creation, obj)
-        admission.sign(kind, obj, user)
-        return obj
-
+    admit = _admission(api, route, request, user)
     entry, made = await api.rest.apply(route, read, fields, asked, admit, dry_run=dry_run)
     return render(api, kind, entry, request, 201 if made else 200, fields)
 

@@ -55,11 +55,28 @@ def prepare_conditions(request: Object, old: Object, now: str) -> None:
                                          now)  # fmt: skip
 
 
+def prepare_approval(request: Object, old: Object, now: str) -> None:
+    """Only the conditions come this way."""
+    prepare_conditions(request, old, now)
+    status, conditions = dict(part(old, "status")), part(request, "status").get("conditions")
+    status.pop("conditions", None)
+    request["status"] = status if conditions is None else {**status, "conditions": conditions}
+
+
+def prepare_status(request: Object, old: Object, now: str) -> None:
+    """What was decided stays as it was decided, whatever the writer has made of it."""
+    for kind in _DECISIONS:
+        given, before = _of_type(request, kind), _of_type(old, kind)
+        if len(given) == len(before):
+            for row, former in zip(given, before, strict=True):
+                row.clear()
+                row.update(former)
+    prepare_conditions(request, old, now)
+
+
 def validate_approval(request: Object, old: Object) -> Iterator[Cause]:
     """Decides; no certificate comes this way."""
     yield from _status(request, old)
-    if not same(part(request, "status").get("certificate"), part(old, "status").get("certificate")):
-        yield Cause.forbidden("status.certificate", "updates may not set certificate content")
 
 
 def validate_status(request: Object, old: Object) -> Iterator[Cause]:
@@ -213,8 +230,8 @@ KIND = Kind(
     name_format=_any_name,
     prepare=prepare, validate=validate,
     parts={
-        "approval": Part(prepare_conditions, validate_approval),
-        "status": Part(prepare_conditions, validate_status),
+        "approval": Part(prepare_approval, validate_approval),
+        "status": Part(prepare_status, validate_status),
     },
     columns=(
         NAME,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from procorch.kinds.cells import AGE, NAME
-from procorch.kinds.fields import Fields, labels, made, mapping, part, rows, text, texts
+from procorch.kinds.fields import Fields, fill_text, labels, made, mapping, part, rows, text, texts
 from procorch.kinds.kind import Column, Kind, Part
 from procorch.names import dns_label, label_key
 from procorch.objects import Cause, Object
@@ -17,6 +17,7 @@ def default_namespace(namespace: Object) -> None:
     """Every namespace carries its name as a label, so that selectors can name it."""
     if name := text(mapping(namespace.get("metadata")).get("name")):
         made(namespace, "metadata", "labels")[NAME_LABEL] = name
+    fill_text(made(namespace, "status"), "phase", "Active")
 
 
 def prepare_namespace(namespace: Object, old: Object | None) -> None:

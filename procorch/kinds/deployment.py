@@ -84,7 +84,7 @@ def _strategy(strategy: Fields) -> Iterator[Cause]:
 def _status(status: Fields, before: Fields) -> Iterator[Cause]:
     if status == before:
         return
-    yield from not_negative(status, "status", "observedGeneration", *_COUNTS, "collisionCount")
+    yield from not_negative(status, "status", "observedGeneration", *_COUNTS, "collisionCount", "terminatingReplicas")
     yield from at_most(status, "replicas", *_COUNTS[1:4], words="status.replicas")
     yield from at_most(status, "readyReplicas", "availableReplicas", words="readyReplicas")
     yield from not_fewer_collisions(status, before)
@@ -108,5 +108,5 @@ KIND = Kind(
         *pod_columns("spec", "template", "spec"),
         selector_column("spec"),
     ),
-    generation=True, counts_annotations=True,
+    generation=True, counts_annotations=True, status_keeps=("labels",),
 )  # fmt: skip

@@ -222,7 +222,7 @@ def _slice_addresses(slice_: Object, now: float) -> str:
 
 ENDPOINTS = Kind(
     "Endpoints", "endpoints",
-    singular="endpoints", short_names=("ep",),
+    singular="endpoints", short_names=("ep",), put_creates=True,
     default=default_endpoints, validate=validate_endpoints, warn=warn_endpoints,
     columns=(NAME, Column("Endpoints", _endpoints_cell), AGE),
 )  # fmt: skip
@@ -237,5 +237,5 @@ ENDPOINT_SLICE = Kind(
         Column("Endpoints", _slice_addresses),
         AGE,
     ),
-    generation=True,
+    generation=True, counts_labels=True,
 )  # fmt: skip

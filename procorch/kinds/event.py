@@ -137,7 +137,7 @@ def _source_field(event: Object) -> str:
 
 KIND = Kind(
     "Event", "events",
-    short_names=("ev",),
+    short_names=("ev",), put_creates=True,
     validate=validate, heartbeat=heartbeat,
     columns=(
         Column("Last Seen", _last_seen),
@@ -162,7 +162,7 @@ KIND = Kind(
 
 NEW_KIND = Kind(
     "Event", "events", group="events.k8s.io",
-    short_names=("ev",),
+    short_names=("ev",), put_creates=True,
     guise_of=KIND, shown=in_new_words, stored=in_core_words,
     validate=validate_strictly,
     columns=KIND.columns,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from procorch.kinds.cells import AGE, NAME
 from procorch.kinds.fields import Fields, indexed, made, number, part, rows, same, text, texts
-from procorch.kinds.kind import Column, Kind
+from procorch.kinds.kind import ALL_METADATA, Column, Kind
 from procorch.names import dns_label, dns_subdomain
 from procorch.objects import Cause, Object
 
@@ -75,7 +75,7 @@ def validate_conditions(status: Fields) -> Iterator[Cause]:
             yield Cause.duplicate(f"{where}.type", kind)
         taken.add(kind)
         if not kind:
-            yield Cause.required(f"{where}.type", "must not be empty")
+            yield Cause.required(f"{where}.type")
 
 
 def _spec(name: str, spec: Fields) -> Iterator[Cause]:
@@ -203,7 +203,7 @@ def _dangling(schema: Object, now: float) -> str:
 
 KIND = Kind(
     "FlowSchema", "flowschemas", group=_GROUP, namespaced=False,
-    subresources=("status",),
+    subresources=("status",), status_keeps=ALL_METADATA,
     default=default, prepare=prepare, validate=validate,
     columns=(
         NAME,

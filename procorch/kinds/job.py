@@ -99,24 +99,25 @@ def _generate_selector(job: Object) -> None:
 def validate(job: Object, old: Object | None) -> Iterator[Cause]:
     spec, before = part(job, "spec"), part(old, "spec")
     if old is None or spec != before:
-        if old is None:
-            yield from _generated(job)
+        yield from _generated(job, old)
         yield from validate_job_spec(spec, "spec")
         selector = spec.get("selector")
         if not isinstance(selector, dict):
             yield Cause.required("spec.selector")
         yield from validate_selector(selector, "spec.selector")
         yield from validate_match(part(spec, "template"), "spec.template", chosen_by(selector))
-        if old is None:
-            yield from _host_names(job)
-        else:
-            yield from _update(spec, before, part(old, "status"))
+        yield from _host_names(job)
+        if old is not None:
+            yield from _update(spec, before, old)
     if old is not None and job.get("status") != old.get("status"):
         yield from validate_status(job, old)
 
 
-def _generated(job: Object) -> Iterator[Cause]:
-    """Whether the labels and the selector are the generated ones, where they should be."""
+def _generated(job: Object, old: Object | None) -> Iterator[Cause]:
+    """Whether the labels and the selector are the generated ones, where they should be.
+
+    Of the time before labels had prefixes are Jobs that never got them.
+    """
     spec, about = part(job, "spec"), part(job, "metadata")
     if spec.get("manualSelector") is True or not isinstance(spec.get("selector"), dict):
         return
@@ -127,6 +128,9 @@ def _generated(job: Object) -> Iterator[Cause]:
         CONTROLLER_UID: text(about.get("uid")),
         JOB_NAME: text(about.get("name")),
     }
+    had = labels(part(old, "spec", "template", "metadata").get("labels"))
+    if old is not None and not (JOB_NAME in had and CONTROLLER_UID in had):
+        del wanted[CONTROLLER_UID], wanted[JOB_NAME]
     for key, value in wanted.items():
         if key not in given:
             yield Cause.required(path, f"must be '{value}'")
@@ -147,7 +151,7 @@ def _host_names(job: Object) -> Iterator[Cause]:
         yield Cause.invalid("metadata.name", name, f"will not able to create pod with invalid DNS label: {last}")
 
 
-def _update(spec: Fields, before: Fields, status: Fields) -> Iterator[Cause]:
+def _update(spec: Fields, before: Fields, old: Object) -> Iterator[Cause]:
     completions = spec.get("completions")
     if completions != before.get("completions"):
         if spec.get("completionMode") != "Indexed":
@@ -158,18 +162,29 @@ def _update(spec: Fields, before: Fields, status: Fields) -> Iterator[Cause]:
     for field in _FIXED:
         if not same(spec.get(field), before.get(field)):
             yield Cause.invalid(f"spec.{field}", spec.get(field), "field is immutable")
-    # A Job that waits to be started may still be sent elsewhere: a queue decides that late.
-    movable = before.get("suspend") is True and status.get("startTime") is None
     template, former = part(spec, "template"), part(before, "template")
-    if not same(_unplaced(template) if movable else template, _unplaced(former) if movable else former):
-        yield Cause.invalid("spec.template", template, "field is immutable")
+    if not _may_move(old):
+        if not same(template, former):
+            yield Cause.invalid("spec.template", template, "field is immutable")
+    elif not same(_unplaced(template), _unplaced(former)):
+        yield Cause.invalid("spec.template.spec", part(template, "spec"), "field is immutable")
+
+
+def _may_move(old: Object) -> bool:
+    """A Job that waits may still be sent elsewhere and be given more or less: a queue decides that late."""
+    status = part(old, "status")
+    waits = status.get("startTime") is None or is_true(old, "Suspended")
+    return part(old, "spec").get("suspend") is True and waits and not status.get("active")
 
 
 def _unplaced(template: Fields) -> Fields:
-    """The template without what says on which nodes its pods may run."""
+    """The template without what says on which nodes its pods may run, and with how much."""
     bare = copy.deepcopy(template)
     for path in _MOVABLE:
         part(bare, *path[:-1]).pop(path[-1], None)
+    for group in ("containers", "initContainers"):
+        for container in rows(part(bare, "spec").get(group)):
+            container.pop("resources", None)
     return bare
 
 

@@ -83,7 +83,7 @@ def _times(job: Object) -> Iterator[Cause]:
         yield Cause.required("status.completionTime", "completionTime is required for Complete jobs")
     try:
         if begun and ended and parse_timestamp(ended) < parse_timestamp(begun):
-            yield Cause.invalid("status.completionTime", ended, "completionTime cannot be set before startTime")
+            yield Cause.invalid("status.completionTime", ended, "must be equal to or after `startTime`")
     except ValueError:
         return  # the structural check has named it
 
@@ -99,7 +99,7 @@ def _finished(job: Object) -> Iterator[Cause]:
         yield Cause.required("status.startTime", "startTime is required for finished job")
     uncounted = part(status, "uncountedTerminatedPods")
     if texts(uncounted.get("succeeded")) or texts(uncounted.get("failed")):
-        detail = "uncountedTerminatedPods needs to be empty for finished job"
+        detail = "must be empty for finished job"
         yield Cause.invalid("status.uncountedTerminatedPods", uncounted, detail)
 
 
@@ -120,6 +120,8 @@ def _indexes(job: Object) -> Iterator[Cause]:
         try:
             taken.append(read_indexes(value, completions))
         except ValueError as error:
+            if field == "failedIndexes" and spec.get("backoffLimitPerIndex") is None:
+                continue  # there should be none at all, and that was said
             yield Cause.invalid(f"status.{field}", value, f"error parsing {field}: {error}")
     if len(taken) == 2 and (both := _overlap(*taken)) is not None:
         detail = f"failedIndexes and completedIndexes overlap at index: {both}"
@@ -158,6 +160,7 @@ def _going_on(job: Object, old: Object) -> Iterator[Cause]:
             yield Cause.invalid(f"status.{field}", now, f"cannot decrease the {field} counter")
     ended, was_ended = status.get("completionTime"), before.get("completionTime")
     if ended and was_ended and ended != was_ended:
-        yield Cause.invalid("status.completionTime", ended, "completionTime cannot be mutated")
+        yield Cause.invalid("status.completionTime", ended, "field is immutable")
     if before.get("startTime") and status.get("startTime") != before["startTime"] and spec.get("suspend") is not True:
-        yield Cause.required("status.startTime", "startTime cannot be removed for unsuspended job")
+        detail = "field is immutable for unsuspended job once set"
+        yield Cause.invalid("status.startTime", status.get("startTime"), detail)

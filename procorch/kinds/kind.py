@@ -51,6 +51,11 @@ class Part:
     validate: Callable[[Object, Object], Iterable[Cause]] | None = None
 
 
+#: What a status may not change of the metadata, for kinds whose status is nothing but that.
+ALL_METADATA = ("labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp",
+                "deletionGracePeriodSeconds", "generateName")  # fmt: skip
+
+
 def _nothing(obj: Object) -> None:
     return None
 
@@ -96,6 +101,10 @@ class Kind:
     orphans_warning: what such a DELETE is told in a Warning header.
     generation: metadata.generation counts changes of the desired state.
     counts_annotations: and those of the annotations (Deployment alone).
+    counts_labels: and those of the labels (EndpointSlice alone).
+    unconditional: a PUT need not say which version it has seen.
+    put_creates: a PUT of an object that is not there makes it.
+    status_keeps: fields of the metadata that a write of the status cannot change.
     guise_of: the kind whose objects these are, in other words: they are stored, defaulted, admitted and validated as
         that one, and `validate` is what this one asks beyond it. fields and columns read the stored object.
     shown, stored: of a guise, from the stored object to its own words and back; neither changes its argument.
@@ -127,6 +136,10 @@ class Kind:
     orphans_warning: str = ""
     generation: bool = False
     counts_annotations: bool = False
+    counts_labels: bool = False
+    unconditional: bool = True
+    put_creates: bool = False
+    status_keeps: tuple[str, ...] = ()
     guise_of: Kind | None = None
     shown: Callable[[Object], Object] = _same
     stored: Callable[[Object], Object] = _same

@@ -32,7 +32,7 @@ def heartbeat(old: Object, new: Object) -> bool:
 
 
 KIND = Kind(
-    "Lease", "leases", group="coordination.k8s.io",
+    "Lease", "leases", group="coordination.k8s.io", unconditional=False, put_creates=True,
     validate=validate, heartbeat=heartbeat,
     columns=(NAME, Column("Holder", ".spec.holderIdentity"), AGE),
 )  # fmt: skip

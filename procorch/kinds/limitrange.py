@@ -113,7 +113,7 @@ def _ratio(limit: Fields, name: str, path: str) -> Iterator[Cause]:
 
 KIND = Kind(
     "LimitRange", "limitranges",
-    short_names=("limits",),
+    short_names=("limits",), put_creates=True,
     default=default, validate=validate,
     columns=(NAME, CREATED),
 )  # fmt: skip

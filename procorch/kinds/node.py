@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from procorch.kinds.cells import AGE, NAME
 from procorch.kinds.fields import indexed, labels, made, mapping, part, rows, same, text, texts, without
-from procorch.kinds.kind import Column, Kind
+from procorch.kinds.kind import Column, Kind, Part
 from procorch.kinds.podspec.defaults import default_resource_list
 from procorch.kinds.podspec.resources import validate_amount
 from procorch.kinds.podspec.scheduling import validate_taints
@@ -38,6 +38,13 @@ def prepare(node: Object, old: Object | None) -> None:
     """An agent registers its node with a status; later the status subresource alone changes it."""
     if old is not None:
         node["status"] = old.get("status", {})
+    if part(old, "spec").get("configSource") is None:  # nobody has read it for years
+        made(node, "spec").pop("configSource", None)
+
+
+def prepare_status(node: Object, old: Object, now: str) -> None:
+    if part(old, "status").get("config") is None:
+        part(node, "status").pop("config", None)
 
 
 def validate(node: Object, old: Object | None) -> Iterator[Cause]:
@@ -65,6 +72,8 @@ def _update(node: Object, old: Object) -> Iterator[Cause]:
         taken.append(address)
     if texts(before.get("podCIDRs")) and texts(before["podCIDRs"]) != texts(spec.get("podCIDRs")):
         yield Cause.forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid')
+    if text(before.get("externalID")) != text(spec.get("externalID")):
+        yield Cause.forbidden("spec.externalID", "may not be updated")
     if text(before.get("providerID")) and before["providerID"] != spec.get("providerID"):
         yield Cause.forbidden("spec.providerID", 'node updates may not change providerID except from "" to valid')
 
@@ -130,6 +139,7 @@ KIND = Kind(
     "Node", "nodes",
     short_names=("no",), namespaced=False, subresources=("status", "proxy"),
     default=default, prepare=prepare, validate=validate, warn=warn, heartbeat=heartbeat,
+    parts={"status": Part(prepare_status)},
     columns=(
         NAME,
         Column("Status", _status),

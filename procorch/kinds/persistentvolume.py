@@ -121,7 +121,7 @@ def validate_spec(spec: Fields, path: str, *, name: str = "", inline: bool = Fal
         yield from _inline(spec, path)
     yield from validate_access_modes(texts(spec.get("accessModes")), f"{path}.accessModes", "")
     if not inline:
-        yield from _capacity(mapping(spec.get("capacity")), f"{path}.capacity")
+        yield from _capacity(spec.get("capacity"), f"{path}.capacity")
         policy, affinity = text(spec.get("persistentVolumeReclaimPolicy")), spec.get("nodeAffinity")
         if policy and policy not in _RECLAIM_POLICIES:
             yield Cause.unsupported(f"{path}.persistentVolumeReclaimPolicy", policy, _RECLAIM_POLICIES)
@@ -149,11 +149,12 @@ def _inline(spec: Fields, path: str) -> Iterator[Cause]:
         yield Cause.forbidden(f"{path}.nodeAffinity", f"may not be specified {_ONLY_INLINE}")
 
 
-def _capacity(capacity: Fields, path: str) -> Iterator[Cause]:
+def _capacity(given: object, path: str) -> Iterator[Cause]:
+    capacity = mapping(given)
     if not capacity:
         yield Cause.required(path)
     if set(capacity) != {"storage"}:
-        yield Cause.unsupported(path, capacity or None, ("storage",))
+        yield Cause.unsupported(path, given, ("storage",))
     for name, value in capacity.items():
         amount = quantity_of(value)
         if amount is not None and amount.amount < 0:

@@ -25,6 +25,7 @@ from procorch.kinds.podspec.defaults import default_resource_list
 from procorch.kinds.podspec.resources import quantity_of
 from procorch.kinds.podspec.update import difference
 from procorch.kinds.podspec.warnings import claim_warnings
+from procorch.names import label_key
 from procorch.objects import Cause, Object
 
 _SNAPSHOTS = "snapshot.storage.k8s.io"
@@ -93,36 +94,59 @@ def _update(claim: Object, old: Object) -> Iterator[Cause]:
     elif annotation != former:
         yield Cause.invalid(f"metadata.annotations.{BETA_CLASS}", annotation or "", "field is immutable")
     requested, asked = part(new, "resources", "requests"), part(before, "resources", "requests")
-    size, less = quantity_of(requested.get("storage")), quantity_of(asked.get("storage"))
-    if part(claim, "status").get("phase") == "Bound" and requested:
+    size, less = (_storage(one) for one in (requested, asked))
+    bound = part(claim, "status").get("phase") == "Bound"
+    if bound and isinstance(part(new, "resources").get("requests"), dict):
         requested["storage"] = asked.get("storage")
-    bare, fixed = (without(one, ("volumeAttributesClassName",)) for one in (new, before))
+    bare, fixed = (without(one, *((("volumeAttributesClassName",),) if bound else ())) for one in (new, before))
     if not same(bare, fixed):
         yield Cause.forbidden(
             "spec",
             "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
             f"\n{difference(fixed, bare)}",
         )
-    given = quantity_of(part(claim, "status", "capacity").get("storage"))
-    room = given.amount if given is not None else Fraction(0)
-    if size is not None and less is not None and size.amount < less.amount and size.amount <= room:
+    if size < less and size <= _storage(part(old, "status", "capacity")):
         yield Cause.forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")
     if new.get("volumeMode") != before.get("volumeMode"):
         yield Cause.invalid("volumeMode", new.get("volumeMode"), "field is immutable")
-    if before.get("volumeAttributesClassName") is not None and not text(new.get("volumeAttributesClassName")):
-        what = "nil" if new.get("volumeAttributesClassName") is None else "an empty string"
-        yield Cause.forbidden("spec.volumeAttributesClassName", f"update from non-nil value to {what} is forbidden")
+    current = part(old, "status").get("currentVolumeAttributesClassName")
+    if current is not None and not text(new.get("volumeAttributesClassName")):
+        what = "nil" if new.get("volumeAttributesClassName") is None else "empty string"
+        detail = f"update to {what} is forbidden when status.currentVolumeAttributesClassName is not nil"
+        yield Cause.forbidden("spec.volumeAttributesClassName", detail)
+
+
+def _storage(amounts: Fields) -> Fraction:
+    """How much storage is asked for or there, in bytes."""
+    given = quantity_of(amounts.get("storage"))
+    return given.amount if given is not None else Fraction(0)
 
 
 def _status(status: Fields) -> Iterator[Cause]:
-    for field in ("capacity", "allocatedResources"):
-        for name, value in mapping(status.get(field)).items():
-            amount = quantity_of(value)
-            if amount is not None and amount.amount < 0:
-                yield Cause.invalid(f"status.{field}[{name}]", str(amount), "must be a valid resource quantity")
+    """Source: ValidatePersistentVolumeClaimStatusUpdate."""
+    for name, value in mapping(status.get("capacity")).items():
+        amount = quantity_of(value)
+        if amount is not None and amount.amount < 0:
+            yield Cause.invalid(f"status.capacity[{name}]", str(amount), "must be a valid resource quantity")
+    path = "status.allocatedResourceStatuses"
     for name, state in mapping(status.get("allocatedResourceStatuses")).items():
+        yield from _resource(str(name), path)
         if state not in _RESIZE_STATES:
-            yield Cause.unsupported("status.allocatedResourceStatus", str(name), _RESIZE_STATES)
+            yield Cause.unsupported(path, str(name), _RESIZE_STATES)
+    path = "status.allocatedResources"
+    for name, value in mapping(status.get("allocatedResources")).items():
+        amount, causes = quantity_of(value), [*_resource(str(name), path)]
+        yield from causes
+        if not causes and amount is not None and amount.amount < 0:
+            yield Cause.invalid(f"{path}[{name}]", str(amount), "must be a valid resource quantity")
+
+
+def _resource(name: str, path: str) -> Iterator[Cause]:
+    """Storage, and what a driver calls its own. Source: validatePersistentVolumeClaimResourceKey."""
+    for message in label_key(name):
+        yield Cause.invalid(path, name, message)
+    if name != "storage" and ("/" not in name or name.split("/")[0].endswith("kubernetes.io")):
+        yield Cause.unsupported(path, name, ("storage",))
 
 
 def _size(claim: Object, now: float) -> str:

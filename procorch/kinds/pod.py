@@ -26,12 +26,11 @@ _UNHEALTHY = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 def default(pod: Object) -> None:
     default_pod(pod)
     status = part(pod, "status")
-    for one, many in (("podIP", "podIPs"), ("hostIP", "hostIPs")):
-        addresses = rows(status.get(many))
-        if text(status.get(one)) and (not addresses or addresses[0].get("ip") != status[one]):
-            status[many] = [{"ip": status[one]}]  # the older field wins, as in Kubernetes
-        elif addresses and not text(status.get(one)):
-            status[one] = text(addresses[0].get("ip"))
+    addresses = rows(status.get("podIPs"))
+    if text(status.get("podIP")) and (not addresses or addresses[0].get("ip") != status["podIP"]):
+        status["podIPs"] = [{"ip": status["podIP"]}]  # the older field wins, as in Kubernetes
+    elif addresses and not text(status.get("podIP")):
+        status["podIP"] = text(addresses[0].get("ip"))
 
 
 def prepare(pod: Object, old: Object | None) -> None:
@@ -147,5 +146,5 @@ KIND = Kind(
         "status.podIPs": _addresses,
         "status.nominatedNodeName": ".status.nominatedNodeName",
     },
-    grace=grace, generation=True,
+    grace=grace, generation=True, status_keeps=("ownerReferences", "deletionTimestamp"),
 )  # fmt: skip

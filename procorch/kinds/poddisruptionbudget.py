@@ -61,5 +61,5 @@ KIND = Kind(
         Column("Allowed Disruptions", ".status.disruptionsAllowed", "integer"),
         AGE,
     ),
-    generation=True,
+    generation=True, unconditional=False,
 )  # fmt: skip

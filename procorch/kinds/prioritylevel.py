@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from procorch.kinds.cells import AGE, NAME
 from procorch.kinds.fields import Fields, fill, made, mapping, number, part, same, text
 from procorch.kinds.flowschema import prepare, validate_conditions
-from procorch.kinds.kind import Cell, Column, Kind
+from procorch.kinds.kind import ALL_METADATA, Cell, Column, Kind
 from procorch.objects import Cause, Object
 
 _TYPES = ("Exempt", "Limited")
@@ -131,7 +131,7 @@ def _of_limited(name: str, *path: str) -> Column:
 
 KIND = Kind(
     "PriorityLevelConfiguration", "prioritylevelconfigurations", group="flowcontrol.apiserver.k8s.io",
-    namespaced=False, subresources=("status",),
+    namespaced=False, subresources=("status",), status_keeps=ALL_METADATA,
     default=default, prepare=prepare, validate=validate,
     columns=(
         NAME,

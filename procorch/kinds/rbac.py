@@ -127,17 +127,19 @@ _BINDING_COLUMNS = (
 )  # fmt: skip
 ROLE = Kind(
     "Role", "roles", group=_GROUP,
-    name_format=path_segment, validate=validate_role, columns=(NAME, CREATED),
+    name_format=path_segment, put_creates=True, validate=validate_role, columns=(NAME, CREATED),
 )  # fmt: skip
 CLUSTER_ROLE = Kind(
     "ClusterRole", "clusterroles", group=_GROUP, namespaced=False,
-    name_format=path_segment, validate=validate_cluster_role, columns=(NAME, CREATED),
+    name_format=path_segment, put_creates=True, validate=validate_cluster_role, columns=(NAME, CREATED),
 )  # fmt: skip
 ROLE_BINDING = Kind(
     "RoleBinding", "rolebindings", group=_GROUP,
-    name_format=path_segment, default=default_binding, validate=validate_binding, columns=_BINDING_COLUMNS,
+    name_format=path_segment, put_creates=True,
+    default=default_binding, validate=validate_binding, columns=_BINDING_COLUMNS,
 )  # fmt: skip
 CLUSTER_ROLE_BINDING = Kind(
     "ClusterRoleBinding", "clusterrolebindings", group=_GROUP, namespaced=False,
-    name_format=path_segment, default=default_binding, validate=validate_cluster_binding, columns=_BINDING_COLUMNS,
+    name_format=path_segment, put_creates=True,
+    default=default_binding, validate=validate_cluster_binding, columns=_BINDING_COLUMNS,
 )  # fmt: skip

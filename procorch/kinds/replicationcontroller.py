@@ -33,7 +33,7 @@ def validate_counts(obj: Object) -> Iterator[Cause]:
     """The numbers in spec and status of a ReplicationController or a ReplicaSet."""
     yield from not_negative(part(obj, "spec"), "spec", "minReadySeconds", "replicas")
     status = part(obj, "status")
-    yield from not_negative(status, "status", *_COUNTS, "observedGeneration")
+    yield from not_negative(status, "status", *_COUNTS, "observedGeneration", "terminatingReplicas")
     yield from at_most(status, "replicas", *_COUNTS[1:], words="status.replicas")
     yield from at_most(status, "readyReplicas", "availableReplicas", words="readyReplicas")
 

@@ -53,7 +53,7 @@ def validate(quota: Object, old: Object | None) -> Iterator[Cause]:
     for field in ("hard", "used"):
         yield from _hard(part(quota, "status").get(field), f"status.{field}")
     if old is not None and set(texts(spec.get("scopes"))) != set(texts(part(old, "spec").get("scopes"))):
-        yield Cause.invalid("spec.scopes", texts(spec.get("scopes")), "field is immutable")
+        yield Cause.invalid("spec.scopes", texts(spec.get("scopes")) or None, "field is immutable")
 
 
 def _hard(value: object, path: str) -> Iterator[Cause]:

@@ -54,6 +54,7 @@ def warn(runtime_class: Object, old: Object | None) -> Iterator[str]:
 
 KIND = Kind(
     "RuntimeClass", "runtimeclasses", group="node.k8s.io", namespaced=False,
+    unconditional=False, put_creates=True,
     default=default, validate=validate, warn=warn,
     columns=(NAME, Column("Handler", ".handler"), AGE),
 )  # fmt: skip

@@ -52,6 +52,8 @@ def prepare(service: Object, old: Object | None) -> None:
     else:
         before = part(old, "spec")
         service["status"] = old.get("status", {"loadBalancer": {}})
+        if spec.get("type") != "LoadBalancer":  # the balancer goes in its own time, and is nobody's business any more
+            service["status"] = {**part(service, "status"), "loadBalancer": {}}
         _keep_allocated(spec, before)
         _drop_of_old_type(spec, before)
     _pair_addresses(spec, {} if old is None else part(old, "spec"))
@@ -61,9 +63,9 @@ def prepare(service: Object, old: Object | None) -> None:
 
 def _keep_allocated(spec: Fields, before: Fields) -> None:
     if spec.get("type") in _WITH_ADDRESS and before.get("type") in _WITH_ADDRESS:
-        if not text(spec.get("clusterIP")) and not texts(spec.get("clusterIPs")):
+        if not text(spec.get("clusterIP")) or not texts(spec.get("clusterIPs")):
             for field in ("clusterIP", "clusterIPs"):
-                if field in before:
+                if field in before and not spec.get(field):
                     spec[field] = before[field]
         for field in ("ipFamilies", "ipFamilyPolicy"):
             if not spec.get(field) and before.get(field):
@@ -157,7 +159,7 @@ def _address(service: Object, now: float) -> str:
 KIND = Kind(
     "Service", "services",
     short_names=("svc",), categories=("all",), subresources=("status", "proxy"),
-    name_format=dns_label,
+    name_format=dns_label, put_creates=True,
     default=default, prepare=prepare, validate=validate, warn=warn,
     columns=(
         NAME,

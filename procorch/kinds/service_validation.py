@@ -47,7 +47,8 @@ def needs_health_port(spec: Fields) -> bool:
 
 def validate(service: Object, old: Object | None) -> Iterator[Cause]:
     spec = part(service, "spec")
-    yield from _given(part(service, "status", "loadBalancer").get("ingress"))
+    if old is None or service.get("status") != old.get("status"):
+        yield from _given(part(service, "status", "loadBalancer").get("ingress"), text(spec.get("type")))
     if old is not None:
         if spec == old.get("spec"):
             return
@@ -61,8 +62,11 @@ def validate(service: Object, old: Object | None) -> Iterator[Cause]:
     yield from _policies(spec)
 
 
-def _given(value: object) -> Iterator[Cause]:
-    """Where a balancer says that it listens. Source: ValidateLoadBalancerStatus."""
+def _given(value: object, kind: str) -> Iterator[Cause]:
+    """Where a balancer says that it listens. kind: the Service's type. Source: ValidateLoadBalancerStatus."""
+    if value and kind != "LoadBalancer":
+        yield Cause.forbidden("status.loadBalancer.ingress", "may only be used when `spec.type` is 'LoadBalancer'")
+        return
     for where, one in indexed(value, "status.loadBalancer.ingress"):
         given, host, mode = text(one.get("ip")), text(one.get("hostname")), one.get("ipMode")
         for message in address(given) if given else ():

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from procorch.kinds.cells import AGE, NAME
 from procorch.kinds.fields import made, part, same, text, texts
-from procorch.kinds.kind import Column, Kind
+from procorch.kinds.kind import ALL_METADATA, Column, Kind
 from procorch.names import address, cidr, dns_subdomain, path_segment
 from procorch.objects import Cause, Object
 
@@ -70,10 +70,8 @@ def default_address(ip: Object) -> None:
 
 def validate_address(ip: Object, old: Object | None) -> Iterator[Cause]:
     path, parent = "spec.parentRef", part(ip, "spec").get("parentRef")
-    if old is not None:
-        if not same(parent, part(old, "spec").get("parentRef")):
-            yield Cause.invalid(path, parent, _IMMUTABLE)
-        return
+    if old is not None and not same(parent, part(old, "spec").get("parentRef")):
+        yield Cause.invalid(path, parent, _IMMUTABLE)
     if not isinstance(parent, dict):
         yield Cause.required(path)
         return
@@ -98,7 +96,7 @@ def _parent(ip: Object, now: float) -> str:
 
 SERVICE_CIDR = Kind(
     "ServiceCIDR", "servicecidrs", group=_GROUP, namespaced=False,
-    subresources=("status",),
+    subresources=("status",), status_keeps=ALL_METADATA,
     default=default, prepare=prepare, validate=validate,
     columns=(NAME, Column("CIDRs", lambda obj, now: ",".join(texts(part(obj, "spec").get("cidrs")))), AGE),
 )  # fmt: skip

@@ -46,7 +46,8 @@ def validate(storage_class: Object, old: Object | None) -> Iterator[Cause]:
         return
     for field in ("parameters", "provisioner", "reclaimPolicy"):
         if not same(storage_class.get(field), old.get(field)):
-            yield Cause.forbidden(field, f"updates to {field} are forbidden.")
+            shown = storage_class.get(field, "" if field == "provisioner" else None)
+            yield Cause.invalid(field, shown, "field is immutable")
     if mode != old.get("volumeBindingMode"):
         yield Cause.invalid("volumeBindingMode", mode, "field is immutable")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from procorch.kinds.cells import AGE, NAME
 from procorch.kinds.fields import made, mapping, number, part, same, text
-from procorch.kinds.kind import Column, Kind
+from procorch.kinds.kind import ALL_METADATA, Column, Kind
 from procorch.kinds.persistentvolume import default_spec, validate_spec
 from procorch.kinds.podspec.disks import validate_driver_name
 from procorch.names import dns_subdomain
@@ -76,7 +76,7 @@ def _volume(attachment: Object, now: float) -> str:
 
 KIND = Kind(
     "VolumeAttachment", "volumeattachments", group="storage.k8s.io", namespaced=False,
-    subresources=("status",),
+    subresources=("status",), unconditional=False, status_keeps=ALL_METADATA,
     default=default, prepare=prepare, validate=validate,
     columns=(
         NAME,

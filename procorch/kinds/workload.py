@@ -49,9 +49,9 @@ def at_most(status: Fields, most: str, *fields: str, words: str) -> Iterator[Cau
 
 def not_fewer_collisions(status: Fields, before: Fields) -> Iterator[Cause]:
     """status.collisionCount only grows: a name that was taken once is not tried again."""
-    now, then = number(status.get("collisionCount")) or 0, number(before.get("collisionCount")) or 0
-    if now < then:
-        yield Cause.invalid("status.collisionCount", now, "cannot be decremented")
+    now, then = number(status.get("collisionCount")), number(before.get("collisionCount"))
+    if then is not None and (now is None or now < then):
+        yield Cause.invalid("status.collisionCount", now or 0, "cannot be decremented")
 
 
 def share(value: object) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from procorch.kinds.fields import Fields, indexed, mapping, part, rows, same, text
 from procorch.kinds.kind import Part
 from procorch.kinds.podspec.resources import qos_class
+from procorch.kinds.podspec.status import prepare_status, validate_status
 from procorch.kinds.podspec.update import difference
 from procorch.kinds.podspec.validation import validate_spec
 from procorch.objects import Cause, Object
@@ -94,6 +95,7 @@ def _keep(pod: Object, old: Object) -> None:
 
 
 PARTS = {
+    "status": Part(prepare_status, validate_status),
     "ephemeralcontainers": Part(prepare_ephemeral, validate_added),
     "resize": Part(prepare_resize, validate_resize),
 }

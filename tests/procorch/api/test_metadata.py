@@ -43,7 +43,7 @@ def test_a_new_object_has_only_the_identity_that_the_server_gives_it():
 
 def test_what_a_client_cannot_change_stays():
     new = copy.deepcopy(OLD)
-    new["metadata"] |= {"creationTimestamp": None, "generation": 99, "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    new["metadata"] |= {"creationTimestamp": None, "generation": 99, "deletionTimestamp": None}
     succeed(POD, new, OLD, "")
 
     assert new["metadata"] == OLD["metadata"]

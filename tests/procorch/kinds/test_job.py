@@ -171,7 +171,18 @@ def test_the_template_stays_but_for_where_it_runs_while_nothing_runs(enter) -> N
     assert [problem.partition(":")[0] for problem in moved(begun)] == ["spec.template"]
     changed = copy.deepcopy(waiting)
     changed["spec"]["template"]["spec"]["containers"][0]["image"] = "i:2"
-    assert [problem.partition(":")[0] for problem in enter(changed, waiting)[1]] == ["spec.template"]
+    assert [problem.partition(":")[0] for problem in enter(changed, waiting)[1]] == ["spec.template.spec"]
+
+
+def test_the_size_of_the_pods_may_change_while_the_job_waits(enter) -> None:  # type: ignore[no-untyped-def]
+    waiting = enter(JOB, suspend=True)[0]
+    stopped = {"startTime": "2026-01-01T00:00:00Z", "conditions": [{"type": "Suspended", "status": "True"}]}
+    larger = copy.deepcopy(waiting)
+    larger["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "2"}}
+
+    assert enter(larger, waiting)[1] == []
+    assert enter(larger, {**waiting, "status": stopped})[1] == []
+    assert enter(larger, {**waiting, "status": {**stopped, "active": 1}})[1] != []
 
 
 def test_a_job_of_very_many_is_told_of(enter) -> None:  # type: ignore[no-untyped-def]

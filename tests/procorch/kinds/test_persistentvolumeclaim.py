@@ -90,11 +90,14 @@ def test_a_bound_claim_may_grow_but_not_below_what_it_has(enter) -> None:  # typ
 
 
 def test_a_class_of_attributes_once_named_is_only_exchanged(enter) -> None:  # type: ignore[no-untyped-def]
-    old, _ = enter(claim(volumeAttributesClassName="gold"))
+    waiting, _ = enter(claim(volumeAttributesClassName="gold"))
+    bound = {**waiting, "status": {"phase": "Bound", "currentVolumeAttributesClassName": "gold"}}
 
-    assert enter(claim(volumeAttributesClassName="silver"), old)[1] == []
-    assert enter(claim(), old)[1] == [
-        "spec.volumeAttributesClassName: Forbidden: update from non-nil value to nil is forbidden"
+    assert enter(claim(volumeAttributesClassName="silver"), waiting)[1][0].startswith("spec: Forbidden: ")
+    assert enter(claim(volumeAttributesClassName="silver"), bound)[1] == []
+    assert enter(claim(), bound)[1] == [
+        "spec.volumeAttributesClassName: Forbidden: update to nil is forbidden when "
+        "status.currentVolumeAttributesClassName is not nil"
     ]
 
 

@@ -92,7 +92,7 @@ def test_the_scopes_stay_and_the_numbers_may_change(enter) -> None:  # type: ign
     old, _ = enter(quota(hard={"pods": "4"}, scopes=["Terminating"]))
 
     assert enter(quota(hard={"pods": "5"}, scopes=["Terminating"]), old)[1] == []
-    assert enter(quota(hard={"pods": "4"}), old)[1] == ["spec.scopes: Invalid value: []: field is immutable"]
+    assert enter(quota(hard={"pods": "4"}), old)[1] == ["spec.scopes: Invalid value: null: field is immutable"]
 
 
 def test_the_columns_are_kubectls() -> None:

@@ -141,11 +141,23 @@ def test_this_cluster_has_ipv4_alone(enter) -> None:  # type: ignore[no-untyped-
     ],
 )
 def test_where_a_balancer_listens_is_an_address_or_a_name(row: Object, problem: str) -> None:
-    seen = {**service(), "status": {"loadBalancer": {"ingress": [row]}}}
+    balanced = service(type="LoadBalancer")
+    seen = {**balanced, "status": {"loadBalancer": {"ingress": [row]}}}
 
-    causes = list(KINDS["Service"].validate(seen, seen))
+    causes = list(KINDS["Service"].validate(seen, balanced))
 
     assert [f"{cause.field}: {cause.message}" for cause in causes] == [f"status.loadBalancer.ingress[0].{problem}"]
+
+
+def test_only_a_balanced_service_says_where_its_balancer_listens() -> None:
+    old = service()
+    seen = {**old, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1", "ipMode": "VIP"}]}}}
+
+    (cause,) = KINDS["Service"].validate(seen, old)
+
+    assert f"{cause.field}: {cause.message}" == (
+        "status.loadBalancer.ingress: Forbidden: may only be used when `spec.type` is 'LoadBalancer'"
+    )
 
 
 def test_a_balancers_class_is_named_once(enter) -> None:  # type: ignore[no-untyped-def]
