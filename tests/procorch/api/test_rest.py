@@ -342,3 +342,62 @@ def _json(obj):
     import json
 
     return json.dumps(obj).encode()
+
+
+async def test_a_put_makes_what_is_not_there_of_kinds_that_kubernetes_lets_do_so(client):
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+             "metadata": {"name": "put", "namespace": "default"}, "spec": {"holderIdentity": "me"}}  # fmt: skip
+
+    made = await client.update(lease)
+
+    assert made["metadata"]["uid"]
+    assert await client.get("Lease", "default/put") == made
+    with pytest.raises(NotFound):
+        await client.update(config_map("put"))
+
+
+async def test_where_kubernetes_asks_for_it_an_update_says_which_version_it_has_seen(client):
+    made = await client.create({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b", "namespace": "default"},
+        "spec": {"minAvailable": 1},
+    })  # fmt: skip
+    blind = {**made, "metadata": {"name": "b", "namespace": "default"}}
+
+    with pytest.raises(Invalid, match=r"metadata\.resourceVersion: Invalid value: 0: must be specified for an update"):
+        await client.update(blind)
+    assert await client.update(made) == made
+    await client.update(await client.create(config_map("blind")))
+    await client.update(config_map("blind"))
+
+
+async def test_an_update_names_its_object_and_says_nothing_of_its_end(client):
+    made = await client.create(config_map("a"))
+
+    made["metadata"]["deletionGracePeriodSeconds"] = 5
+    with pytest.raises(Invalid, match=r"metadata\.deletionGracePeriodSeconds: Invalid value: 5: field is immutable"):
+        await client.update(made)
+
+
+async def test_an_owner_that_is_named_twice_is_one(client):
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"}
+    twice = config_map("a")
+    twice["metadata"]["ownerReferences"] = [owner, owner]
+
+    made = await client.create(twice)
+    made["metadata"]["ownerReferences"] = [owner, {**owner, "name": "q"}, owner]
+
+    assert (await client.get("ConfigMap", "default/a"))["metadata"]["ownerReferences"] == [owner]
+    assert (await client.update(made))["metadata"]["ownerReferences"] == [owner, {**owner, "name": "q"}]
+
+
+async def test_an_owner_that_is_dropped_is_told_of(served):
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"}
+    twice = config_map("warned")
+    twice["metadata"]["ownerReferences"] = [owner, owner]
+
+    answer = await served.client.transport.send(
+        "POST", "/api/v1/namespaces/default/configmaps", query={}, body=orjson.dumps(twice),
+        headers={"Content-Type": "application/json"},
+    )  # fmt: skip
+
+    assert "duplicate UID(s) observed: u" in answer.headers["warning"]

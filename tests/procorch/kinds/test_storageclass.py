@@ -58,7 +58,7 @@ def test_a_bad_class_is_named(enter, fields: Object, problem: str) -> None:  # t
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"provisioner": "c.d"}, "provisioner: Invalid value: \"c.d\": field is immutable"),
+        ({"provisioner": "c.d"}, 'provisioner: Invalid value: "c.d": field is immutable'),
         ({"parameters": {"a": "b"}}, 'parameters: Invalid value: {"a":"b"}: field is immutable'),
         ({"reclaimPolicy": "Retain"}, 'reclaimPolicy: Invalid value: "Retain": field is immutable'),
         (
