@@ -322,7 +322,7 @@ class Cache:
                 async with asyncio.timeout(FRESH_TIMEOUT):
                     await future
             except TimeoutError:
-                error = Timeout.of(f"Too large resource version: {wanted}, current: {self.revision}", 1)
+                error = Timeout.of(f"Timeout: Too large resource version: {wanted}, current: {self.revision}", 1)
                 error.details["causes"] = [
                     {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
                 ]

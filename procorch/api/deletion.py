@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from procorch.api.go import misread
 from procorch.clock import parse_timestamp, timestamp
 from procorch.kinds.kind import Kind
 from procorch.objects import BadRequest, Cause, Conflict, Invalid, Object, get
@@ -59,25 +60,23 @@ def options_of(body: Object, query: Mapping[str, str]) -> Options:
 def _seconds(grace: Any) -> int | None:
     if grace is None or grace == "":
         return None
-    try:
-        seconds = int(grace)
-    except (TypeError, ValueError):
-        seconds = 1 << 63
-    if not -(1 << 63) <= seconds < 1 << 63:
-        raise BadRequest.of(f"gracePeriodSeconds: not a number of seconds: {str(grace)[:100]}")
+    why = misread(str(grace), "ParseInt", -(1 << 63), (1 << 63) - 1)
+    if why is not None:
+        raise BadRequest.of(why)
+    seconds = int(grace)
     return seconds if seconds >= 0 else 1
 
 
 def check_preconditions(kind: Kind, obj: Object, options: Options) -> None:
     """Raises Conflict."""
     metadata = obj["metadata"]
-    for label, wanted, seen in (
-        ("UID", options.uid, metadata.get("uid", "")),
-        ("ResourceVersion", options.resource_version, metadata.get("resourceVersion", "")),
+    for label, wanted, seen, since in (
+        ("UID", options.uid, metadata.get("uid", ""), "deleted and then recreated"),
+        ("ResourceVersion", options.resource_version, metadata.get("resourceVersion", ""), "modified"),
     ):
         if wanted is not None and wanted != seen:
-            why = f"Precondition failed: {label} in precondition: {wanted}, {label} in object meta: {seen}"
-            raise Conflict.of(kind.plural, metadata["name"], kind.group, why)
+            why = f"the {label} in the precondition ({wanted}) does not match the {label} in record ({seen})"
+            raise Conflict.of(kind.name, metadata["name"], kind.group, f"{why}. The object might have been {since}")
 
 
 def decide(kind: Kind, obj: Object, options: Options, now: float) -> Object | None:

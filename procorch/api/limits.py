@@ -72,7 +72,8 @@ def check(cache: Cache, kind: Kind, obj: Object, old: Object | None = None, subr
             for problem in _problems(limit, requests, limits)
         ]
         if problems:
-            why = problems[0] if len(problems) == 1 else f"[{', '.join(dict.fromkeys(problems))}]"
+            told = [*dict.fromkeys(problems)]
+            why = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
             raise Forbidden.of(kind.plural, obj["metadata"].get("name", ""), why)
 
 

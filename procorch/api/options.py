@@ -93,7 +93,7 @@ def watch_options(query: Mapping[str, str], kind: Kind) -> ListOptions:
 
 def _numbers(query: Mapping[str, str]) -> tuple[int, int]:
     """timeoutSeconds and limit, which must be numbers also where they mean nothing: in this order they are decoded."""
-    return whole_number(query, "timeoutSeconds"), _number(query, "limit")
+    return max(_number(query, "timeoutSeconds"), 0), _number(query, "limit")  # a negative time is none
 
 
 def check_write(verb: str, query: Mapping[str, str], *, applies: bool = False) -> None:
@@ -128,15 +128,8 @@ def version_of(text: str) -> int | None:
     return int(text) if text else None
 
 
-def whole_number(query: Mapping[str, str], name: str) -> int:
-    """A parameter that is a whole number of 64 bits, not below 0; 0 where it is absent. Raises BadRequest."""
-    number = _number(query, name)
-    if number < 0:
-        raise BadRequest.of(f"{name} must not be negative: {number}")
-    return number
-
-
 def _number(query: Mapping[str, str], name: str) -> int:
+    """A parameter that is a whole number of 64 bits; 0 where it is absent. Raises BadRequest."""
     text = query.get(name)
     if text is None:
         return 0

@@ -140,7 +140,7 @@ async def test_what_is_not_deleted_spends_nothing(served):
     await pod(served, "a")
     await budget(served, disruptionsAllowed=1)
 
-    with pytest.raises(ApiError, match="UID in precondition"):
+    with pytest.raises(ApiError, match="the UID in the precondition"):
         await evict(served, "a", preconditions={"uid": "x"})
     await evict(served, "a", dryRun=["All"])
 

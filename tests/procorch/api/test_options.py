@@ -22,6 +22,7 @@ _ABOUT_LISTS = 'ListOptions.meta.k8s.io "" is invalid: '
         pytest.param({"resourceVersion": "0"}, ListOptions(version=0), id="whatever is at hand"),
         pytest.param({"resourceVersion": "7"}, ListOptions(version=7), id="not older than"),
         pytest.param({"limit": "-1"}, ListOptions(), id="a negative limit is none"),
+        pytest.param({"timeoutSeconds": "-1"}, ListOptions(), id="a negative time is none"),
         pytest.param({"resourceVersion": "7", "limit": "3"}, ListOptions(3, version=7, exact=True),
                      id="a page of a version is of that version"),
         pytest.param({"resourceVersion": "7", "limit": "3", "resourceVersionMatch": "NotOlderThan"},

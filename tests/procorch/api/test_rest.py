@@ -219,9 +219,9 @@ async def test_a_pod_that_no_node_has_is_gone_at_once(client):
 async def test_delete_preconditions_must_hold(client):
     made = await client.create(config_map("a"))
 
-    with pytest.raises(Conflict, match="Precondition failed: UID"):
+    with pytest.raises(Conflict, match="the UID in the precondition"):
         await client.delete("ConfigMap", "default/a", uid="another")
-    with pytest.raises(Conflict, match="Precondition failed: ResourceVersion"):
+    with pytest.raises(Conflict, match="The object might have been modified"):
         await client.delete("ConfigMap", "default/a", resource_version="1")
     await client.delete("ConfigMap", "default/a", uid=made["metadata"]["uid"])
 

@@ -79,7 +79,7 @@ async def test_an_evicted_pod_is_deleted_with_the_grace_and_preconditions_that_a
 
     with pytest.raises(BadRequest, match="name in URL does not match"):
         await served.client.raw("POST", EVICTION, body=eviction("b"))
-    with pytest.raises(Conflict, match="UID in precondition: x"):
+    with pytest.raises(Conflict, match=r"the UID in the precondition \(x\)"):
         await served.client.raw("POST", EVICTION, body=eviction(preconditions={"uid": "x"}))
     for dry in (eviction(dryRun=["All"]), eviction()):
         query = {} if b"All" in dry else {"dryRun": "All"}
