@@ -38,11 +38,8 @@ def unheeded(spec: Fields, path: str) -> Iterator[str]:
             for at, mount in indexed(container.get("volumeMounts"), f"{where}.volumeMounts"):
                 yield from _told(mount, at, _MOUNT)
     for where, volume in indexed(spec.get("volumes"), f"{path}.volumes"):
-        empty = part(volume, "emptyDir")
-        if empty.get("mode") is not None:
+        if part(volume, "emptyDir").get("mode") is not None:
             yield _text(f"{where}.emptyDir.mode", "everybody may write to an emptyDir")
-        if empty.get("sizeLimit") is not None and empty.get("medium") != "Memory":
-            yield _text(f"{where}.emptyDir.sizeLimit", "only one in memory has a limit")
 
 
 def _told(owner: Fields, path: str, table: dict[str, str]) -> Iterator[str]:

@@ -53,7 +53,6 @@ ASKED: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
     ("PodSecurityContext", "windowsOptions"): (POD, {"securityContext": {"windowsOptions": {"hostProcess": True}}}),
     ("ContainerPort", "hostPort"): (CONTAINER, {"ports": [{"containerPort": 80, "hostPort": 80}]}),
     ("EmptyDirVolumeSource", "mode"): (POD, {"volumes": [{"name": "v", "emptyDir": {"mode": 0o700}}]}),
-    ("EmptyDirVolumeSource", "sizeLimit"): (POD, {"volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}]}),
     ("VolumeMount", "bindMountOptions"): (
         CONTAINER, {"volumeMounts": [{"name": "v", "mountPath": "/v", "bindMountOptions": ["noexec"]}]}
     ),
