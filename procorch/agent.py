@@ -72,7 +72,8 @@ class AgentConfig:
     dns: the addresses that pods ask; empty for the node's own.
     registries: whom to ask for images. static_pods: a directory of manifests, or one.
     unsafe_sysctls: kernel settings that pods may have beside the safe ones.
-    reserved: kept from the pods, a resource list. eviction: when pods have to go. shutdown: how long they have when the machine goes off.
+    reserved: kept from the pods, a resource list. eviction: when pods have to go. shutdown: how long they have when the
+    machine goes off.
     """
 
     servers: tuple[str, ...]
