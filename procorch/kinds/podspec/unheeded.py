@@ -38,8 +38,7 @@ def unheeded(spec: Fields, path: str) -> Iterator[str]:
             for at, mount in indexed(container.get("volumeMounts"), f"{where}.volumeMounts"):
                 yield from _told(mount, at, _MOUNT)
     for where, volume in indexed(spec.get("volumes"), f"{path}.volumes"):
-        empty = part(volume, "emptyDir")
-        if empty.get("mode") is not None:
+        if part(volume, "emptyDir").get("mode") is not None:
             yield _text(f"{where}.emptyDir.mode", "everybody may write to an emptyDir")
 
 

@@ -15,9 +15,7 @@ from procorch.kinds.podspec.unheeded import unheeded
         pytest.param({}, id="nothing is asked"),
         pytest.param({"affinity": {"nodeAffinity": {"a": 1}}, "topologySpreadConstraints": []}, id="what is looked at"),
         pytest.param({"securityContext": {"seccompProfile": {"type": "Unconfined"}}}, id="no filter is what there is"),
-        pytest.param(
-            {"volumes": [{"name": "v", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}]}, id="memory has a limit"
-        ),
+        pytest.param({"volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}]}, id="an emptyDir has a limit"),
         pytest.param({"evictionResponders": []}, id="none is no wish"),
         pytest.param(
             {"containers": "no list", "securityContext": [], "volumes": {}}, id="nonsense is judged elsewhere"
