@@ -20,7 +20,7 @@ from tests.faults.scale import LONG
 
 pytestmark = [pytest.mark.e2e, pytest.mark.kernel, pytest.mark.timeout(3600 if LONG else 240)]
 
-KILLS, PODS = (100, 50) if LONG else (2, 6)
+KILLS, PODS = (20, 50) if LONG else (2, 6)  # `up` waits ever longer, 30 s at last, before it starts an agent again
 CYCLES, AT_ONCE = (1000, 20) if LONG else (20, 10)
 MARK = "marked-by-a-test"
 MARKED = f"""
@@ -101,7 +101,7 @@ def test_no_pod_notices_that_the_agent_is_killed_again_and_again(own: Cluster) -
         time.sleep(draw.uniform(0, 0.4))
         agent = programs(own)["agent"]
         kill(own, agent)
-        own.until(lambda killed=agent: programs(own)["agent"] != killed, "the agent is started again", 60)
+        own.until(lambda killed=agent: programs(own)["agent"] != killed, "the agent is started again", 90)
 
     def ended() -> bool:
         rows = [row for row in own.get("pods")["items"] if row["metadata"]["name"].startswith("ends")]
