@@ -33,7 +33,9 @@ OBJECTS: dict[str, dict[str, Any]] = {
     "ResourceQuota": {"spec": {"hard": {"cpu": "10", "pods": "20"}}},
     "Event": {"involvedObject": _ABOUT, "reason": "Test", "message": "m", "type": "Normal", "count": 1},
     "Endpoints": {"subsets": [{"addresses": [{"ip": "10.0.0.24"}], "ports": [{"name": "http", "port": 80}]}]},
-    "Service": {"spec": {"ports": [{"port": 80, "targetPort": 80}], "selector": {"app": "none"}}},
+    "Service": {
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80, "targetPort": 80}], "selector": {"app": "none"}}
+    },
     "ReplicationController": {"spec": {"replicas": 0, "selector": {"app": "x"}, "template": _TEMPLATE}},
     "PersistentVolumeClaim": {"spec": _CLAIM},
     "PersistentVolume": {
