@@ -4,9 +4,9 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 DATA_DIR ?= /var/lib/procorch
-# Tests wait a lot, for clusters, disks and time-outs, so one run more than there are cores. A file's tests stay together:
+# Tests wait a lot, for clusters, disks and time-outs, so two runs more than there are cores. A file's tests stay together:
 # they share what it set up. In the order of the folders, where what takes long comes early.
-RUNS ?= $(shell n=$$(nproc); echo $$((n < 5 ? n + 1 : 6)))
+RUNS ?= $(shell n=$$(nproc); echo $$((n < 5 ? n + 2 : 6)))
 AT_ONCE = -n $(RUNS) --dist loadfile --no-loadscope-reorder
 # Debian 12's pip else warns that it builds cgroupspy, which is no wheel, in a way that ends some day.
 export PIP_USE_PEP517 = 1

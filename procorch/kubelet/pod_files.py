@@ -89,10 +89,14 @@ def resolv_text(pod: Object, dns: Dns, node: str) -> str:
 
 
 def dns_problems(pod: Object, dns: Dns) -> list[tuple[str, str]]:
-    """(reason, message) of the events that tell where a pod does not get what it asked for."""
+    """(reason, message) of the events that tell where a pod does not get what it asked for.
+
+    Unlike a kubelet, without a cluster DNS only who wrote ClusterFirstWithHostNet is told: ClusterFirst is what every
+    pod has that asked for nothing, and a warning that all have is read by none.
+    """
     found = []
     policy, metadata = get(pod, ".spec.dnsPolicy", "ClusterFirst"), pod["metadata"]
-    if _asks_cluster(pod) and not dns.servers:
+    if policy == "ClusterFirstWithHostNet" and not dns.servers:
         where = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
         message = f'pod: "{where}". kubelet does not have ClusterDNS IP configured and cannot create Pod using '
         found.append(("MissingClusterDNS", f'{message}"{policy}" policy. Falling back to "Default" policy.'))

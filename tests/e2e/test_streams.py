@@ -67,7 +67,8 @@ def test_exec(user: User) -> None:
 
 def test_a_terminal(user: User) -> None:
     """`script` gives kubectl a terminal of its own."""
-    inner = " ".join(user.command("exec", "-it", "web", "--", "sh", "-c", "'tty; stty size; exit 5'"))
+    wait = 'while [ "$(stty size)" = "0 0" ]; do sleep 0.05; done; '  # kubectl tells it when the program runs
+    inner = " ".join(user.command("exec", "-it", "web", "--", "sh", "-c", "'tty; " + wait + "stty size; exit 5'"))
     done = user.cluster.host.run(
         ["script", "-qec", f"stty rows 33 cols 99; {inner}", "/dev/null"], env=user.environment,
         capture_output=True, stdin=subprocess.DEVNULL, timeout=60,

@@ -50,7 +50,7 @@ def test_resolv_conf(spec: dict[str, Any], dns: Dns, lines: list[str]) -> None:
 @pytest.mark.parametrize(
     ("spec", "dns", "reasons"),
     [
-        pytest.param({}, Dns(), ["MissingClusterDNS"], id="the cluster has none"),
+        pytest.param({}, Dns(), [], id="the cluster has none, and every pod asks"),
         pytest.param({}, Dns(servers=("10.96.0.10",)), [], id="it has one"),
         pytest.param({"hostNetwork": True}, Dns(), [], id="nobody asked for it"),
         pytest.param({"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}, Dns(), ["MissingClusterDNS"],
@@ -72,12 +72,12 @@ def test_what_a_pod_does_not_get_is_told(spec: dict[str, Any], dns: Dns, reasons
 
 
 def test_missing_dns_in_kubernetes_words() -> None:
-    wanted = pod()
+    wanted = pod(dnsPolicy="ClusterFirstWithHostNet")
     wanted["metadata"]["uid"] = "u"
 
     assert dns_problems(wanted, Dns())[0][1] == (
-        'pod: "web_shop(u)". kubelet does not have ClusterDNS IP configured and cannot create Pod using "ClusterFirst" '
-        'policy. Falling back to "Default" policy.'
+        'pod: "web_shop(u)". kubelet does not have ClusterDNS IP configured and cannot create Pod using '
+        '"ClusterFirstWithHostNet" policy. Falling back to "Default" policy.'
     )
 
 
