@@ -70,6 +70,5 @@ def test_variables_come_from_a_file_that_an_init_container_wrote(cluster: Cluste
     )
     template = "{.status.containerStatuses[0].stopSignal}"
     assert cluster.path(template, "pod", "filed", "-n", namespace) == "SIGINT"
-    assert 'Falling back to "Default" policy.' in cluster.kubectl("describe", "pod", "filed", "-n", namespace)
 
     cluster.kubectl("delete", "pod", "filed", "-n", namespace, "--wait", timeout=30)

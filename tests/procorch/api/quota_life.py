@@ -28,6 +28,7 @@ async def _make(url: str, life: int, told: str) -> None:
             except (Conflict, TooManyRequests):
                 continue
             except Forbidden:
+                os.write(told_to, b"\n")  # it lives, though there is nothing left to make
                 return
             os.write(told_to, f"{metadata['name']}\n".encode())
 
