@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from procorch.quantity import format_bytes
-from runtime import cgroups
+from runtime import usage
 
 _HUGE_PAGES = Path("/sys/kernel/mm/hugepages")
 
@@ -50,7 +50,7 @@ class Measured:
     @classmethod
     def now(cls, directory: Path) -> Measured:
         """directory: the node's own; its images are in `images` there."""
-        memory, disk, whole = psutil.virtual_memory(), FileSystem.of(directory), cgroups.whole()
+        memory, disk, whole = psutil.virtual_memory(), FileSystem.of(directory), usage.whole()
         total, available = memory.total, memory.available
         if whole.memory_limit_bytes is not None and whole.memory_limit_bytes < total:
             total = whole.memory_limit_bytes

@@ -10,7 +10,7 @@ import pytest
 
 from procorch.kubelet import measured
 from procorch.kubelet.measured import FileSystem, Measured
-from runtime import cgroups
+from runtime import usage
 
 
 def test_a_file_system_is_as_large_as_df_says(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_the_machine_has_what_it_has(tmp_path: Path) -> None:
 def test_limits_of_all_that_can_be_seen_are_what_the_machine_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cgroups, "whole", lambda: cgroups.Whole(1 << 28, 1 << 27, 500, 120))
+    monkeypatch.setattr(usage, "whole", lambda: usage.Whole(1 << 28, 1 << 27, 500, 120))
 
     seen = Measured.now(tmp_path)
     assert (seen.memory, seen.memory_available) == (1 << 28, 1 << 27)
