@@ -61,8 +61,9 @@ def command(
     """Run a node: pods, their network, and the Services' addresses."""
     need_root("procorch agent")
     from cli.up import own_address
-    from procorch.agent import Agent, AgentConfig
+    from procorch.agent import Agent
     from procorch.agent import clean as clean_up
+    from procorch.agent_config import AgentConfig
     from procorch.kubelet.images import RegistryConfig
 
     if not servers and not clean:

@@ -11,19 +11,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import logging
 import signal
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from network.node import NodeNetwork
-from network.proxy import MODES, Mode
+from network.proxy import MODES
+from procorch.agent_config import AgentConfig
 from procorch.claims import Taken, held, machine
 from procorch.client import Client, HttpTransport, Unreachable
 from procorch.clock import Backoff, Clock, system_clock
@@ -31,21 +30,20 @@ from procorch.events import EventRecorder
 from procorch.failover import Failover
 from procorch.informers import Informers
 from procorch.kubelet.dial import dial
-from procorch.kubelet.eviction.thresholds import EvictionConfig, parse_config
-from procorch.kubelet.images import Images, RegistryConfig, open_images
+from procorch.kubelet.images import Images, open_images
 from procorch.kubelet.images.inventory import Inventory
-from procorch.kubelet.join import Credentials, join, keep_fresh
+from procorch.kubelet.join import join, keep_fresh
 from procorch.kubelet.kubelet import Kubelet, KubeletConfig
 from procorch.kubelet.measured import Measured
 from procorch.kubelet.node import NodeReporter
-from procorch.kubelet.node_status import NodeConfig, allocatable
+from procorch.kubelet.node_status import allocatable
 from procorch.kubelet.pod_files import Dns
 from procorch.kubelet.preflight import preflight
-from procorch.kubelet.shutdown import PROBLEM, ShutdownConfig, is_going_off
+from procorch.kubelet.shutdown import PROBLEM, is_going_off
+from procorch.node_network import follow_routes, follow_services, pod_range
 from procorch.objects import Object, get
-from procorch.services import service_environment, service_ports
+from procorch.services import service_environment
 from runtime import Runtime, RuntimeFailed
-from runtime.images import ImageStore
 from runtime.layers import Refused
 
 logger = logging.getLogger(__name__)
@@ -62,84 +60,6 @@ class AgentProblem(RuntimeError):
     """The agent cannot run here; the text is one line that says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class AgentConfig:
-    """servers: the masters' URLs; the first that answers is asked, all are dialled. data_dir: everything of this node.
-
-    token: a join token, needed once. max_pods, pod_pids: at most so many pods, and processes and threads in one.
-    labels, taints: the node's from its registration on. hidden: paths that no pod may see, besides data_dir.
-    cgroup: below which all of this node's are. name_prefix: of links and nft tables.
-    dns: the addresses that pods ask; empty for the node's own.
-    registries: whom to ask for images. static_pods: a directory of manifests, or one.
-    unsafe_sysctls: kernel settings that pods may have beside the safe ones.
-    reserved: kept from the pods, a resource list. eviction: when pods have to go.
-    shutdown: how long they have when the machine goes off.
-    """
-
-    servers: tuple[str, ...]
-    data_dir: Path
-    node_name: str
-    node_ip: str
-    token: str = ""
-    max_pods: int = 110
-    pod_pids: int = 8192
-    labels: Mapping[str, str] = field(default_factory=dict)
-    taints: tuple[Mapping[str, str], ...] = ()
-    cluster_cidr: str = "10.240.0.0/12"
-    service_cidr: str = "10.96.0.0/12"
-    cluster_domain: str = "cluster.local"
-    dns: tuple[str, ...] = ()
-    proxy_mode: str = "asyncio"
-    cgroup: str = "procorch"
-    name_prefix: str = "procorch"
-    hidden: tuple[Path, ...] = ()
-    registries: RegistryConfig = field(default_factory=RegistryConfig)
-    static_pods: Path | None = None
-    unsafe_sysctls: tuple[str, ...] = ()
-    warm: int = 2
-    reserved: Mapping[str, str] = field(default_factory=dict)
-    eviction: EvictionConfig = field(default_factory=parse_config)
-    shutdown: ShutdownConfig = field(default_factory=ShutdownConfig)
-
-    @property
-    def credentials(self) -> Credentials:
-        return Credentials(self.data_dir / "agent")
-
-    def runtime(self) -> Runtime:
-        hidden = (self.data_dir, *self.hidden)
-        return Runtime(self.data_dir / "runtime", cgroup=self.cgroup, warm=self.warm, hidden=hidden)
-
-    def node(self) -> NodeConfig:
-        return NodeConfig(
-            self.node_name,
-            self.node_ip,
-            self.data_dir,
-            max_pods=self.max_pods,
-            labels=self.labels,
-            taints=self.taints,
-            reserved=self.reserved,
-            eviction=self.eviction,
-        )
-
-    def image_store(self) -> ImageStore:
-        return ImageStore(self.data_dir / "images")
-
-    def network(self, pod_cidr: str) -> NodeNetwork:
-        return NodeNetwork(
-            state_dir=self.data_dir / "network",
-            name_prefix=self.name_prefix,
-            pod_cidr=pod_cidr,
-            cluster_cidr=self.cluster_cidr,
-            service_cidr=self.service_cidr,
-            node_address=self.node_ip,
-        )
-
-
-async def run(config: AgentConfig, *, ready: Callable[[], object] = lambda: None, clock: Clock = system_clock) -> None:
-    """Until cancelled. Calls `ready` when the node is Ready. Raises AgentProblem, Taken, JoinFailed, OSError."""
-    await Agent(config, clock).run(ready)
-
-
 class Agent:
     """The parts of one node, assembled."""
 
@@ -152,6 +72,7 @@ class Agent:
         self._problem = "container runtime network not ready: the node has no pod range yet"
 
     async def run(self, ready: Callable[[], object]) -> None:
+        """Until cancelled. Calls `ready` when the node is Ready. Raises AgentProblem, Taken, JoinFailed, OSError."""
         if problem := preflight():
             raise AgentProblem(problem)
         async with AsyncExitStack() as stack:
@@ -243,8 +164,8 @@ class Agent:
                 loop.add_signal_handler(signal.SIGPWR, lambda: tasks.create_task(self.shut_down(), name="shutdown"))
             try:
                 async with asyncio.TaskGroup() as inner:
-                    inner.create_task(self._follow_services(informers, proxy), name="services")
-                    inner.create_task(self._follow_routes(informers, network), name="routes")
+                    inner.create_task(follow_services(informers, proxy, config.node_name), name="services")
+                    inner.create_task(follow_routes(informers, network, config.node_name), name="routes")
                     inner.create_task(kubelet.run(), name="kubelet")
                     inner.create_task(self._announce(node, ready), name="node")
                     for server in config.servers:
@@ -319,13 +240,11 @@ class Agent:
     @asynccontextmanager
     async def _network(self, informers: Informers, node: NodeReporter) -> AsyncIterator[NodeNetwork]:
         """The pod network, as soon as the node's range is known: from an earlier run, or from the masters."""
-        remembered = self.config.data_dir / "agent" / "node.json"
-        try:
-            pod_cidr = str(json.loads(remembered.read_text())["podCIDR"])
-        except (OSError, ValueError, KeyError):
+        pod_cidr = self.config.remembered_range()
+        if pod_cidr is None:
             await node.register()
-            pod_cidr = await _pod_range(informers, self.config.node_name)
-            remembered.write_text(json.dumps({"podCIDR": pod_cidr}))
+            pod_cidr = await pod_range(informers, self.config.node_name)
+            self.config.remember_range(pod_cidr)
         network = self.config.network(pod_cidr)
         network.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         await network.start()
@@ -341,45 +260,6 @@ class Agent:
         ready()
         await node.run()
 
-    async def _follow_services(self, informers: Informers, proxy: Mode) -> None:
-        """The proxy serves what Services and EndpointSlices say; until these are known, what it served before."""
-        changed = asyncio.Event()
-        for kind in ("Service", "EndpointSlice"):
-            await informers.of(kind).synced()
-            informers.of(kind).add_handler(lambda type_, old, new: changed.set())
-        backoff = Backoff(first=0.1, most=10.0)
-        while True:
-            changed.clear()
-            try:
-                services, slices = informers["Service"].values(), informers["EndpointSlice"].values()
-                await proxy.sync(service_ports(services, slices, self.config.node_name))
-                backoff.reset()
-            except OSError as error:
-                logger.warning("services not served", extra={"error": str(error)})
-                await asyncio.sleep(backoff.next())
-                continue
-            for port, why in proxy.busy.items():
-                logger.warning("node port not served", extra={"port": port, "why": why})
-            await changed.wait()
-
-    async def _follow_routes(self, informers: Informers, network: NodeNetwork) -> None:
-        """Every other node's pods are reached at that node."""
-        changed = asyncio.Event()
-        await informers.of("Node").synced()
-        informers.of("Node").add_handler(lambda type_, old, new: changed.set())
-        known: dict[str, str] | None = None
-        while True:
-            changed.clear()
-            wanted = routes_of(informers["Node"].values(), self.config.node_name)
-            if wanted != known:
-                try:
-                    await network.sync_routes(wanted)
-                    known = wanted
-                except OSError as error:
-                    logger.warning("nodes not routed to", extra={"error": str(error)})
-                    known = wanted
-            await changed.wait()
-
 
 def _lost(node: NodeReporter, nodes: Mapping[str, Object], type_: str, old: Object | None, new: Object | None) -> None:
     """Somebody has deleted this node, and it is still here: it registers again, with its range if that is free."""
@@ -388,18 +268,6 @@ def _lost(node: NodeReporter, nodes: Mapping[str, Object], type_: str, old: Obje
             logger.error("the node's pod range is another node's by now", extra={"range": node.pod_cidr})
             node.pod_cidr = ""
         node.lost(old)
-
-
-def routes_of(nodes: Iterable[Object], own: str) -> dict[str, str]:
-    """pod range → address, of every other node that has both."""
-    routes = {}
-    for node in nodes:
-        addresses = get(node, ".status.addresses", [])
-        address = next((row["address"] for row in addresses if row["type"] == "InternalIP"), None)
-        pod_cidr = get(node, ".spec.podCIDR")
-        if node["metadata"]["name"] != own and address and pod_cidr:
-            routes[pod_cidr] = address
-    return routes
 
 
 async def clean(config: AgentConfig, grace: float = 0.0) -> None:
@@ -424,9 +292,8 @@ async def _clean_machine(config: AgentConfig, grace: float) -> None:
         await runtime.reset(grace)
     except RuntimeFailed as error:
         raise AgentProblem(str(error)) from None
-    try:
-        pod_cidr = json.loads((config.data_dir / "agent" / "node.json").read_text())["podCIDR"]
-    except (OSError, ValueError, KeyError):
+    pod_cidr = config.remembered_range()
+    if pod_cidr is None:
         return  # it never had a network
     network = config.network(pod_cidr)
     try:
@@ -463,16 +330,3 @@ async def _until_reachable(ways: Sequence[Callable[[], Awaitable[None]]]) -> Non
             if not starting:
                 logger.info("master not reached", extra={"error": str(error)})
             await asyncio.sleep(0.03 if starting else backoff.next())
-
-
-async def _pod_range(informers: Informers, name: str) -> str:
-    """The node's podCIDR, once the masters have given it one."""
-    found = asyncio.Event()
-
-    def look(type_: str, old: Object | None, new: Object | None) -> None:
-        if new is not None and new["metadata"]["name"] == name and get(new, ".spec.podCIDR"):
-            found.set()
-
-    informers.of("Node").add_handler(look)
-    await found.wait()
-    return str(get(informers["Node"][name], ".spec.podCIDR"))

@@ -12,7 +12,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,14 +22,12 @@ from cgroupspy.nodes import Node
 
 from . import syscalls
 from .spec import Limits, RuntimeFailed
-from .usage import Detail, Usage, detail_v1, detail_v2, usage_v1, usage_v2
+from .usage import MOUNT, UNLIMITED, Detail, Usage, detail_v1, detail_v2, usage_v1, usage_v2
 
-MOUNT = Path("/sys/fs/cgroup")
 PERIOD = 100_000  # microseconds of a cpu quota's period, the kernel's default
 PAGE = os.sysconf("SC_PAGESIZE")
 LEAST_QUOTA = 1_000  # microseconds: the kernel answers EINVAL below
 CGROUP2_MAGIC = 0x63677270
-UNLIMITED = 1 << 62  # version 1 has no word for it: memory.limit_in_bytes then reads as a number near 2^63
 
 
 def shares(millis: int) -> int:
@@ -122,44 +120,6 @@ def detect(mount: Path = MOUNT) -> Groups:
     return Version1(mount)
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """All that can be seen of the machine's groups: its limits, None where it has none, and what is used of these."""
-
-    memory_limit_bytes: int | None = None
-    working_set_bytes: int = 0
-    pids_limit: int | None = None
-    processes: int = 0
-
-
-def whole(mount: Path = MOUNT) -> Whole:
-    """The uppermost group: without limits on a machine of its own, with some where it is one of others' groups."""
-    memory, pids = (mount / name if (mount / name).is_dir() else mount for name in ("memory", "pids"))
-    limit = used = 0
-    for limit_file, usage_file in (
-        ("memory.max", "memory.current"),
-        ("memory.limit_in_bytes", "memory.usage_in_bytes"),
-    ):
-        limit, used = limit or _number(memory / limit_file), used or _number(memory / usage_file)
-    inactive = "inactive_file" if (memory / "memory.max").exists() else "total_inactive_file"
-    limit = limit if limit < UNLIMITED else 0
-    return Whole(
-        limit or None,
-        _working_set(used, memory / "memory.stat", inactive) if limit else 0,
-        _number(pids / "pids.max") or None,
-        _number(pids / "pids.current"),
-    )
-
-
-def _number(path: Path) -> int:
-    """0 for a file that is not there, and for `max`."""
-    try:
-        text = path.read_text().strip()
-    except OSError:
-        return 0
-    return int(text) if text.isdecimal() else 0
-
-
 def _below(directory: Path) -> Iterator[Path]:
     """The directories of a group's tree, the deepest first."""
     with contextlib.suppress(FileNotFoundError):
@@ -192,15 +152,6 @@ async def _remove_tree(directory: Path, timeout: float) -> None:
                 raise RuntimeFailed(f"cgroup {directory}: {error.strerror}, still holds {_pids(directory)}") from error
         await asyncio.sleep(pause)
         pause = min(pause * 2, 0.1)
-
-
-def _working_set(used: int, stat: Path, inactive: str) -> int:
-    """used: bytes. inactive: the row of memory.stat that counts file pages which nobody has touched for long."""
-    for line in stat.read_text().splitlines():
-        name, _, value = line.partition(" ")
-        if name == inactive:
-            return max(used - int(value), 0)
-    return used
 
 
 def _signal_all(pids: list[int]) -> None:

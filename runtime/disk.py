@@ -1,4 +1,4 @@
-"""How much room the files of a directory take, as `du` counts it."""
+"""Room on disk: what the files of a directory take, as `du` counts it, and what their file system has, as `df` does."""
 
 from __future__ import annotations
 
@@ -21,6 +21,25 @@ class Disk:
 
     def __add__(self, other: Disk) -> Disk:
         return Disk(self.bytes + other.bytes, self.inodes + other.inodes)
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystem:
+    """Bytes, and inodes: 0 where it has no number of its own of these. available: to those who are not root."""
+
+    size: int
+    available: int
+    used: int
+    inodes: int
+    inodes_free: int
+
+    @classmethod
+    def of(cls, path: Path) -> FileSystem:
+        """The one that the path lies on. Raises OSError."""
+        found = os.statvfs(path)
+        unit = found.f_frsize
+        used = (found.f_blocks - found.f_bfree) * unit
+        return cls(found.f_blocks * unit, found.f_bavail * unit, used, found.f_files, found.f_ffree)
 
 
 def disk_of(directory: Path) -> Disk:

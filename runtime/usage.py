@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+MOUNT = Path("/sys/fs/cgroup")
 PROC = Path("/proc")
 _TICK_NANOS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _LARGEST = 64 * 1024  # bytes of one such file
 _RESOURCES = ("cpu", "memory", "io")
-_UNLIMITED = 1 << 62  # version 1 has no word for it
+UNLIMITED = 1 << 62  # version 1 has no word for it: memory.limit_in_bytes then reads as a number near 2^63
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +74,24 @@ class Detail:
     pressure: Mapping[str, Pressure] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All that can be seen of the machine's groups: its limits, None where it has none, and what is used of these."""
+
+    memory_limit_bytes: int | None = None
+    working_set_bytes: int = 0
+    pids_limit: int | None = None
+    processes: int = 0
+
+
 def usage_v1(cpuacct: str, memory: str, pids: str) -> Usage:
     """The directories of one group. Raises FileNotFoundError where there is no such group."""
     stat = _table(f"{memory}/memory.stat")
-    used = _number(f"{memory}/memory.usage_in_bytes")
+    used, working = _memory_v1(memory, stat)
     return Usage(
         cpu_nanos=int(_needed(f"{cpuacct}/cpuacct.usage")),
         memory_bytes=used,
-        working_set_bytes=max(used - stat.get("total_inactive_file", 0), 0),
+        working_set_bytes=working,
         rss_bytes=stat.get("total_rss", 0),
         cache_bytes=stat.get("total_cache", 0),
         mapped_bytes=stat.get("total_mapped_file", 0),
@@ -94,12 +105,11 @@ def usage_v1(cpuacct: str, memory: str, pids: str) -> Usage:
 def usage_v2(directory: str) -> Usage:
     """Raises FileNotFoundError where there is no such group. The root's memory is the machine's."""
     stat = _table(f"{directory}/memory.stat")
-    current = _text(f"{directory}/memory.current")
-    used = int(current) if current else _machine_used()
+    used, working = _memory_v2(directory, stat)
     return Usage(
         cpu_nanos=_pairs(_needed(f"{directory}/cpu.stat")).get("usage_usec", 0) * 1000,
         memory_bytes=used,
-        working_set_bytes=max(used - stat.get("inactive_file", 0), 0),
+        working_set_bytes=working,
         rss_bytes=stat.get("anon", 0),
         cache_bytes=stat.get("file", 0),
         mapped_bytes=stat.get("file_mapped", 0),
@@ -112,14 +122,13 @@ def usage_v2(directory: str) -> Usage:
 
 def detail_v1(cpu: str, cpuacct: str, memory: str) -> Detail:
     split, stat = _table(f"{cpuacct}/cpuacct.stat"), _table(f"{cpu}/cpu.stat")
-    limit = _number(f"{memory}/memory.limit_in_bytes")
     return Detail(
         user_nanos=split.get("user", 0) * _TICK_NANOS,
         system_nanos=split.get("system", 0) * _TICK_NANOS,
         periods=stat.get("nr_periods", 0),
         throttled_periods=stat.get("nr_throttled", 0),
         throttled_nanos=stat.get("throttled_time", 0),
-        memory_limit_bytes=limit if 0 < limit < _UNLIMITED else None,
+        memory_limit_bytes=_limit_v1(memory),
         memory_peak_bytes=_number(f"{memory}/memory.max_usage_in_bytes"),
         oom_kills=_table(f"{memory}/memory.oom_control").get("oom_kill", 0),
     )
@@ -127,18 +136,55 @@ def detail_v1(cpu: str, cpuacct: str, memory: str) -> Detail:
 
 def detail_v2(directory: str) -> Detail:
     stat = _table(f"{directory}/cpu.stat")
-    limit = _text(f"{directory}/memory.max")
     return Detail(
         user_nanos=stat.get("user_usec", 0) * 1000,
         system_nanos=stat.get("system_usec", 0) * 1000,
         periods=stat.get("nr_periods", 0),
         throttled_periods=stat.get("nr_throttled", 0),
         throttled_nanos=stat.get("throttled_usec", 0) * 1000,
-        memory_limit_bytes=int(limit) if limit.isdigit() else None,
+        memory_limit_bytes=_limit_v2(directory),
         memory_peak_bytes=_number(f"{directory}/memory.peak"),
         oom_kills=_table(f"{directory}/memory.events").get("oom_kill", 0),
         pressure=_pressures({name: f"{directory}/{name}.pressure" for name in _RESOURCES}),
     )
+
+
+def whole(mount: Path = MOUNT) -> Whole:
+    """The uppermost group: without limits on a machine of its own, with some where it is one of others' groups."""
+    memory, pids = (str(mount / name) if (mount / name).is_dir() else str(mount) for name in ("memory", "pids"))
+    stat = _table(f"{memory}/memory.stat")
+    if memory == str(mount):
+        limit, working = _limit_v2(memory), _memory_v2(memory, stat)[1]
+    else:
+        limit, working = _limit_v1(memory), _memory_v1(memory, stat)[1]
+    return Whole(
+        limit,
+        working if limit is not None else 0,
+        _number(f"{pids}/pids.max") or None,
+        _number(f"{pids}/pids.current"),
+    )
+
+
+def _memory_v1(directory: str, stat: Mapping[str, int]) -> tuple[int, int]:
+    """Bytes in use, and those of them that are no file pages which nobody has touched for long."""
+    used = _number(f"{directory}/memory.usage_in_bytes")
+    return used, max(used - stat.get("total_inactive_file", 0), 0)
+
+
+def _memory_v2(directory: str, stat: Mapping[str, int]) -> tuple[int, int]:
+    current = _text(f"{directory}/memory.current")
+    used = int(current) if current else _machine_used()
+    return used, max(used - stat.get("inactive_file", 0), 0)
+
+
+def _limit_v1(directory: str) -> int | None:
+    limit = _number(f"{directory}/memory.limit_in_bytes")
+    return limit if 0 < limit < UNLIMITED else None
+
+
+def _limit_v2(directory: str) -> int | None:
+    limit = _text(f"{directory}/memory.max")
+    return int(limit) if limit.isdigit() else None
 
 
 def machine_pressure(proc: Path = PROC) -> dict[str, Pressure]:

@@ -105,7 +105,7 @@ class ContainerStreams:
         """One connection to an address that this node can reach: a pod's, for what masters proxy."""
         address, port = query.get("address", ""), query.get("port", "")
         try:
-            connected = await asyncio.wait_for(_connect_to(address, int(port)), DIAL_SECONDS)
+            connected = await asyncio.wait_for(inside.connect_outside(address, int(port)), DIAL_SECONDS)
         except TimeoutError:
             await _refuse(stream, Refused(504, f"dial tcp {address}:{port}: i/o timeout"))
             return
@@ -249,18 +249,6 @@ async def _connect(sandbox: Sandbox, port: int) -> socket.socket:
 def _words(error: Exception) -> str:
     number = getattr(error, "errno", None)
     return os.strerror(number).lower() if number else str(error)
-
-
-async def _connect_to(address: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    made.setblocking(False)
-    try:
-        await asyncio.get_running_loop().sock_connect(made, (address, port))
-    except BaseException:
-        made.close()
-        raise
-    return made
 
 
 async def _join(connected: socket.socket, stream: Stream) -> None:

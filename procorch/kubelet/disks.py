@@ -7,7 +7,6 @@ asks. Source: Kubernetes' pkg/kubelet/server/stats, which counts volumes once a 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,24 +18,6 @@ from runtime.disk import Disk, disk_of
 HOLDS_SECONDS = 60.0
 # What others' volumes hold is not the pod's; what is in memory is its memory.
 _OWN_VOLUMES = ("empty-dir", "configmap", "secret", "downward-api", "projected")
-
-
-@dataclass(frozen=True, slots=True)
-class FileSystem:
-    """The one that has this node's state: bytes and pieces."""
-
-    capacity: int
-    available: int
-    used: int
-    inodes: int
-    inodes_free: int
-
-    @classmethod
-    def of(cls, directory: Path) -> FileSystem:
-        found = os.statvfs(directory)
-        size = found.f_frsize
-        used = (found.f_blocks - found.f_bfree) * size
-        return cls(found.f_blocks * size, found.f_bavail * size, used, found.f_files, found.f_ffree)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,25 @@ class Inhabited(Protocol):
 
 async def connect(sandbox: Inhabited, address: str, port: int) -> socket.socket:
     """address: an IP address as processes of the pod would write it. Raises OSError."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    make = partial(socket.socket, family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     inside = os.open(sandbox.netns, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        made = make() if _is_ours(inside) else netns.inside(inside, make)
+        made = _made(address) if _is_ours(inside) else netns.inside(inside, partial(_made, address))
     finally:
         os.close(inside)
+    return await _connected(made, address, port)
+
+
+async def connect_outside(address: str, port: int) -> socket.socket:
+    """The same from the node itself. Raises OSError."""
+    return await _connected(_made(address), address, port)
+
+
+def _made(address: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+
+
+async def _connected(made: socket.socket, address: str, port: int) -> socket.socket:
     try:
         await asyncio.get_running_loop().sock_connect(made, (address, port))
     except BaseException:

@@ -9,7 +9,6 @@ sandboxes found by the runtime ────────────▶│   whos
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from procorch.kubelet.dial import Serve
 from procorch.kubelet.eviction.evictor import Evictor
 from procorch.kubelet.eviction.thresholds import EvictionConfig
 from procorch.kubelet.images import Images
-from procorch.kubelet.levels import level_limits, node_limits
+from procorch.kubelet.levels import Levels, node_limits
 from procorch.kubelet.measured import Measured
 from procorch.kubelet.measuring import Measuring, pods_of
 from procorch.kubelet.metrics import ProbeCounts, container_states
@@ -39,16 +38,12 @@ from procorch.kubelet.pod_worker import PodWorker
 from procorch.kubelet.record import PodDirectory, PodRecord
 from procorch.kubelet.shutdown import ShutdownConfig
 from procorch.kubelet.sources import Sources
-from procorch.kubelet.static_pods import LOOK_SECONDS, StaticPods, is_static
+from procorch.kubelet.static_pods import StaticPods, is_static
 from procorch.kubelet.surroundings import Network, Surroundings
 from procorch.objects import Object, key_of, uid_of
-from runtime import Limits, Runtime, RuntimeFailed
-from runtime.changes import Changes
+from runtime import Runtime, RuntimeFailed
 
 logger = logging.getLogger(__name__)
-
-WRITTEN_SECONDS = 0.1  # a file that is being written is not read half
-LEVELS_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +106,8 @@ class Kubelet:
         self._mirrors = Mirrors(client, config.node_name, self._static)
         self._look_at_manifests = asyncio.Event()
         self.shutting_down = False
-        self._levels = asyncio.Event()  # a pod takes something else than before
+        limits = node_limits(config.allocatable, config.memory_capacity, config.reserved)
+        self._levels = Levels(runtime, limits, lambda: self._others(""))
         self.on_pressure_changed: Callable[[], object] = lambda: None
         self.evictor = Evictor(
             config.eviction,
@@ -197,7 +193,7 @@ class Kubelet:
                 dns=config.dns,
                 others=self._others,
                 freed=self._freed,
-                allocated=self._levels.set,
+                allocated=self._levels.changed,
                 admit=self._admit,
                 pids_limit=config.pids_limit,
                 unsafe_sysctls=config.unsafe_sysctls,
@@ -206,7 +202,7 @@ class Kubelet:
             self._runtime.on_change = self._sandbox_changed
             tasks.create_task(self._follow_store(), name="images")
             tasks.create_task(self.evictor.run(), name="eviction")
-            tasks.create_task(self._keep_levels(), name="levels")
+            tasks.create_task(self._levels.run(), name="levels")
             self._take_over()
             tasks.create_task(self._follow_manifests(), name="static pods")
             if self._known is not None:
@@ -302,28 +298,10 @@ class Kubelet:
 
     def _freed(self) -> None:
         """Pods that wait for room to grow look again, the important ones first."""
-        self._levels.set()
+        self._levels.changed()
         waiting = [worker for worker in self._workers.values() if worker.record.pending is not None]
         for worker in sorted(waiting, key=lambda worker: -int(worker.pod["spec"].get("priority") or 0)):
             worker.wake()
-
-    async def _keep_levels(self) -> None:
-        """The groups above the pods follow what these ask for."""
-        config, groups, base = self.config, self._runtime.groups, self._runtime.cgroup
-        known: dict[str, Limits] = {"": Limits()}
-        wanted = {"": node_limits(config.allocatable, config.memory_capacity, config.reserved)}
-        while True:
-            wanted |= level_limits(self._others(""))
-            for level, limits in wanted.items():
-                if known.get(level) != limits:
-                    try:
-                        groups.create(f"{base}/{level}".rstrip("/"), limits)
-                    except RuntimeFailed as error:
-                        logger.warning("level of pods not limited", extra={"level": level, "error": str(error)})
-                    known[level] = limits
-            await self._levels.wait()
-            self._levels.clear()
-            await asyncio.sleep(LEVELS_SECONDS)  # many pods at once are one change
 
     def _forget(self, uid: str) -> None:
         self._workers.pop(uid, None)
@@ -337,29 +315,11 @@ class Kubelet:
         return {key_of(worker.pod): worker.pod for worker in self._workers.values() if is_static(worker.pod)}
 
     async def _follow_manifests(self) -> None:
-        """The static pods are those of the manifests: at once where a directory changes, else soon."""
         if self.config.static_pods is None:
             self._set_static({})  # an earlier agent may have had some
-            return
-        manifests = StaticPods(self.config.static_pods, self.config.node_name)
-        changes: Changes | None = None
-        try:
-            while True:
-                self._look_at_manifests.clear()
-                if changes is None:
-                    with contextlib.suppress(OSError):  # there is no such directory yet
-                        changes = Changes(manifests.directory, told=self._look_at_manifests.set)
-                try:
-                    self._set_static(manifests.read(self._clock()))
-                except OSError as error:
-                    logger.warning("manifests not read", extra={"path": str(manifests.path), "error": str(error)})
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_SECONDS):
-                        await self._look_at_manifests.wait()
-                        await asyncio.sleep(WRITTEN_SECONDS)
-        finally:
-            if changes is not None:
-                changes.close()
+        else:
+            manifests = StaticPods(self.config.static_pods, self.config.node_name)
+            await manifests.follow(self._look_at_manifests, self._clock, self._set_static)
 
     def _set_static(self, pods: Mapping[str, Object]) -> None:
         """A pod whose name another one still has waits until that one has ended."""

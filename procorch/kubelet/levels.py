@@ -10,15 +10,20 @@ Source: the kubelet's QoS container manager and "Reserve Compute Resources for S
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
 
 from procorch.kinds.podspec.resources import qos_class
 from procorch.kubelet.sizes import LEAST_REQUEST, pod_limits
 from procorch.objects import Object
 from procorch.quantity import byte_count, cpu_millis
-from runtime import Limits
+from runtime import Limits, Runtime, RuntimeFailed
+
+logger = logging.getLogger(__name__)
 
 LEVELS = ("burstable", "besteffort")
+SETTLE_SECONDS = 0.1  # many pods at once are one change
 
 
 def level_of(pod: Object) -> str:
@@ -37,3 +42,35 @@ def node_limits(allocatable: Mapping[str, str], memory: int, reserved: Mapping[s
     """Of all pods together: processor time by shares, memory only where some is reserved. memory: the node's, bytes."""
     kept = byte_count(reserved.get("memory", "0"))
     return Limits(cpu_millis(allocatable.get("cpu", "0")) or None, None, memory - kept if kept else None)
+
+
+class Levels:
+    """The groups above the pods follow what these ask for. node: of all together. pods: those that take something."""
+
+    def __init__(self, runtime: Runtime, node: Limits, pods: Callable[[], Iterable[Object]]) -> None:
+        self._runtime = runtime
+        self._node = node
+        self._pods = pods
+        self._known: dict[str, Limits] = {"": Limits()}
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        """A pod takes something else than before."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._set({"": self._node, **level_limits(self._pods())})
+            await self._changed.wait()
+            self._changed.clear()
+            await asyncio.sleep(SETTLE_SECONDS)
+
+    def _set(self, wanted: Mapping[str, Limits]) -> None:
+        for level, limits in wanted.items():
+            if self._known.get(level) != limits:
+                try:
+                    self._runtime.groups.create(f"{self._runtime.cgroup}/{level}".rstrip("/"), limits)
+                except RuntimeFailed as error:
+                    logger.warning("level of pods not limited", extra={"level": level, "error": str(error)})
+                self._known[level] = limits

@@ -11,24 +11,10 @@ from pathlib import Path
 import psutil
 
 from procorch.quantity import format_bytes
-from runtime import cgroups
+from runtime import usage
+from runtime.disk import FileSystem
 
 _HUGE_PAGES = Path("/sys/kernel/mm/hugepages")
-
-
-@dataclass(frozen=True, slots=True)
-class FileSystem:
-    """Bytes, and inodes: 0 where it has no number of its own of these."""
-
-    size: int
-    available: int
-    inodes: int
-    inodes_available: int
-
-    @classmethod
-    def of(cls, path: Path) -> FileSystem:
-        seen = os.statvfs(path)
-        return cls(seen.f_blocks * seen.f_frsize, seen.f_bavail * seen.f_frsize, seen.f_files, seen.f_favail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +36,7 @@ class Measured:
     @classmethod
     def now(cls, directory: Path) -> Measured:
         """directory: the node's own; its images are in `images` there."""
-        memory, disk, whole = psutil.virtual_memory(), FileSystem.of(directory), cgroups.whole()
+        memory, disk, whole = psutil.virtual_memory(), FileSystem.of(directory), usage.whole()
         total, available = memory.total, memory.available
         if whole.memory_limit_bytes is not None and whole.memory_limit_bytes < total:
             total = whole.memory_limit_bytes
@@ -66,7 +52,7 @@ class Measured:
             disk=disk.size,
             disk_available=disk.available,
             inodes=disk.inodes,
-            inodes_available=disk.inodes_available,
+            inodes_available=disk.inodes_free,
             pids_left=left,
             huge_pages=_huge_pages(),
             pids=pids,

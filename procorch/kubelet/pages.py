@@ -21,7 +21,7 @@ from procorch.clock import timestamp
 from procorch.exposition import Family
 from procorch.kubelet import cadvisor, metrics
 from procorch.kubelet.dial import Serve, reply
-from procorch.kubelet.disks import Disks, FileSystem
+from procorch.kubelet.disks import Disks
 from procorch.kubelet.measuring import NODE_GROUP, Measured, Measuring
 from procorch.kubelet.metrics import ProbeCounts
 from procorch.kubelet.node_status import KUBELET_VERSION
@@ -29,6 +29,7 @@ from procorch.kubelet.summary import Facts, summary, without_details
 from procorch.kubelet.traffic import traffic_of
 from procorch.link import Stream
 from procorch.objects import Object
+from runtime.disk import FileSystem
 from runtime.usage import machine_pressure
 
 _JSON = "application/json"

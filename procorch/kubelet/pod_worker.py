@@ -19,6 +19,7 @@ from typing import Any
 
 from procorch.clock import Backoff, timestamp
 from procorch.kubelet import sysctls
+from procorch.kubelet.endings import Endings
 from procorch.kubelet.eviction.usage import PodUsage, usage_of
 from procorch.kubelet.mirrors import MirrorReporter, Mirrors
 from procorch.kubelet.plan import (
@@ -35,10 +36,8 @@ from procorch.kubelet.plan import (
     Stop,
     Teardown,
     Wake,
-    all_containers,
     lasting_containers,
     plan,
-    stop_signal,
 )
 from procorch.kubelet.pod_actions import PodActions, remove_directory
 from procorch.kubelet.pod_health import PodHealth
@@ -92,7 +91,7 @@ class PodWorker:
         else:
             self._reporter = Reporter(around, lambda: self.pod, self.record, self.remove)
         self._health: PodHealth | None = None
-        self._hooks: dict[str, asyncio.Task[None]] = {}
+        self._endings = Endings(around, self.record, self._actions, lambda: self.pod, lambda: self._health, self._spawn)
         self._noticed: set[tuple[str, int]] = set()  # ended attempts whose end was dealt with
 
     # What others tell
@@ -161,7 +160,7 @@ class PodWorker:
         self._keep_pod()
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            self._health = PodHealth(self._around, self.record, tasks, self._health_changed)
+            self._health = PodHealth(self._around, self.record, tasks, self.wake)
             reporting = tasks.create_task(self._reporter.run(), name=f"report:{key_of(self.pod)}")
             try:
                 await self._loop()
@@ -342,11 +341,11 @@ class PodWorker:
                     await self._actions.start(self.sized, name)
                     acted = acted or self.record.of(name).current is not before
                 case Stop(name, grace, why):
-                    self._stop(name, grace, why)
+                    self._endings.stop(name, grace, why)
                     acted = True
                 case Hook(name, grace):
-                    self.record.of(name).hooked = acted = True
-                    self._hooks[name] = self._tasks.create_task(self._hook(name, grace), name=f"hook:{name}")
+                    self._endings.hook(name, grace)
+                    acted = True
                 case Kill(name):
                     await self._actions.kill(name)
                     acted = True
@@ -372,28 +371,6 @@ class PodWorker:
                     pass
         return acted
 
-    def _stop(self, name: str, grace: float, why: str) -> None:
-        """preStop and SIGTERM, in the background: other containers are stopped meanwhile."""
-        one = self.record.of(name)
-        one.stopped_at = self._around.clock()  # it stays ready while it runs: what is being ended may still serve
-        path = f"spec.containers{{{name}}}"
-        self._around.events.event(self.pod, "Normal", "Killing", why or f"Stopping container {name}", field_path=path)
-        self._tasks.create_task(self._hook_and_signal(name, grace), name=f"stop:{name}")
-
-    async def _hook(self, name: str, grace: float) -> None:
-        attempt = self.record.of(name).current
-        if self._health is not None and attempt is not None:
-            await self._health.before_end(self.pod, self._container(name), attempt, grace)
-
-    async def _hook_and_signal(self, name: str, grace: float) -> None:
-        attempt = self.record.of(name).current
-        await (self._hooks.pop(name, None) or self._hook(name, grace))
-        if self.record.of(name).current is attempt:
-            await self._actions.signal(name, stop_signal(self._container(name)))
-
-    def _container(self, name: str) -> dict[str, Any]:
-        return next(one for one in all_containers(self.pod) if one["name"] == name)
-
     async def _refresh(self) -> None:
         """Volumes made of the API's objects follow these while the pod runs."""
         at, now = self._actions.retries.refresh_at, self._around.clock()
@@ -402,9 +379,6 @@ class PodWorker:
             self._stale = False
             if await self._actions.make_volumes(self.sized):
                 self._actions.retries.worked("pod")
-
-    def _health_changed(self) -> None:
-        self._wake.set()
 
     def _sleep(self, actions: list[Action], begun: float) -> float:
         """begun: when this step did. What fell due during it, after it was asked for, is still to be tried."""

@@ -9,12 +9,13 @@ import subprocess
 from pathlib import Path
 
 from runtime import RuntimeFailed, cgroups
+from runtime.usage import MOUNT
 
 _NAMESPACES = ("net", "mnt", "pid", "uts", "ipc")
 _CONTROLLERS = ("cpu", "memory", "pids")
 
 
-def preflight(proc: Path = Path("/proc"), uid: int | None = None, groups: Path = cgroups.MOUNT) -> str:
+def preflight(proc: Path = Path("/proc"), uid: int | None = None, groups: Path = MOUNT) -> str:
     """The first thing that is missing; empty when nothing is."""
     if platform.system() != "Linux":
         return f"a node must run Linux, this is {platform.system()}"

@@ -8,10 +8,12 @@ Source: pkg/kubelet/config of Kubernetes (names, annotations, the toleration, an
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,17 +21,20 @@ from typing import Any
 import orjson
 import yaml
 
+from procorch.clock import Clock
 from procorch.kinds import KINDS, schema
 from procorch.kinds.fields import part, rows
 from procorch.kinds.podspec.mirror import MIRROR
 from procorch.names import dns_label, dns_subdomain
 from procorch.objects import Object, uid_of
+from runtime.changes import Changes
 
 logger = logging.getLogger(__name__)
 
 HASH, SOURCE = "kubernetes.io/config.hash", "kubernetes.io/config.source"
 SEEN = "kubernetes.io/config.seen"
 LOOK_SECONDS = 20.0  # as the kubelet's fileCheckFrequency: also where the file system tells of no changes
+WRITTEN_SECONDS = 0.1  # a file that is being written is not read half
 MOST_BYTES = 10 << 20
 _UID = re.compile(r"[0-9a-f]{32}")
 _EVERYTHING = {"operator": "Exists", "effect": "NoExecute"}
@@ -85,6 +90,27 @@ class StaticPods:
             names.add(name)
             pods[uid_of(pod)] = pod
         return pods
+
+    async def follow(self, look: asyncio.Event, clock: Clock, told: Callable[[Mapping[str, Object]], None]) -> None:
+        """Tells the pods until cancelled: at once where the directory changes or somebody sets `look`, else soon."""
+        changes: Changes | None = None
+        try:
+            while True:
+                look.clear()
+                if changes is None:
+                    with contextlib.suppress(OSError):  # there is no such directory yet
+                        changes = Changes(self.directory, told=look.set)
+                try:
+                    told(self.read(clock()))
+                except OSError as error:
+                    logger.warning("manifests not read", extra={"path": str(self.path), "error": str(error)})
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await look.wait()
+                        await asyncio.sleep(WRITTEN_SECONDS)
+        finally:
+            if changes is not None:
+                changes.close()
 
     def _files(self) -> list[Path]:
         if self.path.is_dir():

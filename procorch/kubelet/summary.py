@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from procorch.clock import timestamp
-from procorch.kubelet.disks import FileSystem, PodDisk
+from procorch.kubelet.disks import PodDisk
 from procorch.kubelet.measuring import Container, Measured, Pod, Used
 from procorch.kubelet.traffic import Traffic
 from procorch.objects import Object
-from runtime.disk import Disk
+from runtime.disk import Disk, FileSystem
 from runtime.usage import Detail, Pressure
 
 
@@ -155,7 +155,7 @@ def _file_system(files: FileSystem, at: str) -> Object:
     return {
         "time": at,
         "availableBytes": files.available,
-        "capacityBytes": files.capacity,
+        "capacityBytes": files.size,
         "usedBytes": files.used,
         "inodesFree": files.inodes_free,
         "inodes": files.inodes,

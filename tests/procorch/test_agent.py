@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from procorch import pki
-from procorch.agent import Agent, AgentConfig, _lost, routes_of
+from procorch.agent import Agent, _lost
+from procorch.agent_config import AgentConfig
 from procorch.hosts import Host, Lab
 from procorch.kubelet.shutdown import ShutdownConfig
 
@@ -36,17 +37,6 @@ def node(name: str, pod_cidr: str = "", address: str = "") -> dict[str, Any]:
     addresses = [{"type": "Hostname", "address": name}]
     addresses += [{"type": "InternalIP", "address": address}] if address else []
     return {"metadata": {"name": name}, "spec": {"podCIDR": pod_cidr}, "status": {"addresses": addresses}}
-
-
-def test_routes_lead_to_every_other_node_that_is_complete() -> None:
-    nodes = [
-        node("own", "10.240.0.0/22", "10.0.0.1"),
-        node("two", "10.240.4.0/22", "10.0.0.2"),
-        node("new", "", "10.0.0.3"),
-        node("odd", "10.240.8.0/22"),
-    ]
-
-    assert routes_of(nodes, "own") == {"10.240.4.0/22": "10.0.0.2"}
 
 
 class Reporter:

@@ -94,7 +94,7 @@ async def test_limits_change_and_read_back_as_they_are_rounded(group):
 
 
 @pytest.mark.kernel
-async def test_pages_of_files_that_are_out_of_use_are_no_part_of_the_working_set(group, tmp_path):
+async def test_the_working_set_is_a_part_of_what_is_used(group):
     groups, path = group
     groups.create(f"{path}/inner", Limits(), leaf=True)
     process = sleeper(groups, f"{path}/inner")
@@ -103,30 +103,6 @@ async def test_pages_of_files_that_are_out_of_use_are_no_part_of_the_working_set
     assert 0 < used.working_set_bytes <= used.memory_bytes
     process.kill()
     process.wait()
-    (tmp_path / "stat").write_text("anon 70\ninactive_file 30\n")
-    assert cgroups._working_set(100, tmp_path / "stat", "inactive_file") == 70
-
-
-@pytest.mark.parametrize("version", [1, 2])
-def test_the_uppermost_group_may_have_limits_or_none(tmp_path, version):
-    """As a container sees its own, and as a machine has it."""
-    names = {
-        1: ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "pids/pids.max",
-            "pids/pids.current"),
-        2: ("memory.max", "memory.current", "memory.stat", "pids.max", "pids.current"),
-    }[version]  # fmt: skip
-    inactive = "total_inactive_file" if version == 1 else "inactive_file"
-    if version == 1:
-        (tmp_path / "memory").mkdir()
-        (tmp_path / "pids").mkdir()
-    assert cgroups.whole(tmp_path) == cgroups.Whole()
-
-    for name, text in zip(names, ("1000", "700", f"{inactive} 200\n", "50", "20"), strict=True):
-        (tmp_path / name).write_text(text)
-    assert cgroups.whole(tmp_path) == cgroups.Whole(1000, 500, 50, 20)
-    (tmp_path / names[0]).write_text("max" if version == 2 else "9223372036854771712")
-    (tmp_path / names[3]).write_text("max")
-    assert cgroups.whole(tmp_path) == cgroups.Whole(processes=20)
 
 
 @pytest.mark.kernel

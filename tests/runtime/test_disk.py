@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from runtime.disk import Disk, disk_of
+from runtime.disk import Disk, FileSystem, disk_of
 
 
 def test_it_is_what_du_says(tmp_path: Path) -> None:
@@ -45,3 +45,13 @@ def test_a_tree_that_is_deeper_than_a_path_can_say_is_counted_as_far_as_it_goes(
 def test_nothing_takes_no_room(tmp_path: Path) -> None:
     assert disk_of(tmp_path / "gone") == Disk()
     assert sum([Disk(1, 2), Disk(3, 4)], Disk()) == Disk(4, 6)
+
+
+def test_a_file_system_is_what_df_says(tmp_path: Path) -> None:
+    found = FileSystem.of(tmp_path)
+    said = subprocess.run(
+        ["df", "--block-size=1", "--output=size,itotal", tmp_path], capture_output=True, text=True, check=True
+    ).stdout.split()[-2:]
+    assert (found.size, found.inodes) == tuple(int(one) if one != "-" else 0 for one in said)
+    assert 0 < found.available <= found.size and 0 < found.used <= found.size
+    assert 0 <= found.inodes_free <= found.inodes

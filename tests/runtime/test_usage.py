@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 
 from runtime import Limits, cgroups
-from runtime.usage import Pressure, Stall, detail_v1, detail_v2, machine_pressure, read_pressure, usage_v1, usage_v2
+from runtime.usage import (
+    Pressure,
+    Stall,
+    Whole,
+    detail_v1,
+    detail_v2,
+    machine_pressure,
+    read_pressure,
+    usage_v1,
+    usage_v2,
+    whole,
+)
 
 PSI = "some avg10=1.50 avg60=0.75 avg300=0.10 total=1500000\nfull avg10=0.50 avg60=0.00 avg300=0.00 total=250000\n"
 
@@ -112,3 +123,25 @@ async def test_what_a_process_does_is_seen_in_its_group_and_above() -> None:
         process.kill()
         process.wait()
         await groups.remove(path)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_uppermost_group_may_have_limits_or_none(tmp_path: Path, version: int) -> None:
+    """As a container sees its own, and as a machine has it."""
+    names = {
+        1: ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "pids/pids.max",
+            "pids/pids.current"),
+        2: ("memory.max", "memory.current", "memory.stat", "pids.max", "pids.current"),
+    }[version]  # fmt: skip
+    inactive = "total_inactive_file" if version == 1 else "inactive_file"
+    if version == 1:
+        (tmp_path / "memory").mkdir()
+        (tmp_path / "pids").mkdir()
+    assert whole(tmp_path) == Whole()
+
+    for name, text in zip(names, ("1000", "700", f"{inactive} 200\n", "50", "20"), strict=True):
+        (tmp_path / name).write_text(text)
+    assert whole(tmp_path) == Whole(1000, 500, 50, 20)
+    (tmp_path / names[0]).write_text("max" if version == 2 else "9223372036854771712")
+    (tmp_path / names[3]).write_text("max")
+    assert whole(tmp_path) == Whole(processes=20)

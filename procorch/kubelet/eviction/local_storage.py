@@ -26,14 +26,14 @@ def excess(pod: Object, usage: PodUsage) -> str:
     for volume in pod["spec"].get("volumes") or ():
         limit = get(volume, ".emptyDir.sizeLimit")
         found = usage.empty_dirs.get(volume["name"])
-        if limit is not None and found is not None and 0 < byte_count(limit) < found.size:
+        if limit is not None and found is not None and 0 < byte_count(limit) < found.bytes:
             return f'Usage of EmptyDir volume "{volume["name"]}" exceeds the limit "{limit}". '
     whole = total_of(pod["spec"], "limits", amounts).get(STORAGE, 0)
-    if whole and usage.disk.size > whole:
+    if whole and usage.disk.bytes > whole:
         return f"Pod ephemeral local storage usage exceeds the total limit of containers {format_bytes(whole)}. "
     for container in lasting_containers(pod):
         limit = get(container, ".resources.limits", {}).get(STORAGE)
         found = usage.files.get(container["name"])
-        if limit is not None and found is not None and 0 < byte_count(limit) < found.size:
+        if limit is not None and found is not None and 0 < byte_count(limit) < found.bytes:
             return f'Container {container["name"]} exceeded its local ephemeral storage limit "{limit}". '
     return ""

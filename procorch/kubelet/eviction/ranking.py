@@ -34,8 +34,8 @@ class Candidate(NamedTuple):
 
 _USED: dict[str, Callable[[PodUsage], int]] = {
     "memory": lambda usage: usage.memory,
-    "ephemeral-storage": lambda usage: usage.disk.size,
-    "inodes": lambda usage: usage.disk.number,
+    "ephemeral-storage": lambda usage: usage.disk.bytes,
+    "inodes": lambda usage: usage.disk.inodes,
     "pids": lambda usage: usage.processes,
 }
 
@@ -62,7 +62,7 @@ def message(candidate: Candidate, threshold: Threshold, seen: Observed) -> str:
     text += f"Threshold quantity: {threshold.words(seen.capacity)}, available: {available}. "
     used = candidate.usage.memory_of if resource == "memory" else {}
     if resource == "ephemeral-storage":
-        used = {name: files.size for name, files in candidate.usage.files.items()}
+        used = {name: files.bytes for name, files in candidate.usage.files.items()}
     for container in lasting_containers(candidate.pod):
         name = container["name"]
         asked = amounts(get(container, ".resources.requests", {})).get(resource, 0)

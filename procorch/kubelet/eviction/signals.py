@@ -28,5 +28,5 @@ def observations(measured: Measured) -> Mapping[str, Observed]:
         images = measured.images
         seen["imagefs.available"] = Observed(images.available, images.size)
         if images.inodes:
-            seen["imagefs.inodesFree"] = Observed(images.inodes_available, images.inodes)
+            seen["imagefs.inodesFree"] = Observed(images.inodes_free, images.inodes)
     return seen

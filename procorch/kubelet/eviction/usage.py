@@ -9,24 +9,13 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from procorch.kubelet.plan import lasting_containers
 from procorch.kubelet.record import PodRecord, process_name
 from procorch.kubelet.volumes import empty_dir
 from procorch.objects import Object
 from runtime import RuntimeFailed, Sandbox
-from runtime.disk import disk_of
-
-
-class Files(NamedTuple):
-    """Bytes on the disk, and files of any kind."""
-
-    size: int = 0
-    number: int = 0
-
-    def plus(self, other: Files) -> Files:
-        return Files(self.size + other.size, self.number + other.number)
+from runtime.disk import Disk, disk_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +26,13 @@ class PodUsage:
     memory: int = 0
     processes: int = 0
     memory_of: Mapping[str, int] = field(default_factory=dict)
-    files: Mapping[str, Files] = field(default_factory=dict)
-    empty_dirs: Mapping[str, Files] = field(default_factory=dict)
+    files: Mapping[str, Disk] = field(default_factory=dict)
+    empty_dirs: Mapping[str, Disk] = field(default_factory=dict)
 
     @property
-    def disk(self) -> Files:
+    def disk(self) -> Disk:
         """All of the pod's."""
-        total = Files()
-        for one in (*self.files.values(), *self.empty_dirs.values()):
-            total = total.plus(one)
-        return total
+        return sum((*self.files.values(), *self.empty_dirs.values()), Disk())
 
 
 def usage_of(pod: Object, record: PodRecord, sandbox: Sandbox | None, directory: Path, *, files: bool) -> PodUsage:
@@ -72,7 +58,7 @@ def usage_of(pod: Object, record: PodRecord, sandbox: Sandbox | None, directory:
     )
 
 
-def _container_files(name: str, record: PodRecord, sandbox: Sandbox | None, directory: Path) -> Files:
+def _container_files(name: str, record: PodRecord, sandbox: Sandbox | None, directory: Path) -> Disk:
     places = [directory / "logs" / name]
     one = record.containers.get(name)
     if sandbox is not None and one is not None and one.current is not None:
@@ -80,11 +66,11 @@ def _container_files(name: str, record: PodRecord, sandbox: Sandbox | None, dire
     return count(places)
 
 
-def count(places: Iterable[Path]) -> Files:
+def count(places: Iterable[Path]) -> Disk:
     """What lies in these directories, themselves not counted."""
-    total = Files()
+    total = Disk()
     for place in places:
         found = disk_of(place)
         with contextlib.suppress(OSError):
-            total = total.plus(Files(found.bytes - place.lstat().st_blocks * 512, found.inodes - 1))
+            total += Disk(found.bytes - place.lstat().st_blocks * 512, found.inodes - 1)
     return total

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from procorch.kubelet.disks import HOLDS_SECONDS, Disks, FileSystem, count
+from procorch.kubelet.disks import HOLDS_SECONDS, Disks, count
 from procorch.kubelet.measuring import Container, Pod
 
 
@@ -41,9 +41,3 @@ async def test_it_is_counted_again_after_a_minute(tmp_path: Path) -> None:
     now = HOLDS_SECONDS
     assert (await disks.of([pod]))["u"].layers["c"].bytes >= before.bytes + 100_000
     assert await disks.of([]) == {}
-
-
-def test_a_file_system_is_measured(tmp_path: Path) -> None:
-    found = FileSystem.of(tmp_path)
-    assert 0 < found.available <= found.capacity and found.used <= found.capacity
-    assert 0 <= found.inodes_free <= found.inodes

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import psutil
 import pytest
 
 from procorch.kubelet import measured
-from procorch.kubelet.measured import FileSystem, Measured
-from runtime import cgroups
-
-
-def test_a_file_system_is_as_large_as_df_says(tmp_path: Path) -> None:
-    seen, told = FileSystem.of(tmp_path), os.statvfs(tmp_path)
-
-    assert (seen.size, seen.inodes) == (told.f_blocks * told.f_frsize, told.f_files)
-    assert seen.available <= seen.size
+from procorch.kubelet.measured import Measured
+from runtime import usage
 
 
 def test_the_machine_has_what_it_has(tmp_path: Path) -> None:
@@ -31,7 +23,7 @@ def test_the_machine_has_what_it_has(tmp_path: Path) -> None:
 def test_limits_of_all_that_can_be_seen_are_what_the_machine_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cgroups, "whole", lambda: cgroups.Whole(1 << 28, 1 << 27, 500, 120))
+    monkeypatch.setattr(usage, "whole", lambda: usage.Whole(1 << 28, 1 << 27, 500, 120))
 
     seen = Measured.now(tmp_path)
     assert (seen.memory, seen.memory_available) == (1 << 28, 1 << 27)

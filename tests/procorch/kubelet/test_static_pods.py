@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from procorch.kubelet import static_pods
 from procorch.kubelet.static_pods import ManifestProblem, StaticPods, is_static, static_pod
 from procorch.objects import Object
 
@@ -109,3 +112,42 @@ def test_one_file(tmp_path: Path) -> None:
     (tmp_path / "pod.yaml").write_text(json.dumps(manifest()))
 
     assert len(reader.read(NOW)) == 1
+
+
+async def test_a_directory_that_changes_is_told_of_at_once(tmp_path: Path) -> None:
+    told: asyncio.Queue[list[str]] = asyncio.Queue()
+
+    def tell(pods: Mapping[str, Object]) -> None:
+        told.put_nowait([pod["metadata"]["name"] for pod in pods.values()])
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(StaticPods(tmp_path, "one").follow(asyncio.Event(), lambda: NOW, tell))
+        assert await told.get() == []
+        (tmp_path / "web.yaml").write_text(json.dumps(manifest()))
+
+        assert await told.get() == ["web-one"]
+        (tmp_path / "web.yaml").unlink()
+        while await told.get():
+            pass  # the end of the writing
+        following.cancel()
+
+
+async def test_who_cannot_read_the_directory_ends_no_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Mapping[str, Object]] = []
+    look, manifests = asyncio.Event(), StaticPods(tmp_path, "one")
+    monkeypatch.setattr(static_pods, "WRITTEN_SECONDS", 0.001)
+
+    def failing() -> list[Path]:
+        monkeypatch.undo()
+        raise OSError("the disk is not there")
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        monkeypatch.setattr(manifests, "_files", failing)
+        following = tasks.create_task(manifests.follow(look, lambda: NOW, told.append))
+        while manifests._files == failing:
+            await asyncio.sleep(0)
+        assert told == []
+        look.set()
+        while not told:
+            await asyncio.sleep(0.001)
+        following.cancel()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from procorch.kubelet.disks import FileSystem, PodDisk
+from procorch.kubelet.disks import PodDisk
 from procorch.kubelet.measuring import Container, Measured, Pod, Used
 from procorch.kubelet.summary import Facts, summary, without_details
 from procorch.kubelet.traffic import Traffic
-from runtime.disk import Disk
+from runtime.disk import Disk, FileSystem
 from runtime.usage import Detail, Pressure, Stall, Usage
 
 AT = "2023-11-14T22:13:20Z"

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from procorch.kubelet.eviction.local_storage import excess, has_limits
-from procorch.kubelet.eviction.usage import Files, PodUsage
+from procorch.kubelet.eviction.usage import PodUsage
 from procorch.objects import Object
+from runtime.disk import Disk
 
 
 def pod(*limits: str, size: str | None = None) -> Object:
@@ -21,7 +22,7 @@ def pod(*limits: str, size: str | None = None) -> Object:
 
 
 def used(a: int = 0, b: int = 0, volume: int = 0) -> PodUsage:
-    return PodUsage(files={"a": Files(a), "b": Files(b)}, empty_dirs={"v": Files(volume)})
+    return PodUsage(files={"a": Disk(a), "b": Disk(b)}, empty_dirs={"v": Disk(volume)})
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 from procorch.kubelet.eviction.ranking import Candidate, message, ranked
 from procorch.kubelet.eviction.signals import Observed
 from procorch.kubelet.eviction.thresholds import Threshold
-from procorch.kubelet.eviction.usage import Files, PodUsage
+from procorch.kubelet.eviction.usage import PodUsage
+from runtime.disk import Disk
 
 MIB = 1 << 20
 
@@ -17,7 +18,7 @@ MIB = 1 << 20
 def candidate(name: str, memory: int = 0, asked: str = "0", priority: int = 0, **usage: Any) -> Candidate:
     requests = {"memory": asked, "ephemeral-storage": asked}
     spec = {"priority": priority, "containers": [{"name": "a", "resources": {"requests": requests}}]}
-    files = {"a": Files(usage.get("disk", 0), usage.get("number", 0))}
+    files = {"a": Disk(usage.get("disk", 0), usage.get("number", 0))}
     used = PodUsage(memory, usage.get("processes", 0), {"a": memory}, files)
     return Candidate({"metadata": {"name": name}, "spec": spec}, used)
 

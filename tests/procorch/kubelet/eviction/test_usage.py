@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from procorch.kubelet.eviction.usage import Files, PodUsage, count
+from procorch.kubelet.eviction.usage import PodUsage, count
+from runtime.disk import Disk
 from tests.procorch.kubelet.conftest import Cluster
 
 
@@ -20,14 +21,14 @@ def test_blocks_are_counted_once_and_links_are_not_followed(tmp_path: Path) -> N
     with (place / "sparse").open("wb") as file:
         file.truncate(1 << 30)
 
-    size, number = count([place, tmp_path / "missing"])
+    found = count([place, tmp_path / "missing"])
 
-    assert 100_000 <= size < 200_000
-    assert number == 4  # inner, full, out, sparse
+    assert 100_000 <= found.bytes < 200_000
+    assert found.inodes == 4  # inner, full, out, sparse
 
 
 def test_a_pods_disk_is_all_of_it() -> None:
-    assert PodUsage(files={"a": Files(1, 2)}, empty_dirs={"v": Files(3, 4)}).disk == (4, 6)
+    assert PodUsage(files={"a": Disk(1, 2)}, empty_dirs={"v": Disk(3, 4)}).disk == Disk(4, 6)
 
 
 @pytest.mark.kernel
@@ -47,10 +48,10 @@ async def test_what_a_pod_writes_is_counted_where_it_lies(running: Cluster) -> N
     def seen() -> PodUsage:
         return worker.usage(files=True)
 
-    await running.until_true(lambda: seen().files["a"].size > 3_200_000)
+    await running.until_true(lambda: seen().files["a"].bytes > 3_200_000)
     usage = seen()
-    assert 3_200_000 < usage.files["a"].size < 3_600_000
-    assert 3_000_000 <= usage.empty_dirs["v"].size < 3_100_000
+    assert 3_200_000 < usage.files["a"].bytes < 3_600_000
+    assert 3_000_000 <= usage.empty_dirs["v"].bytes < 3_100_000
     assert list(usage.empty_dirs) == ["v"]
     assert usage.memory > 3_000_000  # of the memory that the volume has
     assert usage.memory >= usage.memory_of["a"] > 0
