@@ -164,7 +164,9 @@ class Agent:
                 loop.add_signal_handler(signal.SIGPWR, lambda: tasks.create_task(self.shut_down(), name="shutdown"))
             try:
                 async with asyncio.TaskGroup() as inner:
-                    inner.create_task(follow_services(informers, proxy, config.node_name), name="services")
+                    inner.create_task(
+                        follow_services(informers, kubelet.pods, proxy, config.node_name), name="services"
+                    )
                     inner.create_task(follow_routes(informers, network, config.node_name), name="routes")
                     inner.create_task(kubelet.run(), name="kubelet")
                     inner.create_task(self._announce(node, ready), name="node")

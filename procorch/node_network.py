@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Iterable
 
 from network.node import NodeNetwork
-from network.proxy import Mode
+from network.proxy import Mode, ServicePort
 from procorch.clock import Backoff
+from procorch.informer import Handling
 from procorch.informers import Informers
 from procorch.objects import Object, get
-from procorch.services import service_ports
+from procorch.services import host_ports, service_ports
 
 logger = logging.getLogger(__name__)
 
@@ -29,18 +31,26 @@ async def pod_range(informers: Informers, name: str) -> str:
     return str(get(informers["Node"][name], ".spec.podCIDR"))
 
 
-async def follow_services(informers: Informers, proxy: Mode, node_name: str) -> None:
-    """The proxy serves what Services and EndpointSlices say; until these are known, what it served before."""
+async def follow_services(informers: Informers, pods: Handling, proxy: Mode, node_name: str) -> None:
+    """The proxy serves what Services, EndpointSlices and this node's pods say; until all are known, what it served
+    before.
+    """
     changed = asyncio.Event()
-    for kind in ("Service", "EndpointSlice"):
-        await informers.of(kind).synced()
-        informers.of(kind).add_handler(lambda type_, old, new: changed.set())
+    for one in (informers.of("Service"), informers.of("EndpointSlice"), pods):
+        await one.synced()
+        one.add_handler(lambda type_, old, new: changed.set())
     backoff = Backoff(first=0.1, most=10.0)
+    served: tuple[ServicePort, ...] | None = None
     while True:
         changed.clear()
         try:
             services, slices = informers["Service"].values(), informers["EndpointSlice"].values()
-            await proxy.sync(service_ports(services, slices, node_name))
+            rows = service_ports(services, slices, node_name)
+            taken = {row.key for row in rows}
+            rows += tuple(row for row in host_ports(pods.lister.values(), is_own) if row.key not in taken)
+            if rows != served:
+                await proxy.sync(rows)
+                served = None if proxy.busy else rows  # what was in use may be free the next time
             backoff.reset()
         except OSError as error:
             logger.warning("services not served", extra={"error": str(error)})
@@ -49,6 +59,16 @@ async def follow_services(informers: Informers, proxy: Mode, node_name: str) -> 
         for port, why in proxy.busy.items():
             logger.warning("node port not served", extra={"port": port, "why": why})
         await changed.wait()
+
+
+def is_own(address: str) -> bool:
+    """Whether this machine has the IPv4 address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 async def follow_routes(informers: Informers, network: NodeNetwork, node_name: str) -> None:

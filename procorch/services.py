@@ -1,4 +1,6 @@
-"""Services and EndpointSlices become the table that a node's proxy serves, and the variables that pods start with."""
+"""Services, EndpointSlices and the host ports of pods become the table that a node's proxy serves; Services also the
+variables that pods start with.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +8,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from network.proxy import Backend, ServicePort
+from network.proxy import Backend, Key, ServicePort
 from procorch.objects import Object, get, key_of, labels_of
 
 _SERVICE_NAME = "kubernetes.io/service-name"
 _PROTOCOLS = ("TCP", "UDP")
 _DEFAULT_AFFINITY = 10_800
+_EVERY = "0.0.0.0"  # noqa: S104: what a pod writes for every address of the node
 
 
 def service_ports(services: Iterable[Object], slices: Iterable[Object], node_name: str = "") -> tuple[ServicePort, ...]:
@@ -29,6 +32,39 @@ def service_ports(services: Iterable[Object], slices: Iterable[Object], node_nam
     for service in sorted(services, key=key_of):
         rows += _rows(service, of_service.get(key_of(service), []), node_name)
     return tuple(rows)
+
+
+def host_ports(pods: Iterable[Object], is_own: Callable[[str], bool]) -> tuple[ServicePort, ...]:
+    """The rows of the ports that this node's pods have on it, while they live, in a fixed order.
+
+    is_own: whether an address is one of the node's: with another hostIP a pod could take what is for a Service. Without
+    a hostIP, or with 0.0.0.0, it is on every address. What is no TCP or UDP, and IPv6, gives no row. On the host's
+    network a pod has its ports by itself.
+    """
+    rows: dict[Key, ServicePort] = {}
+    for pod in sorted(pods, key=key_of):
+        address = get(pod, ".status.podIP")
+        if not address or get(pod, ".spec.hostNetwork") or get(pod, ".status.phase") in ("Succeeded", "Failed"):
+            continue
+        for port in _ports_of(pod):
+            outside, host = port.get("hostPort"), port.get("hostIP") or _EVERY
+            protocol = port.get("protocol") or "TCP"
+            if not outside or protocol not in _PROTOCOLS or ":" in host:
+                continue
+            at, node_port = (None, outside) if host == _EVERY else (host, None)
+            if at is not None and not is_own(at):
+                continue
+            backends = (Backend(address, port["containerPort"]),)
+            name = f"{key_of(pod)}:{outside}"
+            row = ServicePort(at, outside, protocol, node_port, backends, name=name)
+            rows.setdefault(row.key, row)
+    return tuple(rows.values())
+
+
+def _ports_of(pod: Object) -> Iterator[Object]:
+    sidecars = [one for one in get(pod, ".spec.initContainers", []) if one.get("restartPolicy") == "Always"]
+    for container in (*get(pod, ".spec.containers", []), *sidecars):
+        yield from container.get("ports") or ()
 
 
 def has_cluster_ip(service: Object) -> bool:

@@ -95,6 +95,9 @@ class Groups(Protocol):
     def directory(self, path: str) -> str:
         """Version 2: the directory for CLONE_INTO_CGROUP; version 1: empty."""
 
+    def shown(self, path: str) -> dict[str, str]:
+        """What a program in the group finds in its /sys/fs/cgroup: name there ("": itself) → directory here."""
+
     def oom_file(self, path: str) -> str:
         """The file with the counter `oom_kill`."""
 
@@ -249,6 +252,9 @@ class Version1:
     def directory(self, path: str) -> str:
         return ""
 
+    def shown(self, path: str) -> dict[str, str]:
+        return {name: f"{top}/{path}" for name, top in self._tops.items()}
+
     def oom_file(self, path: str) -> str:
         return str(self._directory("memory", path) / "memory.oom_control")
 
@@ -355,6 +361,9 @@ class Version2:
 
     def directory(self, path: str) -> str:
         return str(self._mount / path)
+
+    def shown(self, path: str) -> dict[str, str]:
+        return {"": self.directory(path)}
 
     def oom_file(self, path: str) -> str:
         return str(self._mount / path / "memory.events")

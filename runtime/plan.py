@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 from typing import Any
 
+from .cgroups import MOUNT
 from .children import READY
 from .roots import overlay_data
 from .spec import DEFAULT_CAPABILITIES, Capabilities, Mount, ProcessSpec, RuntimeFailed, User
@@ -72,8 +73,21 @@ def depth(mount: Mount) -> int:
     return sum(1 for part in mount.target.split("/") if part)
 
 
-def process_steps(spec: ProcessSpec, directory: str, mask: str, tasks: list[str]) -> list[Step]:
-    """directory: the sandbox's own; mask: what hides the machine's secrets; tasks: cgroup v1 files to join."""
+def group_steps(shown: dict[str, str], read_only: bool) -> list[Step]:
+    """Its own group, and no other, where programs look for what they may use: they size heaps and threads by it.
+
+    shown: see `Groups.shown`. Source: the cgroup mount of OCI runtimes without a cgroup namespace.
+    """
+    binds: list[Step] = [["bind", one, "", f"{MOUNT}/{name}".rstrip("/"), read_only] for name, one in shown.items()]
+    if "" in shown:
+        return binds
+    return [["tmpfs", str(MOUNT), "mode=755,size=64k", False], *binds, ["read_only", str(MOUNT)]]
+
+
+def process_steps(spec: ProcessSpec, directory: str, mask: str, tasks: list[str], shown: dict[str, str]) -> list[Step]:
+    """directory: the sandbox's own; mask: what hides the machine's secrets; tasks: cgroup v1 files to join; shown: what
+    it sees of its group.
+    """
     layer = f"{directory}/layers/{spec.name}"
     if spec.root.kind == "host":
         lower, mask_layer = "/", mask
@@ -87,6 +101,7 @@ def process_steps(spec: ProcessSpec, directory: str, mask: str, tasks: list[str]
     steps.append(["overlay", lower, layer, overlay_data(lower, layer, mask_layer)])
     steps.append(["kernel_mounts", f"{directory}/shm"])
     steps.append(["open_kernel"] if spec.open_kernel else ["mask"])
+    steps += group_steps(shown, read_only=not spec.open_kernel)
     steps += [mount_step(mount, directory) for mount in sorted(spec.mounts, key=depth)]
     steps += [["pivot", spec.cwd or "/", spec.root.read_only]]
     if spec.tty:

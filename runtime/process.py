@@ -151,6 +151,12 @@ class Child:
         flags = MS_NOSUID | MS_NODEV | (MS_RDONLY if read_only else 0)
         self._mount_at(target, "tmpfs", "tmpfs", flags, options)
 
+    def read_only(self, target: str) -> None:
+        """The mount at `target`, not what is mounted in it."""
+        fd = self._place(target)
+        syscalls.set_mount(fd, read_only=True, recursive=False)
+        os.close(fd)
+
     def pivot(self, cwd: str, read_only: bool) -> None:
         """The root becomes `/`, and everything of the machine that is not in it goes."""
         os.fchdir(self.root)

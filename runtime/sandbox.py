@@ -207,7 +207,8 @@ class Sandbox:
         if spec.name in self._processes:
             raise RuntimeFailed(f"{spec.name}: there is a process of this name already")
         groups, group = self.groups, self._group(spec.name)
-        steps = process_steps(spec, str(self.directory), self._around.mask, groups.tasks_files(group))
+        tasks, shown = groups.tasks_files(group), groups.shown(group)
+        steps = process_steps(spec, str(self.directory), self._around.mask, tasks, shown)
         groups.create(group, spec.limits, leaf=True)
         shared = [mount for mount in spec.mounts if mount.type == "tmpfs" and mount.source is not None]
         try:

@@ -17,7 +17,7 @@ from pathlib import Path
 from procorch.client import Client
 from procorch.clock import Backoff, Clock
 from procorch.events import EventRecorder
-from procorch.informer import Informer
+from procorch.informer import Handling, Informer
 from procorch.kinds.podspec.mirror import is_mirror
 from procorch.kubelet import shutdown
 from procorch.kubelet.admission import Refusal, amounts, pressure_refusal, shortage
@@ -126,6 +126,11 @@ class Kubelet:
     def workers(self) -> Mapping[str, PodWorker]:
         """By pod uid."""
         return self._workers
+
+    @property
+    def pods(self) -> Handling:
+        """This node's, as the API has them."""
+        return self._pods
 
     @property
     def routes(self) -> Mapping[str, Serve]:

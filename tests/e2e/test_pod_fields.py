@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.e2e.cluster import Cluster
@@ -63,7 +65,7 @@ def test_variables_come_from_a_file_that_an_init_container_wrote(cluster: Cluste
         ),
         initContainers=[{"name": "init", "image": "host", **shell(write, volumeMounts=mount)}],
         volumes=[{"name": "v", "emptyDir": {"medium": "Memory"}}], os={"name": "linux"},
-        terminationGracePeriodSeconds=60,
+        terminationGracePeriodSeconds=60, dnsPolicy="ClusterFirstWithHostNet",
     )  # fmt: skip
     cluster.until(
         lambda: cluster.kubectl("logs", "filed", "-n", namespace) == "two words\ninner\n", "it has what was written"
@@ -72,3 +74,25 @@ def test_variables_come_from_a_file_that_an_init_container_wrote(cluster: Cluste
     assert cluster.path(template, "pod", "filed", "-n", namespace) == "SIGINT"
 
     cluster.kubectl("delete", "pod", "filed", "-n", namespace, "--wait", timeout=30)
+
+
+def test_a_pod_is_reached_by_its_ports_on_the_node(cluster: Cluster, namespace: str) -> None:
+    """On every address, or on one alone; not any more once it is gone. Another pod has the same port elsewhere."""
+    own = cluster.get("node", "one")["status"]["addresses"][0]["address"]
+
+    def serve(name: str, **port: object) -> None:
+        answer = f"mkdir /tmp/w && cd /tmp/w && echo {name} > index.html && exec python3 -m http.server 8080"
+        create(cluster, namespace, name, shell(answer, ports=[{"containerPort": 8080, **port}]))
+
+    def answers(at: str, name: str) -> bool:
+        return cluster.fetch(f"http://{at}").stdout == f"{name}\n"
+
+    serve("all", hostPort=18080)
+    serve("inside", hostPort=18081, hostIP="127.0.0.1")
+    serve("outside", hostPort=18081, hostIP=own)
+    wanted = [(f"{at}:18080", "all") for at in ("127.0.0.1", own)]
+    for at, name in [*wanted, ("127.0.0.1:18081", "inside"), (f"{own}:18081", "outside")]:
+        cluster.until(partial(answers, at, name), f"{name} answers at {at}")
+
+    cluster.kubectl("delete", "pod", "all", "-n", namespace, "--now")
+    cluster.until(lambda: cluster.fetch("http://127.0.0.1:18080").returncode == 7, "its port is closed again")

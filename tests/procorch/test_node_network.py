@@ -9,10 +9,10 @@ from typing import Any
 from network.proxy import Backend, ServicePort
 from procorch.client import Client
 from procorch.informers import Informers
-from procorch.node_network import follow_routes, follow_services, pod_range, routes_of
+from procorch.node_network import follow_routes, follow_services, is_own, pod_range, routes_of
 from procorch.objects import Object
 from tests.procorch.test_informer import Scripted, until
-from tests.procorch.test_services import endpoint, service, slice_of
+from tests.procorch.test_services import endpoint, pod_with, service, slice_of
 
 
 def node(name: str, pod_cidr: str = "", address: str = "", version: int = 3) -> Object:
@@ -57,20 +57,22 @@ class Seat:
         self._take(wanted)
 
 
-async def test_services_are_served_once_both_kinds_are_known_and_tried_again_where_that_failed() -> None:
-    script = Scripted([(5, [stored(service())]), (5, [stored(slice_of(endpoint("10.240.0.2")))])], [])
+async def test_services_are_served_once_all_are_known_and_tried_again_where_that_failed() -> None:
+    lists = [stored(service())], [stored(slice_of(endpoint("10.240.0.2")))], [stored(pod_with({"hostPort": 8000}))]
+    script = Scripted([(5, one) for one in lists], [])
     informers, proxy = Informers(Client(script)), Seat(refuses=True)
-    informers.of("Service"), informers.of("EndpointSlice")
+    for kind in ("Service", "EndpointSlice", "Pod"):
+        informers.of(kind)
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(follow_services(informers, proxy, "own"))  # type: ignore[arg-type]
+        following = tasks.create_task(follow_services(informers, informers.of("Pod"), proxy, "own"))  # type: ignore[arg-type]
         await asyncio.sleep(0)
         assert proxy.told == []
         async with informers.running():
             await until(lambda: bool(proxy.told))
             following.cancel()
 
-    assert [row.backends for row in proxy.told[-1]] == [(Backend("10.240.0.2", 8080),)]
+    assert [row.backends for row in proxy.told[-1]] == [(Backend("10.240.0.2", 8080),), (Backend("10.240.0.9", 80),)]
 
 
 async def test_a_node_that_comes_is_routed_to() -> None:
@@ -92,3 +94,9 @@ async def test_the_nodes_range_is_what_the_masters_give_it() -> None:
 
     async with asyncio.timeout(5), informers.running():
         assert await pod_range(informers, "own") == "10.240.0.0/22"
+
+
+def test_a_machine_knows_its_own_addresses() -> None:
+    assert is_own("127.0.0.1")
+    assert not is_own("192.0.2.1")
+    assert not is_own("no address")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from network.proxy import UDP, Backend, ServicePort
-from procorch.services import service_environment, service_ports
+from procorch.services import host_ports, service_environment, service_ports
 
 
 def service(name: str = "web", namespace: str = "default", **spec: Any) -> dict[str, Any]:
@@ -162,3 +162,46 @@ def test_names_become_variable_names_and_headless_services_are_left_out() -> Non
     assert found["MY_APP_SERVICE_PORT_A_B"] == "1"
     assert found["MY_APP_PORT_2_UDP"] == "udp://10.96.0.5:2"
     assert not any(name.startswith("NONE") for name in found)
+
+
+def pod_with(*ports: dict[str, Any], name: str = "p", phase: str = "Running", **spec: Any) -> dict[str, Any]:
+    ports = tuple({"containerPort": 80, "protocol": "TCP", **port} for port in ports)
+    return {
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"containers": [{"name": "c", "ports": list(ports)}], **spec},
+        "status": {"phase": phase, "podIP": "10.240.0.9"},
+    }
+
+
+ON_80 = (Backend("10.240.0.9", 80),)
+EVERYWHERE = ServicePort(None, 8000, node_port=8000, backends=ON_80, name="default/p:8000")
+SIDECAR = {"name": "s", "restartPolicy": "Always", "ports": [{"containerPort": 80, "hostPort": 8000}]}
+
+
+@pytest.mark.parametrize(
+    ("pod", "rows"),
+    [
+        pytest.param(pod_with({"hostPort": 8000}, {}), (EVERYWHERE,), id="on every address"),
+        pytest.param(pod_with({"hostPort": 8000, "hostIP": "0.0.0.0"}), (EVERYWHERE,), id="in so many words"),
+        pytest.param(
+            pod_with({"hostPort": 53, "hostIP": "192.0.2.1", "protocol": "UDP"}),
+            (ServicePort("192.0.2.1", 53, UDP, backends=ON_80, name="default/p:53"),),
+            id="on one address of the node, UDP",
+        ),
+        pytest.param(pod_with({"hostPort": 443, "hostIP": "10.96.0.1"}), (), id="not on an address of others"),
+        pytest.param(pod_with({"hostPort": 8000, "hostIP": "::1"}), (), id="not IPv6"),
+        pytest.param(pod_with({"hostPort": 8000, "protocol": "SCTP"}), (), id="not SCTP"),
+        pytest.param(pod_with({"hostPort": 80}, hostNetwork=True), (), id="on the host's network it has them itself"),
+        pytest.param(pod_with({"hostPort": 8000}, phase="Succeeded"), (), id="it has ended"),
+        pytest.param(pod_with(initContainers=[SIDECAR]), (EVERYWHERE,), id="a sidecar's"),
+        pytest.param(pod_with(initContainers=[SIDECAR | {"restartPolicy": None}]), (), id="no init container's"),
+    ],
+)
+def test_the_ports_that_pods_have_on_their_node(pod: dict[str, Any], rows: tuple[ServicePort, ...]) -> None:
+    assert host_ports([pod], lambda address: address == "192.0.2.1") == rows
+
+
+def test_of_two_pods_with_one_port_on_the_node_the_first_has_it() -> None:
+    both = [pod_with({"hostPort": 8000}, name="q"), pod_with({"hostPort": 8000})]
+
+    assert host_ports(both, lambda address: True) == (EVERYWHERE,)

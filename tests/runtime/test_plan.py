@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from runtime import Capabilities, Mount, ProcessSpec, Root, RuntimeFailed, User
-from runtime.plan import CAPABILITIES, capability_mask, process_steps
+from runtime.plan import CAPABILITIES, capability_mask, group_steps, process_steps
 
 
 def steps(**more):
     spec = ProcessSpec("main", ("sh",), **more)
-    return process_steps(spec, "/state/box", "/state/mask", ["/cg/tasks"])
+    return process_steps(spec, "/state/box", "/state/mask", ["/cg/tasks"], {"": "/cg/box"})
 
 
 def names(rows):
@@ -23,8 +23,8 @@ def test_the_order_is_groups_root_masks_mounts_pivot_rights_program():
     rows = steps(mounts=(Mount("/a", Path("/x")),), rlimits={"NOFILE": (10, 20)}, hostname="own")
 
     assert names(rows) == [
-        "join_tasks", "oom_score", "own_hostname", "overlay", "kernel_mounts", "mask", "bind", "pivot", "limits",
-        "identity", "directory", "execute",
+        "join_tasks", "oom_score", "own_hostname", "overlay", "kernel_mounts", "mask", "bind", "bind", "pivot",
+        "limits", "identity", "directory", "execute",
     ]  # fmt: skip
 
 
@@ -33,6 +33,7 @@ def test_outer_mounts_come_before_inner_ones():
 
     targets = [row[3] if row[0] == "bind" else row[1] for row in rows if row[0] in ("bind", "tmpfs")]
     assert targets == [
+        "/sys/fs/cgroup",
         "/a",
         "/c",
         "/a/b",
@@ -45,6 +46,17 @@ def test_the_mask_lies_over_the_host_root_only():
 
     assert host[3].startswith("lowerdir=/state/mask:/,")
     assert directory[3].startswith("lowerdir=/image\\,1\\:2,")
+
+
+def test_the_own_group_is_shown_where_programs_look_for_it():
+    """Version 2 has one tree, version 1 one for each controller in a directory that is closed behind them."""
+    assert group_steps({"": "/cg/box"}, read_only=True) == [["bind", "/cg/box", "", "/sys/fs/cgroup", True]]
+    assert group_steps({"cpu": "/cpu/box", "memory": "/memory/box"}, read_only=False) == [
+        ["tmpfs", "/sys/fs/cgroup", "mode=755,size=64k", False],
+        ["bind", "/cpu/box", "", "/sys/fs/cgroup/cpu", False],
+        ["bind", "/memory/box", "", "/sys/fs/cgroup/memory", False],
+        ["read_only", "/sys/fs/cgroup"],
+    ]
 
 
 @pytest.mark.parametrize(

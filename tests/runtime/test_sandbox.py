@@ -303,6 +303,18 @@ async def test_out_of_memory_is_told(bench, sandbox):
     assert (state.exit_code, state.oom_killed) == (137, True)
 
 
+async def test_a_program_finds_its_own_limits_and_cannot_change_them(bench, sandbox):
+    memory = "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes 2>/dev/null || cat memory.max; "
+    cpu = "(cat cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us 2>/dev/null || cat cpu.max) | xargs; "
+    change = (
+        "for i in . cpu; do echo x 2>/dev/null > $i/made && echo made; mkdir $i/sub 2>/dev/null && echo made; done; "
+    )
+    limits = Limits(memory_limit_bytes=96 << 20, cpu_limit_millis=250)
+    _, said = await bench.run(sandbox, memory + cpu + change + "true", limits=limits)
+
+    assert said.splitlines() == [str(96 << 20), "25000 100000"]
+
+
 async def test_half_a_core_is_half_a_core(bench, sandbox):
     program = "import time; e = time.monotonic() + 1.5\nwhile time.monotonic() < e: pass\nprint(time.process_time())"
     line = f"exec python3 -S -c '{program}'"
@@ -526,3 +538,9 @@ async def test_an_open_kernel_has_the_machines_devices_and_hides_nothing(bench, 
     own = {path.name for path in Path("/dev").iterdir() if path.is_char_device() or path.is_block_device()}
     assert own <= set(devices.split())
     assert rest == ["writable", "0", "mounted"]
+
+
+async def test_an_open_kernel_may_make_groups_in_its_own(bench, sandbox):
+    look = "cd /sys/fs/cgroup; test -d memory && cd memory; mkdir own && rmdir own && echo done"
+
+    assert (await bench.run(sandbox, look, open_kernel=True))[1] == "done"

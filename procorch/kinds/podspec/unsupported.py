@@ -34,7 +34,3 @@ def unsupported(spec: Fields, path: str) -> Iterator[Cause]:
             for field, nothing in _CONTAINER.items():
                 if container.get(field) not in nothing:
                     yield Cause.forbidden(f"{where}.{field}", _NOT_BUILT)
-            if spec.get("hostNetwork") is not True:
-                for place, port in indexed(container.get("ports"), f"{where}.ports"):
-                    if port.get("hostPort"):
-                        yield Cause.forbidden(f"{place}.hostPort", f"{_NOT_BUILT}: a Service of type NodePort is")

@@ -15,6 +15,7 @@ from procorch.kubelet.volumes.volume import (
     VolumeProblem,
     chosen,
     fs_group,
+    one_user,
     write_files,
 )
 from procorch.objects import Object
@@ -56,7 +57,7 @@ async def projected(volume: dict[str, Any], pod: Object, directory: Path, source
         elif (part := row.get("serviceAccountToken")) is not None:
             seconds = int(part.get("expirationSeconds") or TOKEN_SECONDS)
             token, renew = await source.token(pod, part.get("audience") or "", seconds)
-            files[part["path"]] = File(token.encode(), READ_ALL if mode is None else mode)
+            files[part["path"]] = _token_file(token, mode, pod)
             again = renew if again is None else min(again, renew)
         else:
             raise VolumeProblem(f"projected source {', '.join(row) or 'nothing'}: not supported")
@@ -84,6 +85,17 @@ def _downward_files(own: dict[str, Any], mode: int | None, pod: Object, source: 
         own_mode = mode if item.get("mode") is None else item["mode"]
         files[item["path"]] = File(text.encode(), READ_ALL if own_mode is None else own_mode)
     return files
+
+
+def _token_file(token: str, mode: int | None, pod: Object) -> File:
+    """A token is a secret of the one user whom all containers share, and of the pod's group, where either is named.
+
+    Source: Kubernetes' projected volume plugin: 0600 then, whatever the mode asked for.
+    """
+    owner = one_user(pod)
+    if owner is not None or fs_group(pod) is not None:
+        return File(token.encode(), 0o600, -1 if owner is None else owner)
+    return File(token.encode(), READ_ALL if mode is None else mode)
 
 
 def _written(directory: Path, files: dict[str, File], pod: Object, again: float | None = None) -> Made:

@@ -173,3 +173,15 @@ def fs_group(pod: Object) -> int | None:
     context = pod["spec"].get("securityContext") or {}
     group = context.get("fsGroup")
     return None if group is None else int(group)
+
+
+def one_user(pod: Object) -> int | None:
+    """The uid as which every container of the pod is told to run; None where one is told none, or they differ."""
+    spec = pod["spec"]
+    of_the_pod = (spec.get("securityContext") or {}).get("runAsUser")
+    users = set()
+    for container in [*(spec.get("initContainers") or ()), *spec["containers"]]:
+        own = (container.get("securityContext") or {}).get("runAsUser")
+        users.add(of_the_pod if own is None else own)
+    user = users.pop() if len(users) == 1 else None
+    return None if user is None else int(user)

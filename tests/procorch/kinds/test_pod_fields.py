@@ -51,7 +51,6 @@ ASKED: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
         POD, {"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}}
     ),
     ("PodSecurityContext", "windowsOptions"): (POD, {"securityContext": {"windowsOptions": {"hostProcess": True}}}),
-    ("ContainerPort", "hostPort"): (CONTAINER, {"ports": [{"containerPort": 80, "hostPort": 80}]}),
     ("EmptyDirVolumeSource", "mode"): (POD, {"volumes": [{"name": "v", "emptyDir": {"mode": 0o700}}]}),
     ("VolumeMount", "bindMountOptions"): (
         CONTAINER, {"volumeMounts": [{"name": "v", "mountPath": "/v", "bindMountOptions": ["noexec"]}]}

@@ -48,16 +48,6 @@ def test_a_container_that_asks_for_what_is_not_built(enter) -> None:  # type: ig
     assert problems == ["spec.containers[0].volumeDevices: Forbidden: not supported"]
 
 
-@pytest.mark.parametrize("host_network", [False, True])
-def test_a_port_of_the_host_is_refused_but_on_the_hosts_network(enter, host_network: bool) -> None:  # type: ignore[no-untyped-def]
-    ports = [{"containerPort": 80, "hostPort": 80}]
-    refused = "spec.containers[0].ports[0].hostPort: Forbidden: not supported: a Service of type NodePort is"
-
-    _, problems = enter(pod({"ports": ports}, hostNetwork=host_network))
-
-    assert problems == ([] if host_network else [refused])
-
-
 def test_a_windows_pod_finds_no_node_here(enter) -> None:  # type: ignore[no-untyped-def]
     assert enter(pod(os={"name": "linux"}))[1] == []
     assert enter(pod(os={"name": "windows"}))[1] == ["spec.os.name: Forbidden: not supported: nodes run Linux"]

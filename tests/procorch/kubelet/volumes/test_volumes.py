@@ -124,6 +124,31 @@ async def test_projected_joins_its_sources(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("security", "users", "wanted"),
+    [
+        pytest.param({}, (None,), (0o644, 0, 0), id="nobody named: everybody may read it"),
+        pytest.param({"runAsUser": 1000}, (None, None), (0o600, 1000, 0), id="the pod's user alone"),
+        pytest.param({}, (1000, 1000), (0o600, 1000, 0), id="the user of every container"),
+        pytest.param({"runAsUser": 1000}, (None, 1001), (0o644, 0, 0), id="two users: everybody"),
+        pytest.param({}, (1000, None), (0o644, 0, 0), id="one as the image says: everybody"),
+        pytest.param({"fsGroup": 4321}, (None,), (0o640, 0, 4321), id="the pod's group"),
+        pytest.param({"runAsUser": 1000, "fsGroup": 4321}, (None,), (0o640, 1000, 4321), id="user and group"),
+    ],
+)
+async def test_a_token_is_its_users_and_groups_alone(
+    tmp_path: Path, security: dict[str, Any], users: tuple[int | None, ...], wanted: tuple[int, int, int]
+) -> None:
+    sources = [{"serviceAccountToken": {"path": "token"}}]
+    own = pod({"name": "v", "projected": {"sources": sources, "defaultMode": 0o644}}, **security)
+    own["spec"]["containers"] = [{"name": "c", "securityContext": {"runAsUser": user}} for user in users]
+
+    await make_all(own, tmp_path, Source())
+
+    found = next(path for path in tmp_path.rglob("token") if not path.is_symlink()).stat()
+    assert (found.st_mode & 0o777, found.st_uid, found.st_gid) == wanted
+
+
+@pytest.mark.parametrize(
     ("type_", "made_before", "problem"),
     [
         pytest.param("", "dir", "", id="whatever is there"),
