@@ -18,6 +18,7 @@ import store
 from procorch.api import (
     custom_metrics,
     discovery,
+    health,
     housekeeping,
     levels,
     metadata,
@@ -123,6 +124,7 @@ class Api:
         self.rest = Rest(log, self.cache, self.allocations, clock, draw)
         self.listing = Listing(self.cache, log, draw.random)
         self.metrics = Metrics()
+        self.health = health.Tally()
         self.fairness = Fairness()
         self._flows = Flows(self.cache, self.fairness)
         key = self.config.service_account_key
