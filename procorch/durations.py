@@ -36,3 +36,35 @@ def duration_nanos(text: str) -> int:
     for whole, part, unit in re.findall(r"(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)", text):
         total += int(whole or 0) * _UNITS[unit] + int(part or 0) * _UNITS[unit] // 10 ** len(part)
     return -total if text.startswith("-") else total
+
+
+_PIECE = re.compile(r"([0-9]*)(\.?)([0-9]*)([^0-9.]*)")
+
+
+def misread_duration(text: str) -> str | None:
+    """What Go's parser says of a text that is no duration; None where it reads it."""
+    rest = text[1:] if text[:1] in ("+", "-") else text
+    if rest == "0":
+        return None
+    invalid, whole = f"time: invalid duration {_quoted(text)}", rest
+    while rest:
+        match = _PIECE.match(rest)
+        assert match is not None  # every part of it may be empty
+        digits, _, fraction, unit = match.groups()
+        if not digits and not fraction:
+            return invalid
+        if not unit:
+            return f"time: missing unit in duration {_quoted(text)}"
+        if unit not in _UNITS:
+            return f"time: unknown unit {_quoted(unit)} in duration {_quoted(text)}"
+        rest = rest[match.end() :]
+    return invalid if not whole or abs(duration_nanos(text)) >= 1 << 63 else None
+
+
+def _quoted(text: str) -> str:
+    """As Go's package time quotes in its complaints: bytes that are not plain ASCII as \\x."""
+    shown = (
+        f"\\{chr(byte)}" if byte in b'"\\' else chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}"
+        for byte in text.encode("utf-8", "surrogatepass")
+    )
+    return f'"{"".join(shown)}"'

@@ -154,6 +154,11 @@ def matches(quota: Object, kind: Kind, obj: Object) -> bool:
     return all(_in_scope(rule, kind, obj) for rule in rules)
 
 
+def ends_by_itself(pod: Object) -> bool:
+    """Whether a pod has a deadline: it is of the scope Terminating then, else of NotTerminating."""
+    return number(part(pod, "spec").get("activeDeadlineSeconds")) is not None
+
+
 def _in_scope(rule: Object, kind: Kind, obj: Object) -> bool:
     if kind.group or kind.plural not in ("pods", "persistentvolumeclaims"):
         return False
@@ -162,7 +167,7 @@ def _in_scope(rule: Object, kind: Kind, obj: Object) -> bool:
         return scope == "VolumeAttributesClass" and _named(rule, _attributes_classes(obj))
     match scope:
         case "Terminating" | "NotTerminating":
-            return (number(spec.get("activeDeadlineSeconds")) is not None) == (scope == "Terminating")
+            return ends_by_itself(obj) == (scope == "Terminating")
         case "BestEffort" | "NotBestEffort":
             return (qos_class(obj) == "BestEffort") == (scope == "BestEffort")
         case "PriorityClass":

@@ -18,6 +18,7 @@ import store
 from procorch.api import (
     custom_metrics,
     discovery,
+    health,
     housekeeping,
     levels,
     metadata,
@@ -41,7 +42,7 @@ from procorch.api.listing import Listing
 from procorch.api.measurements import Measurements
 from procorch.api.metrics import Metrics, Series
 from procorch.api.openapi import OpenAPI
-from procorch.api.options import check_write
+from procorch.api.options import check_timeout, check_write
 from procorch.api.request import LOCAL, Request, Response, User, answer, is_true, refusal
 from procorch.api.rest import Rest
 from procorch.api.routes import Route, methods_of, not_found, parse
@@ -123,6 +124,7 @@ class Api:
         self.rest = Rest(log, self.cache, self.allocations, clock, draw)
         self.listing = Listing(self.cache, log, draw.random)
         self.metrics = Metrics()
+        self.health = health.Tally()
         self.fairness = Fairness()
         self._flows = Flows(self.cache, self.fairness)
         key = self.config.service_account_key
@@ -243,6 +245,8 @@ class Api:
     async def _answer(self, route: Route, request: Request) -> Response:
         if not self._started:
             raise ServiceUnavailable.of("the API server is starting or going down")
+        if route.verb != "watch" and route.subresource not in _LONG:
+            check_timeout(request.query)
         if not route.resource and route.segments[:1] and f"/{route.segments[0]}" in _OPEN:
             return plain.serve(self, route, request)
         user = impersonated(self.authenticator.authenticate(request), request.headers)

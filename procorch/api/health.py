@@ -1,16 +1,19 @@
 """/livez, /readyz and /healthz: one word, or the checks by name.
 
 Source of the forms: apiserver pkg/server/healthz. `exclude` leaves a check out, as often as it is given; a check alone
-(`/readyz/store`) tells why it fails, the whole does not, since everybody may ask.
+(`/readyz/store`) tells why it fails, the whole does not, since everybody may ask. What was answered as a whole is
+counted, for `/metrics/slis` (component-base metrics/prometheus/slis).
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from procorch.api.request import Response, text, values_of
 from procorch.api.routes import not_found
+from procorch.exposition import Family, labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,30 @@ class Check:
     note: str = ""
 
 
-def answer(segments: Sequence[str], query: Mapping[str, str], checks: Sequence[Check]) -> Response:
+class Tally:
+    """What the checks said whenever they were asked."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+        self._counts: defaultdict[str, int] = defaultdict(int)
+
+    def add(self, where: str, check: Check) -> None:
+        """where: livez, readyz or healthz."""
+        self._last[labels(name=check.name, type=where)] = float(not check.why)
+        self._counts[labels(name=check.name, status="error" if check.why else "success", type=where)] += 1
+
+    def families(self) -> list[Family]:
+        return [
+            Family(
+                "kubernetes_healthcheck", "Whether the check was passed when it was last asked.", "gauge", self._last
+            ),
+            Family(
+                "kubernetes_healthchecks_total", "Checks that were asked, by how they ended.", "counter", self._counts
+            ),
+        ]
+
+
+def answer(segments: Sequence[str], query: Mapping[str, str], checks: Sequence[Check], tally: Tally) -> Response:
     """segments: of the path, `livez` and perhaps a check's name. Raises NotFound for a check that there is not."""
     if len(segments) > 1:
         return _one("/".join(segments[1:]), "verbose" in query, checks)
@@ -31,7 +57,9 @@ def answer(segments: Sequence[str], query: Mapping[str, str], checks: Sequence[C
     for check in checks:
         if check.name in excluded:
             lines.append(f"[+]{check.name} excluded: ok")
-        elif check.why:
+            continue
+        tally.add(segments[0], check)
+        if check.why:
             failed = True
             lines.append(f"[-]{check.name} failed: reason withheld")
         else:

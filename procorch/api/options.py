@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from procorch.api.go import misread
 from procorch.api.request import is_true, values_of
+from procorch.durations import misread_duration
 from procorch.kinds.kind import Kind
 from procorch.objects import BadRequest, Cause, Invalid
 
@@ -89,6 +90,16 @@ def watch_options(query: Mapping[str, str], kind: Kind) -> ListOptions:
         raise Invalid.of(kind.plural, "", [wrong], kind.group)
     bookmarks = is_true(query, "allowWatchBookmarks")
     return ListOptions(0, "", int(version) if version else None, False, initial, bookmarks, timeout)
+
+
+def check_timeout(query: Mapping[str, str]) -> None:
+    """`timeout`, which any request that does not last may say. Raises BadRequest.
+
+    It must be a duration; how long is not heeded: nothing here takes nearly as long as clients ask for.
+    """
+    why = misread_duration(query["timeout"]) if query.get("timeout") else None
+    if why is not None:
+        raise BadRequest.of(f"invalid timeout specified in the request URL - {why}")
 
 
 def _numbers(query: Mapping[str, str]) -> tuple[int, int]:

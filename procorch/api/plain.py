@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from procorch import exposition
 from procorch.api import flow_dumps, health, issuer
 from procorch.api.health import Check
 from procorch.api.metrics import Histograms
 from procorch.api.request import JSON, Request, Response, text
 from procorch.api.routes import Route
-from procorch.exposition import MEDIA, Family, process_families
+from procorch.exposition import MEDIA, Family
 from procorch.objects import MethodNotAllowed
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ VERSION = {
     "platform": "linux/amd64",
 }
 _HEALTH = ("livez", "readyz", "healthz")
-_OTHERS = ("/metrics", "/openapi/v2", "/openapi/v3", "/version", "/cacerts")
+_OTHERS = ("/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3", "/version", "/cacerts")
 
 
 def serve(api: Api, route: Route, request: Request) -> Response:
@@ -47,11 +48,13 @@ def serve(api: Api, route: Route, request: Request) -> Response:
         case ("version",):
             return _shown(VERSION)
         case ("livez" | "readyz" | "healthz", *_):
-            return health.answer(route.segments, request.query, _checks(api))
+            return health.answer(route.segments, request.query, _checks(api), api.health)
         case ("cacerts",):
             return text(api.config.ca_pem.decode(), content_type="application/x-pem-file")
         case ("metrics",):
             return text(api.metrics.text(_families(api)), content_type=MEDIA)
+        case ("metrics", "slis"):
+            return text(exposition.text([*api.health.families(), *exposition.process_families()]), content_type=MEDIA)
         case (".well-known", "openid-configuration") if api.service_accounts is not None:
             tokens = api.service_accounts
             return issuer.configuration(tokens.issuer, tokens.algorithm, api.config.advertise)
@@ -125,5 +128,5 @@ def _families(api: Api) -> list[Family | Histograms]:
         Family("apiserver_watch_events_total", "Events sent to watchers, by resource.", "counter",
                api.listing.events_sent()),
         *api.fairness.metrics.families(api.fairness.levels.values()),
-        *process_families(),
+        *exposition.process_families(),
     ]  # fmt: skip

@@ -28,8 +28,8 @@ from procorch.kinds.kind import Kind
 from procorch.objects import Forbidden, Object
 from procorch.quantity import Quantity
 
-#: updates that can cost more than what was there, by subresource
-_GROWING = {"": (("", "services"), ("", "persistentvolumeclaims")), "resize": (("", "pods"),)}
+#: updates that can cost more than what was there, by subresource; of a pod's own only one that gives it a deadline
+_GROWING = {"": (("", "services"), ("", "persistentvolumeclaims"), ("", "pods")), "resize": (("", "pods"),)}
 
 
 class Quotas:
@@ -62,6 +62,8 @@ class Quotas:
     def charge(self, kind: Kind, obj: Object, old: Object, subresource: str = "") -> list[store.Write]:
         """The rows that go with a changed object. Raises Forbidden in Kubernetes' words."""
         if not kind.namespaced or (kind.group, kind.plural) not in _GROWING.get(subresource, ()):
+            return []
+        if kind.name == "Pod" and not subresource and costs.ends_by_itself(obj) == costs.ends_by_itself(old):
             return []
         ledger = self.ledger(obj["metadata"]["namespace"])
         ledger.charge(kind, obj, old)

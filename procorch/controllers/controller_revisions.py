@@ -5,7 +5,8 @@
                           ▼
                    a new one, called after the template's hash; another hash where the name is taken
 
-`kubectl rollout history` and `undo` read them: `data` is a patch that puts the template back.
+`kubectl rollout history` and `undo` read them: `data` is a patch that puts the template back. Clients written in Go
+compare its bytes with a patch that they write themselves, so its names are in their order, the alphabet's.
 Source: pkg/controller/history, pkg/controller/daemon/update.go, pkg/controller/statefulset (getStatefulSetRevisions).
 Where we leave it: a template that differs by defaults alone is the same, for both kinds; revisions that are alike stay.
 """
@@ -16,6 +17,8 @@ import copy
 from collections.abc import Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
+
+import orjson
 
 from procorch.controllers import revisions
 from procorch.controllers.controller import Context
@@ -79,9 +82,14 @@ def new_revision(owner: Object, number: int, collisions: int, hash_label: str) -
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
         "metadata": metadata,
-        "data": {"spec": {"template": {**template, "$patch": "replace"}}},
+        "data": _sorted({"spec": {"template": {**template, "$patch": "replace"}}}),
         "revision": number,
     }
+
+
+def _sorted(data: Object) -> Object:
+    ordered: Object = orjson.loads(orjson.dumps(data, option=orjson.OPT_SORT_KEYS))
+    return ordered
 
 
 def in_order(found: Sequence[Object]) -> list[Object]:

@@ -16,7 +16,7 @@ from procorch import quota as costs
 from procorch.controllers.controller import Context, Controller, KeysOf, Listers, own
 from procorch.controllers.namespace import content_kinds
 from procorch.kinds import KINDS
-from procorch.kinds.fields import mapping, part
+from procorch.kinds.fields import mapping, part, rows, texts
 from procorch.kinds.kind import Kind
 from procorch.objects import NotFound, Object, is_deleting, key_of
 from procorch.pods import is_terminal
@@ -79,8 +79,10 @@ def _of(kind: Kind) -> KeysOf:
 
     def keys(obj: Object, lister: Listers) -> list[str]:
         quotas = lister["ResourceQuota"].by_namespace(obj["metadata"].get("namespace") or "")
-        if not quotas or not (key_of(obj) not in lister[kind.name] or _may_shrink(kind, obj)):
+        if not quotas:
             return []
+        if key_of(obj) in lister[kind.name] and not _may_shrink(kind, obj):
+            quotas = [quota for quota in quotas if _may_leave(quota, kind, obj)]
         return [key_of(quota) for quota in quotas if costs.concerning(kind, mapping(part(quota, "spec").get("hard")))]
 
     return keys
@@ -88,6 +90,15 @@ def _of(kind: Kind) -> KeysOf:
 
 def _may_shrink(kind: Kind, obj: Object) -> bool:
     return kind.name in _SHRINKING and (kind.name != "Pod" or is_terminal(obj) or is_deleting(obj))
+
+
+def _may_leave(quota: Object, kind: Kind, obj: Object) -> bool:
+    """Whether it is a pod that may have been given a deadline, and is of a quota for those without."""
+    if kind.name != "Pod" or not costs.ends_by_itself(obj):
+        return False
+    rules = rows(part(quota, "spec", "scopeSelector").get("matchExpressions"))
+    scopes = [*texts(part(quota, "spec").get("scopes")), *(rule.get("scopeName") for rule in rules)]
+    return "NotTerminating" in scopes
 
 
 def _of_quota(quota: Object, lister: Listers) -> list[str]:

@@ -5,7 +5,8 @@
     /portForward/{namespace}/{pod}?port=…                                           the connection's bytes
     /dial?address=…&port=…                                                          the same, to a pod's address
 
-A command ends with the stream of the one who asked for it; a process that was attached to goes on.
+A command ends with the stream of the one who asked for it; a process that was attached to goes on. Whoever is attached
+to an input that stays open (no `stdinOnce`) is let go when he has no more to say, as by containerd.
 Source: k8s.io/kubelet pkg/cri/streaming, and pkg/kubelet (GetExec, GetAttach, GetPortForward) for the words.
 """
 
@@ -194,9 +195,16 @@ async def _exec(session: Session, frames: Frames, wanted: Wanted) -> None:
 async def _attach(
     session: Session, frames: Frames, wanted: Wanted, input_ended: Callable[[], Awaitable[None]] | None
 ) -> None:
+    """input_ended: None where the program's input stays open."""
     async with asyncio.TaskGroup() as tasks:
-        inward = tasks.create_task(_inward(session, frames, input_ended), name="attach:in")
-        await asyncio.wait(_outward(session, frames, wanted, tasks))
+        outward = _outward(session, frames, wanted, tasks)
+
+        async def leave() -> None:
+            for task in outward:
+                task.cancel()
+
+        inward = tasks.create_task(_inward(session, frames, input_ended or leave), name="attach:in")
+        await asyncio.wait(outward)
         inward.cancel()
     await frames.write(ERROR, remotecommand.success())
 
@@ -228,8 +236,9 @@ async def _inward(session: Session, frames: Frames, input_ended: Callable[[], Aw
             with contextlib.suppress(orjson.JSONDecodeError, KeyError, TypeError, ValueError):
                 size = orjson.loads(data)
                 session.resize(int(size["Width"]), int(size["Height"]))
-        elif channel == CLOSE and data == bytes([STDIN]) and session.stdin is not None and not session.tty:
-            session.stdin.close()
+        elif channel == CLOSE and data == bytes([STDIN]) and session.stdin is not None:
+            if not session.tty:
+                session.stdin.close()
             if input_ended is not None:
                 with contextlib.suppress(RuntimeFailed):
                     await input_ended()

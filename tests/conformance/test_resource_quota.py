@@ -160,6 +160,21 @@ async def test_terminating_scopes(quotas: Quotas, client: Client, ns: str) -> No
         await quotas.use(name, **empty)
 
 
+async def test_a_pod_that_gets_a_deadline_changes_its_scope(quotas: Quotas, client: Client, ns: str) -> None:
+    """At once: the next pod meets the quota in the moment that the update is answered."""
+    for name, scope in (("ends", "Terminating"), ("stays", "NotTerminating")):
+        rule = {"scopeName": scope, "operator": "Exists"}
+        await quotas.make(name, {"pods": "1"}, scopeSelector={"matchExpressions": [rule]})
+    await client.create(pod("one", ns))
+    await quotas.use("stays", pods="1")
+    await client.patch("Pod", f"{ns}/one", {"spec": {"activeDeadlineSeconds": 3600}})
+    async with refused(403, "exceeded quota: ends, requested: pods=1, used: pods=1, limited: pods=1"):
+        await client.create(pod("two", ns, activeDeadlineSeconds=3600))
+
+    await quotas.use("ends", pods="1")
+    await quotas.use("stays", pods="0")
+
+
 async def test_best_effort_scopes(quotas: Quotas, client: Client, ns: str) -> None:
     await quotas.make("best", {"pods": "5"}, scopes=["BestEffort"])
     await quotas.make("not", {"pods": "5"}, scopes=["NotBestEffort"])

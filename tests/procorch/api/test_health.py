@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from multidict import MultiDict
 
-from procorch.api.health import Check, answer
+from procorch.api.health import Check, Tally, answer
 from procorch.objects import ApiError
 
 _OK = "[+]ping ok\n[+]store ok\n[+]watch-cache ok\n"
@@ -14,7 +14,7 @@ BAD = [Check("ping"), Check("store", "the disk is gone"), Check("watch-cache")]
 
 
 def said(path, query, checks):
-    response = answer(path.split("/"), query, checks)
+    response = answer(path.split("/"), query, checks, Tally())
     return response.status, response.body.decode()
 
 
@@ -54,3 +54,23 @@ def test_a_check_that_there_is_not():
         said("livez/etcd", {}, GOOD)
 
     assert refused.value.code == 404
+
+
+def test_what_was_answered_is_counted():
+    """By check, and by where it was asked; what was left out, and a check alone, were not asked as a whole."""
+    tally = Tally()
+    for checks, query in ((GOOD, {}), (BAD, {}), (BAD, {"exclude": "store"})):
+        answer(["readyz"], query, checks, tally)
+    answer(["livez"], {}, GOOD[:1], tally)
+    answer(["livez", "store"], {}, GOOD, tally)
+
+    last, counts = (family.values for family in tally.families())
+    assert last == {
+        'name="ping",type="readyz"': 1,
+        'name="store",type="readyz"': 0,
+        'name="watch-cache",type="readyz"': 1,
+        'name="ping",type="livez"': 1,
+    }
+    assert counts['name="store",status="success",type="readyz"'] == 1
+    assert counts['name="store",status="error",type="readyz"'] == 1
+    assert counts['name="ping",status="success",type="readyz"'] == 3

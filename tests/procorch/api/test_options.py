@@ -7,7 +7,7 @@ import itertools
 import pytest
 from multidict import MultiDict
 
-from procorch.api.options import ListOptions, check_write, list_options, version_of, watch_options
+from procorch.api.options import ListOptions, check_timeout, check_write, list_options, version_of, watch_options
 from procorch.kinds import KINDS
 from procorch.objects import BadRequest, Invalid
 
@@ -232,3 +232,14 @@ def test_what_may_not_be_said_of_a_field_manager(verb, applies, query, why):
 
 def test_who_applies_says_so_and_may_force():
     check_write("patch", {"fieldManager": "ä" * 64, "force": "true"}, applies=True)
+
+
+@pytest.mark.parametrize("query", [{}, {"timeout": ""}, {"timeout": "0s"}, {"timeout": "3m"}])
+def test_a_timeout_is_a_duration(query):
+    check_timeout(query)
+
+
+def test_a_timeout_that_is_no_duration_is_refused():
+    why = '^invalid timeout specified in the request URL - time: invalid duration "soon"$'
+    with pytest.raises(BadRequest, match=why):
+        check_timeout({"timeout": "soon"})

@@ -60,3 +60,12 @@ async def test_metrics_tell_of_requests_watches_and_objects(served):
     assert ({"group": "", "version": "v1", "resource": "namespaces"}, 3) in found["apiserver_watch_events_total"]
     assert ({"resource": "namespaces"}, 3) in found["apiserver_storage_objects"]
     assert "no-such-things" not in text
+
+
+async def test_how_health_was_is_told_to_prometheus(served):
+    await get(served, "/readyz")
+    page = (await get(served, "/metrics/slis")).decode()
+
+    samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+    told = {sample.name: sample.value for sample in samples if sample.labels == {"name": "ping", "type": "readyz"}}
+    assert told == {"kubernetes_healthcheck": 1}

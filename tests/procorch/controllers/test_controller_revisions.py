@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import orjson
 import pytest
 
 from procorch.client import Client
@@ -44,6 +45,16 @@ def test_a_revision_keeps_the_template() -> None:
     with_default = copy.deepcopy(there)
     with_default["spec"]["template"]["spec"]["restartPolicy"] = "Always"
     assert is_like(with_default, kept), "what differs by a default is no other"
+
+
+def test_its_bytes_are_those_of_a_go_program() -> None:
+    """kubectl tells by them whether the template is there already, and has nothing to undo."""
+    there = owner()
+    there["spec"]["template"] = {"spec": {"containers": [{"name": "a", "image": "one"}]}, "metadata": {}}
+    spec = '{"containers":[{"image":"one","name":"a"}]}'
+    wanted = f'{{"spec":{{"template":{{"$patch":"replace","metadata":{{}},"spec":{spec}}}}}}}'
+
+    assert orjson.dumps(new_revision(there, 1, 0, HASH)["data"]).decode() == wanted
 
 
 def test_another_hash_where_the_name_is_taken() -> None:

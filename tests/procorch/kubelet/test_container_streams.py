@@ -78,6 +78,7 @@ class Node:
         )
 
     async def start(self, logs: Path) -> None:
+        self.logs = logs
         self.box = await self.runtime.create(SandboxSpec("box", hostname="web"))
         serve = (
             "import socket\ns = socket.create_server(('127.0.0.1', 8080))\nwhile 1: s.accept()[0].sendall(b'served')"
@@ -166,6 +167,24 @@ async def test_attached_to_a_container_whose_input_is_for_one(node):
 
     assert stream.frames[STDOUT] == b"got one\nended\n"
     assert stream.status_told["status"] == "Success"
+
+
+async def test_attached_to_an_input_that_stays_open_he_leaves_at_his_own_end(node, monkeypatch):
+    """kubectl run -i --leave-stdin-open: the program reads what was said, and waits for whoever comes next."""
+    monkeypatch.setitem(POD["spec"], "containers", [{"name": "a", "stdin": True}])
+    for word in (b"one", b"two"):
+        stream = Stream()
+        stream.say(STDIN, word + b"\n")
+        stream.say(CLOSE, bytes([STDIN]))
+        async with asyncio.timeout(10):
+            await node.streams.attach(["default", "web", "a"], MultiDict(stdin="true"), stream)
+        assert stream.status_told["status"] == "Success"
+
+    log = node.logs / "a.log"
+    async with asyncio.timeout(10):
+        while "got two" not in log.read_text():
+            await asyncio.sleep(0.02)
+    assert "got one" in log.read_text() and "ended" not in log.read_text()
 
 
 async def test_a_port_of_the_pods_own_loopback(node):
