@@ -9,10 +9,10 @@ from __future__ import annotations
 import resource
 from typing import Any
 
-from .cgroups import MOUNT
 from .children import READY
 from .roots import overlay_data
 from .spec import DEFAULT_CAPABILITIES, Capabilities, Mount, ProcessSpec, RuntimeFailed, User
+from .usage import MOUNT
 
 Step = list[Any]
 
