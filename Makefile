@@ -56,7 +56,7 @@ e2e: $(VENV)/.dev  ## the end-to-end tests alone: a whole cluster, driven by the
 	@$(BIN)/python tests/needs.py
 	$(BIN)/python -m pytest $(AT_ONCE) tests/e2e
 
-faults: $(VENV)/.dev  ## kills, server crashes, failing disks and power cuts by the thousand: some 45 minutes
+faults: $(VENV)/.dev  ## kills, server crashes, failing disks and power cuts by the thousand, pods under faults: more than an hour
 	@$(BIN)/python tests/needs.py
 	FAULTS=long $(BIN)/python -m pytest tests/faults tests/e2e/test_master_kills.py tests/e2e/test_pod_faults.py \
 	  tests/procorch/kubelet/test_crash_steps.py tests/procorch/api/test_model.py \
