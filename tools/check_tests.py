@@ -20,6 +20,7 @@ ELSEWHERE: dict[str, str] = {
     "procorch/kubelet/volumes/empty_dir.py": "tests/procorch/kubelet/volumes/test_volumes.py",
     "procorch/kubelet/volumes/host_path.py": "tests/procorch/kubelet/volumes/test_volumes.py",
     "procorch/kubelet/volumes/projected.py": "tests/procorch/kubelet/volumes/test_volumes.py",
+    "procorch/link_stream.py": "tests/procorch/test_link.py",
     "runtime/holder.py": "tests/runtime/test_sandbox.py",
     "store/check.py": "tests/cli/test_check.py",
     "store/committing.py": "tests/store/test_log.py",
