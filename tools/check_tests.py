@@ -22,6 +22,7 @@ ELSEWHERE: dict[str, str] = {
     "procorch/kubelet/volumes/projected.py": "tests/procorch/kubelet/volumes/test_volumes.py",
     "procorch/link_stream.py": "tests/procorch/test_link.py",
     "runtime/holder.py": "tests/runtime/test_sandbox.py",
+    "runtime/spare.py": "tests/runtime/test_zygote.py",
     "store/check.py": "tests/cli/test_check.py",
     "store/committing.py": "tests/store/test_log.py",
     "store/dialects/inspection.py": "tests/store/test_damage.py",
