@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import orjson
 
+from procorch import answers
 from procorch.kinds import KINDS
 from procorch.kinds.kind import Kind
 from procorch.managed_fields import split
@@ -30,11 +31,6 @@ PATCHES = {
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
-_REASONS = {
-    400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 405: "MethodNotAllowed",
-    406: "NotAcceptable", 409: "Conflict", 410: "Expired", 413: "RequestEntityTooLarge",
-    415: "UnsupportedMediaType", 422: "Invalid", 429: "TooManyRequests", 503: "ServiceUnavailable", 504: "Timeout",
-}  # fmt: skip
 _WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 
 WriteHook = Callable[[Kind, Object, bool], None]
@@ -68,7 +64,7 @@ class Client:
     # Reading
 
     async def get(self, kind: str | Kind, key: str, *, query: Mapping[str, str] | None = None) -> Object:
-        return _object(await self.raw("GET", _path(kind, key), query=query))
+        return answers.object_of(await self.raw("GET", _path(kind, key), query=query))
 
     async def items(
         self,
@@ -91,7 +87,7 @@ class Client:
             asked["continue"] = continue_token
         if resource_version is not None:
             asked["resourceVersion"] = resource_version
-        found = _object(await self.raw("GET", kind.path(namespace), query=asked))
+        found = answers.object_of(await self.raw("GET", kind.path(namespace), query=asked))
         objects: list[Object] = found.get("items") or []
         for obj in objects:  # Kubernetes leaves these two out of a list's rows
             obj.setdefault("apiVersion", kind.api_version)
@@ -118,7 +114,7 @@ class Client:
         """A meta.k8s.io/v1 Table, as `kubectl get` shows it. include_object: None, Metadata or Object."""
         asked = _chosen(label_selector, field_selector, query) | {"includeObject": include_object}
         path = kind_of(kind).path(namespace, name)
-        return _object(await self.raw("GET", path, query=asked, headers={"Accept": TABLE}))
+        return answers.object_of(await self.raw("GET", path, query=asked, headers={"Accept": TABLE}))
 
     async def watch(
         self,
@@ -149,8 +145,8 @@ class Client:
         headers = self._headers({"Accept": TABLE if as_table else JSON})
         path = kind_of(kind).path(namespace)
         async with self.transport.stream("GET", path, query=asked, headers=headers) as answer:
-            await _refused(answer)
-            async for line in lines_of(answer.chunks):
+            await answers.refused(answer)
+            async for line in answers.lines_of(answer.chunks):
                 try:
                     event = orjson.loads(line if managed_fields else split(line)[0])
                 except orjson.JSONDecodeError as error:
@@ -167,7 +163,7 @@ class Client:
         headers = self._headers({"Accept": "*/*"})
         path = _path("Pod", key, "log")
         async with self.transport.stream("GET", path, query=asked, headers=headers) as answer:
-            await _refused(answer)
+            await answers.refused(answer)
             async for chunk in answer.chunks:
                 yield chunk
 
@@ -177,13 +173,15 @@ class Client:
         """Raises AlreadyExists. metadata.generateName is honoured by the API."""
         kind = KINDS.of(obj)
         path = kind.path(_quoted(obj["metadata"].get("namespace")))
-        return self._wrote(kind, _object(await self.raw("POST", path, query=query, body=orjson.dumps(obj))), query)
+        answer = await self.raw("POST", path, query=query, body=orjson.dumps(obj))
+        return self._wrote(kind, answers.object_of(answer), query)
 
     async def update(self, obj: Object, subresource: str = "", *, query: Mapping[str, str] | None = None) -> Object:
         """Replaces the object; raises Conflict where its resourceVersion is not the newest (none means any)."""
         kind = KINDS.of(obj)
         path = _path_of(kind, obj, subresource)
-        return self._wrote(kind, _object(await self.raw("PUT", path, query=query, body=orjson.dumps(obj))), query)
+        answer = await self.raw("PUT", path, query=query, body=orjson.dumps(obj))
+        return self._wrote(kind, answers.object_of(answer), query)
 
     async def update_status(self, obj: Object) -> Object:
         return await self.update(obj, "status")
@@ -207,7 +205,7 @@ class Client:
             headers={"Content-Type": PATCHES[type]},
             body=patch if isinstance(patch, bytes) else orjson.dumps(patch),
         )
-        return self._wrote(kind, _object(answer), query)
+        return self._wrote(kind, answers.object_of(answer), query)
 
     async def delete(
         self,
@@ -235,7 +233,7 @@ class Client:
         if propagation is not None:
             options["propagationPolicy"] = propagation
         body = orjson.dumps(options)
-        answer = _object(await self.raw("DELETE", _path(kind, key), query=query, body=body))
+        answer = answers.object_of(await self.raw("DELETE", _path(kind, key), query=query, body=body))
         if query and "dryRun" in query:
             return answer
         if answer.get("kind") == "Status":
@@ -297,21 +295,21 @@ class Client:
             for text in _WARNING.findall(answer.headers["warning"]):
                 self.on_warning(re.sub(r"\\(.)", r"\1", text))
         if answer.status >= 400:
-            raise _error(answer.status, answer.headers, answer.body)
+            raise answers.error_of(answer.status, answer.headers, answer.body)
         return answer
 
     async def download(self, path: str) -> AsyncIterator[bytes]:
         """A body of any size, as it comes. Raises ApiError, Unreachable."""
         async with self.transport.stream("GET", path, headers=self._headers({"Accept": "*/*"})) as answer:
-            await _refused(answer)
+            await answers.refused(answer)
             async for chunk in answer.chunks:
                 yield chunk
 
     async def progress(self, method: str, path: str) -> AsyncGenerator[Object, None]:
         """What is told, piece by piece, of a request that takes its time. Raises ApiError, Unreachable."""
         async with self.transport.stream(method, path, headers=self._headers({})) as answer:
-            await _refused(answer)
-            async for line in lines_of(answer.chunks):
+            await answers.refused(answer)
+            async for line in answers.lines_of(answer.chunks):
                 yield orjson.loads(line)
 
     def _headers(self, more: Mapping[str, str]) -> dict[str, str]:
@@ -331,22 +329,6 @@ class Client:
 def kind_of(kind: str | Kind) -> Kind:
     """KeyError for a name that is not registered."""
     return KINDS[kind] if isinstance(kind, str) else kind
-
-
-async def lines_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The non-empty lines of a body that comes in pieces cut anywhere."""
-    rest: list[bytes] = []  # a list: joining a long line piece by piece would be quadratic
-    async for chunk in chunks:
-        head, newline, tail = chunk.rpartition(b"\n")
-        if not newline:
-            rest.append(chunk)
-            continue
-        for line in b"".join((*rest, head)).split(b"\n"):
-            if line:
-                yield line
-        rest = [tail] if tail else []
-    if last := b"".join(rest):
-        yield last
 
 
 def _is_gone(obj: Object) -> bool:
@@ -378,30 +360,3 @@ def _chosen(label_selector: str, field_selector: str, query: Mapping[str, str] |
     if field_selector:
         asked["fieldSelector"] = field_selector
     return asked
-
-
-def _object(answer: Answer) -> Object:
-    found: Object = orjson.loads(answer.body)
-    return found
-
-
-async def _refused(answer: StreamAnswer) -> None:
-    """Raises the error that a stream began with, if it did."""
-    if answer.status >= 400:
-        raise _error(answer.status, answer.headers, b"".join([chunk async for chunk in answer.chunks]))
-
-
-def _error(status: int, headers: Mapping[str, str], body: bytes) -> ApiError:
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        found = None
-    if isinstance(found, dict) and found.get("kind") == "Status":
-        found.setdefault("code", status)
-        error = ApiError.from_status(found)
-    else:  # not our API: a proxy on the way, or no API at all
-        text = body[:200].decode("utf-8", "replace").strip()
-        error = ApiError.from_status({"message": text, "code": status, "reason": _REASONS.get(status, "")})
-    if error.retry_after is None and headers.get("retry-after", "").isdigit():
-        error.retry_after = int(headers["retry-after"])
-    return error

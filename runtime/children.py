@@ -15,6 +15,7 @@ import time
 
 from . import syscalls
 from .logwriter import LogWriter
+from .spare import READY, Spare
 from .spawning import PidNamespaces, Running, clone, clone_with_pipes, host_pid
 from .syscalls import quiet, read_file, write_file
 from .wire import dumps, receive
@@ -23,19 +24,14 @@ TYPE_CHECKING = False  # `typing` would be loaded into every pause; type checker
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Sequence
-    from typing import Any
 
     from .wire import Message
 else:
     import _signal as signal  # without the module's enums
 
 READ = 64 * 1024
-SPAWN = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS
-READY = ".ready"  # the layer of a child that is made before its name is known
-READY_WITHIN = 2.0  # seconds: then another one is cloned
 NEVER = float("inf")
 HANG_UP_SECONDS = 5.0  # from SIGHUP to SIGKILL for a command whose caller has gone
-LONGEST_PLAN = 60_000  # bytes: a socket takes them without waiting
 
 
 class Children:
@@ -48,7 +44,7 @@ class Children:
         self.running: dict[str, Running] = {}
         self.commands: set[Running] = set()
         self.tmpfs: set[str] = set()
-        self.ready: tuple[tuple[int, int, int, int, int], _socket.socket] | None = None
+        self.spare: Spare | None = None
         self.epoll = select.epoll()
         self.handlers: dict[int, Callable[[], object]] = {}
         self.pids = pids
@@ -86,7 +82,7 @@ class Children:
         beside = self._running(message["pids_of"]).pidfd if message["pids_of"] else -1
         if self.pids.host:
             message["steps"].insert(-2, ["with_parent"])  # behind those that change who it is, which undo it
-        one = self._use_ready(message) or self._spawn_in(beside, name, message, syscalls.CLONE_NEWNS)
+        one = self._use_spare(message) or self._spawn_in(beside, name, message, syscalls.CLONE_NEWNS)
         one.answer = answer
         one.log = LogWriter(message["log"]) if message["log"] else None
         one.oom_file = message["oom_file"]
@@ -232,46 +228,15 @@ class Children:
         self.watch(pidfd, lambda: self._ended(one))
         return one
 
-    # --- a child made ready before it is needed -----------------------------------------------------------------------
-
-    def prepare(self, steps: list[Any]) -> None:
-        """Clone the first process's child now: its root and its kernel's mounts cost most of a start.
-
-        Not under cgroup v2: there a child begins in its group, or pays for moving (MEASURED: 5 to 9 ms when idle).
-        """
-        ours, theirs = _socket.socketpair()
-        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            self.ready = (clone_with_pipes(steps, (null, -1), SPAWN, more=theirs.fileno()), ours)
-        finally:
-            os.close(null)
-            theirs.close()
-
-    def _use_ready(self, message: Message) -> Running | None:
-        """The child that is ready as this process, if it fits: the host's root, no mount that it was made before."""
-        if self.ready is None:
+    def _use_spare(self, message: Message) -> Running | None:
+        """The child that is ready as this process, if it fits."""
+        spare, self.spare = self.spare, None
+        if spare is None:
             return None
-        (child, more), self.ready = self.ready, None
-        steps = [step for step in message["steps"] if step[0] not in ("overlay", "kernel_mounts", "mask")]
-        lower = [step[1] for step in message["steps"] if step[0] == "overlay"]
-        text = dumps(steps).encode()
-        plain = not message["stdin"] and not any(step[0] == "terminal" for step in steps)
-        plain = plain and not message["pids_of"] and not any(step[0] == "open_kernel" for step in steps)
-        fits = lower == ["/"] and plain and not message["cgroup"] and not self.tmpfs
-        layers = f"{self.directory}/layers"
-        try:
-            # Its one byte says that it has come so far. To wait a little holds up nobody: nothing runs here yet. No
-            # byte: it has failed, as when its directory was renamed before it had mounted.
-            more.settimeout(READY_WITHIN)
-            if fits and len(text) < LONGEST_PLAN and more.recv(1):
-                os.rename(f"{layers}/{READY}", f"{layers}/{message['name']}")
-                more.send(text)
-                return self._supervise(message["name"], child)
-        except OSError:
-            pass  # it has ended, or was never made: one is made as if there had been none
-        finally:
-            more.close()
-        self._waste(child)
+        with quiet(OSError):  # it has ended, or was never made: one is made as if there had been none
+            if spare.take_on(message, f"{self.directory}/layers", shares_tmpfs=bool(self.tmpfs)):
+                return self._supervise(message["name"], spare.child)
+        self._waste(spare.child)
         return None
 
     def _waste(self, child: tuple[int, int, int, int, int]) -> None:

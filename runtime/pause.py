@@ -17,6 +17,7 @@ import os
 
 from . import holder, syscalls
 from .children import READ, Children
+from .spare import Spare
 from .spawning import PidNamespaces
 from .syscalls import quiet, write_file
 from .wire import Unpacker, pack, receive, rights
@@ -217,7 +218,7 @@ def main(connection: _socket.socket, directory: int, request: Message) -> None:
         syscalls.set_title("procorch:pause (warm)")
         pause = Pause(connection, directory, PidNamespaces(host=bool(request["host_pids"]), shared=shared))
         if request["ready"]:
-            pause.children.prepare(request["ready"])
+            pause.children.spare = Spare(request["ready"])
         pause.run()
     except Exception as error:
         with quiet(OSError):

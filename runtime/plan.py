@@ -9,8 +9,8 @@ from __future__ import annotations
 import resource
 from typing import Any
 
-from .children import READY
 from .roots import overlay_data
+from .spare import READY
 from .spec import DEFAULT_CAPABILITIES, Capabilities, Mount, ProcessSpec, RuntimeFailed, User
 from .usage import MOUNT
 

@@ -1,12 +1,10 @@
 """The log: appends in, revisions out; the present in memory, the past on disk."""
 
 import asyncio
-import concurrent.futures
 import contextlib
 import logging
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import methodcaller
@@ -14,23 +12,20 @@ from typing import Self
 
 from store import check, history
 from store.backup import Header, Snapshot
-from store.batch import Batch, Draft, Pending
 from store.check import Found
+from store.committing import Committing
 from store.compaction import Compaction
-from store.courtesy import Courtesy
-from store.dialects import Dialect, Redo, Session, dialect_of
-from store.errors import Damaged, LogError, StorageFull, Unavailable, Unknown
+from store.dialects import Dialect, dialect_of
+from store.errors import Damaged, LogError
 from store.following import Following
-from store.gathering import ENOUGH, Gathering
 from store.head import Head
 from store.history import Everything, History
-from store.news import News
 from store.past import Past
 from store.publication import Callback, Publication
 from store.resealing import Resealing
 from store.retention import Retention
 from store.rows import Event, Row, Write
-from store.sealing import Lost, Rule, Sealing
+from store.sealing import Rule, Sealing
 from store.upkeep import Upkeep
 from store.writer import Writer
 
@@ -38,8 +33,6 @@ logger = logging.getLogger(__name__)
 
 RESERVED = 100_000
 """Revisions set aside, durably, for notes. A kill makes the sequence jump by at most that many."""
-REDO_TIMEOUT = 10.0
-"""Seconds for which a commit waits for the event loop to decide anew about what others have changed."""
 
 
 class Log:
@@ -108,16 +101,6 @@ class Log:
         self._upkeep = Upkeep(self._writer, self._loop, there.reserved, block)
         self.resealing = Resealing(sealing, self._writer, disk, self._upkeep, shared=dialect.is_shared)
         """How values are encrypted on disk, and how that is changed."""
-        self._waiting: deque[Pending] = deque()
-        self._noting: deque[Pending] = deque()
-        self._spared: deque[Pending] = deque()  # failed for want of room together with others, tried without them
-        self._flight: Batch | None = None
-        self._reserve = 0  # set aside together with the flight
-        self._courtesy = Courtesy(self._loop)
-        self._gathering = Gathering()
-        self._called = False  # `_begin` is on its way
-        self._closed = False
-        self._emptied: asyncio.Future[None] | None = None
         self._compaction = Compaction(
             self._writer,
             disk,
@@ -131,9 +114,14 @@ class Log:
         self._retainer = self._loop.create_task(self._compaction.run(), name="store-retention")
         self._retainer.add_done_callback(_report)
         self._past = Past(self._head, disk, sealing, lambda: self.oldest, self._landed, shared=dialect.is_shared)
+        self._committing = Committing(
+            self._loop, clock, self._head, self._publication, self._writer, self._upkeep, self._compaction, sealing
+        )
         self._following: Following | None = None
         if dialect.is_shared:
-            self._following = Following(dialect, sealing, self._loop, lambda: self._head.issued, self._take, self._fail)
+            take = self._committing.take
+            self._following = Following(dialect, sealing, self._loop, lambda: self._head.issued, take, self._fail)
+            self._committing.following = self._following
 
     # --- writing
 
@@ -146,7 +134,7 @@ class Log:
         """
         for write in writes:
             write.check()
-        return await self._wait(self._waiting, writes, durable=True, spare=spare) if writes else []
+        return await self._committing.append(writes, spare=spare) if writes else []
 
     async def note(self, write: Write) -> int:
         """A change that is not worth a disk write (a heartbeat): visible and published when it returns, gone after a
@@ -162,7 +150,7 @@ class Log:
             raise ValueError(f"{write.key}: a deletion cannot be a note")
         if write.forget:
             raise ValueError(f"{write.key}: a note cannot forget what is on disk")
-        return (await self._wait(self._noting, (write,), durable=False))[0]
+        return await self._committing.note(write)
 
     async def forget(self, key: str) -> None:
         """Erases every value of a key but the newest from all files, at once; history reads leave them out.
@@ -276,12 +264,9 @@ class Log:
 
     async def close(self) -> None:
         """Finishes the appends that wait and releases the database."""
-        if self._closed:
+        if self._committing.closed:
             return
-        self._closed = True
-        if self._flight is not None or self._waiting or self._noting:
-            self._emptied = self._loop.create_future()
-            await self._emptied
+        await self._committing.finish()
         self._upkeep.close()
         self._retainer.cancel()
         await asyncio.wait([self._retainer])
@@ -300,162 +285,6 @@ class Log:
         with contextlib.suppress(LogError):  # it comes after them, whatever becomes of it
             await self._writer.perform(lambda session: None)
 
-    # --- the way of an append: _waiting → _begin → the writer's thread (→ _redo) → _finish
-
-    async def _wait(
-        self, queue: deque[Pending], writes: Sequence[Write], *, durable: bool, spare: bool = False
-    ) -> list[int]:
-        if self._closed:
-            raise Unavailable("the log is closed")
-        pending = Pending(writes, self._loop.create_future(), durable, self._following is None, spare)
-        queue.append(pending)
-        self._call()
-        return await pending.answer
-
-    def _call(self) -> None:
-        """Begins after all tasks that are ready now have run: callers woken by one commit share the next."""
-        if not self._called and self._flight is None:
-            self._called = True
-            self._loop.call_soon(self._begin)
-
-    def _begin(self) -> None:
-        self._called = False
-        if self._flight is None:
-            if self._gathering.is_worthwhile(len(self._waiting), self._loop.time()):
-                self._call()
-            else:
-                self._proceed([], None, None)
-
-    def _proceed(self, events: list[Event], ended: Batch | None, error: LogError | None) -> None:
-        """The next commit is under way before anybody is told of the last: the disk need not wait for that.
-
-        Where few wait for it, it is begun after that, with those who go on then.
-        """
-        noted = self._take_notes() if self._following is None else []
-        is_small = ended is not None and 0 < len(self._waiting) < ENOUGH and not self._spared
-        if not is_small:
-            self._launch()
-        self._publication.publish([*events, *(event for batch in noted for event in batch.events)])
-        if ended is not None:
-            ended.answer(error)
-        for batch in noted:
-            batch.answer(None)
-        if is_small:
-            self._call()
-
-    def _take_notes(self) -> list[Batch]:
-        """Where nobody else writes, a note is a change of memory alone."""
-        taken = []
-        while self._noting:
-            batch = self._head.batch(self._clock())
-            while self._noting and not batch.is_full:
-                batch.admit(self._noting.popleft())
-            self._upkeep.reserve_soon(batch.last)
-            if batch.last <= self._upkeep.reserved:
-                self._head.land(batch)
-                taken.append(batch)
-            else:
-                batch.answer(Unavailable("no revision is set aside for notes: the disk does not take writes"))
-        return taken
-
-    def _launch(self) -> None:
-        batch = self._head.batch(self._clock())
-        self._admit(batch, self._spared)
-        if not batch.events:
-            self._admit(batch, self._noting)
-            self._admit(batch, self._waiting)
-        if batch.doubtful and self._following is not None:
-            self._following.ask(partial(self._reconsider, batch.doubtful))
-        if not batch.events:
-            if self._emptied is not None and not self._emptied.done():
-                self._emptied.set_result(None)
-            return
-        self._flight = batch
-        self._courtesy.begin()
-        job = partial(_commit, self._draft(batch), self._redo, self._sealing, self._courtesy)
-        self._writer.submit(job, self._finish)
-
-    def _admit(self, batch: Batch, queue: deque[Pending]) -> None:
-        while queue and not batch.is_full:
-            if not (pending := queue.popleft()).answer.done():
-                batch.admit(pending)
-
-    def _draft(self, batch: Batch) -> Draft:
-        self._reserve = self._upkeep.bound(batch.last)
-        return batch.draft(self._reserve, self._head.overtaken(batch), self._head.forgotten(batch))
-
-    def _redo(self, news: News) -> Draft | None:
-        """From the writer's thread, while it holds the database: what to write, now that others were quicker."""
-        answer: concurrent.futures.Future[Draft | None] = concurrent.futures.Future()
-
-        def decide() -> None:
-            assert self._flight is not None
-            self._take(news)
-            again = self._head.batch(self._clock())
-            for pending in self._flight.pending:
-                pending.certain = True
-                if not pending.answer.done():
-                    again.admit(pending)
-            self._flight = again
-            answer.set_result(self._draft(again) if again.events else None)
-
-        self._loop.call_soon_threadsafe(decide)
-        return answer.result(REDO_TIMEOUT)
-
-    def _finish(self, _: object, error: LogError | None) -> None:
-        batch, self._flight = self._flight, None
-        assert batch is not None
-        self._courtesy.end()
-        events: list[Event] = []
-        if error is None:
-            events = self._head.land(batch)
-            if events:
-                self._upkeep.note_bound(self._reserve)
-            if self._following is None:  # a server's size is not asked for so often
-                self._compaction.wrote(batch.size)
-            if batch.forget:
-                self._upkeep.scrub()
-        elif isinstance(error, Unknown) and self._following is None:
-            self._head.issued = batch.last  # these numbers are spent: it may come back after a crash
-            self._upkeep.settle(batch.last)
-        elif isinstance(error, StorageFull):
-            self._spared.extend(batch.take_spare())
-        elif self._following is not None:
-            self._following.ask(lambda error: None)  # if it was done after all, it is to be heard of now
-        self._proceed(events, batch, error)
-
-    # --- what other processes append
-
-    def _take(self, news: News) -> None:
-        self._upkeep.note_bound(news.reserved)
-        self._compaction.hear(news.oldest, news.swept)
-        flight, events = self._flight, []
-        if flight is not None and flight.is_in(news):  # before the writer's word of it; notes are only whole here
-            events = self._head.land(flight)
-        self._publication.publish([*events, *self._head.take(news)])
-        if news.renewed:
-            self._note_again()
-
-    def _note_again(self) -> None:
-        """The server lost its notes; this process still has them."""
-        for row in list(self._head.notes.values()):
-            if isinstance(row.value, Lost):
-                continue
-            answer = self._loop.create_future()
-            answer.add_done_callback(lambda done: done.exception())  # a conflict: somebody has a newer one
-            self._noting.append(Pending((Write(row.key, row.value, row.revision),), answer, durable=False))
-        self._call()
-
-    def _reconsider(self, doubtful: Sequence[Pending], error: LogError | None) -> None:
-        """Memory is as new as their calls now: what contradicts it from here on is a conflict."""
-        for pending in reversed(doubtful):
-            if error is None:
-                pending.certain = True
-                (self._waiting if pending.durable else self._noting).appendleft(pending)
-            elif not pending.answer.done():
-                pending.answer.set_exception(error)
-        self._call()
-
     def _fail(self, error: LogError) -> None:
         if not self.failed.done():
             self.failed.set_result(error)
@@ -464,19 +293,6 @@ class Log:
         if revision > self.revision:
             raise ValueError(f"revision {revision} is in the future, the newest is {self.revision}")
         return revision == self.revision
-
-
-def _commit(draft: Draft, redo: Redo, sealing: Sealing, courtesy: Courtesy, session: Session) -> None:
-    """What the writer's thread does for a batch."""
-
-    def redo_sealed(news: News) -> Draft | None:
-        again = redo(sealing.news(news))
-        return None if again is None else sealing.draft(again)
-
-    try:
-        session.commit(sealing.draft(draft), redo_sealed)
-    finally:
-        courtesy.landed()
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -24,10 +24,10 @@ from procorch.api.patch import Patch, apply_patch, check_media
 from procorch.api.quotas import Quotas
 from procorch.api.request import Request
 from procorch.api.routes import Route
+from procorch.api.validation import check_finalizers, validate
 from procorch.clock import Clock, timestamp
-from procorch.kinds.kind import Kind, Part
-from procorch.kinds.metadata import validate_metadata
-from procorch.objects import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound, Object, is_deleting
+from procorch.kinds.kind import Kind
+from procorch.objects import AlreadyExists, BadRequest, Conflict, NotFound, Object, is_deleting
 
 TRIES = 16  # of a write that names no version: everybody else is as entitled, so somebody gets through each time
 _AT_ONCE = 64  # deletions of one deletecollection in flight
@@ -86,7 +86,7 @@ class Rest:
         admission.use_service_account(self._cache, kind, obj, self._draw)
         limits.fill(self._cache, kind, obj)
         kind.prepare(obj, None)
-        _validate(asked, obj, None)
+        validate(asked, obj, None)
         limits.check(self._cache, kind, obj)
         fields.warn(kind.warn(obj, None))
         if _key(kind, obj) in self._cache.shelf(kind).entries:  # before its addresses are found to be taken: by itself
@@ -314,10 +314,10 @@ class Rest:
         if not subresource or part is not None:
             metadata.count_generation(kind, obj, old, metadata.desired)
         if subresource != "binding":  # which sets what a client may not change
-            _validate(asked, obj, old, part)
+            validate(asked, obj, old, part)
         limits.check(self._cache, kind, obj, old, subresource)
         if is_deleting(old):
-            _check_finalizers(kind, obj, old)
+            check_finalizers(kind, obj, old)
         keep_times(obj, old)
         return obj
 
@@ -375,29 +375,6 @@ class Rest:
 
     def _busy(self, kind: Kind, name: str) -> Conflict:
         return Conflict.of(kind.plural, name, kind.group)
-
-
-def _validate(asked: Kind, obj: Object, old: Object | None, part: Part | None = None) -> None:
-    kind = asked.storage
-    causes = validate_metadata(kind, obj, old)
-    if part is not None and part.validate is not None and old is not None:
-        causes += part.validate(obj, old)
-    else:
-        causes += kind.validate(obj, old)
-    if asked is not kind:
-        causes += [cause for cause in asked.validate(obj, old) if cause not in causes]
-    if causes:
-        raise Invalid.of(kind.name, obj["metadata"].get("name") or obj["metadata"].get("generateName") or "", causes,
-                         kind.group)  # fmt: skip
-
-
-def _check_finalizers(kind: Kind, obj: Object, old: Object) -> None:
-    """An object that is being deleted gets no new ones. Raises Invalid."""
-    added = set(obj["metadata"].get("finalizers") or ()) - set(old["metadata"].get("finalizers") or ())
-    if added:
-        rule = "no new finalizers can be added if the object is being deleted"
-        cause = Cause.forbidden("metadata.finalizers", f"{rule}, found new finalizers {sorted(added)}")
-        raise Invalid.of(kind.name, old["metadata"]["name"], [cause], kind.group)
 
 
 def _again(first: Object, read: Read) -> Read:

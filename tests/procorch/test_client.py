@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from procorch.api import Api, LocalTransport, User
-from procorch.client import Client, lines_of
+from procorch.client import Client
 from procorch.objects import (
     AlreadyExists,
     ApiError,
@@ -111,24 +111,6 @@ async def test_an_object_that_is_deleted_at_once_is_gone_for_the_hooks(client: C
     await client.delete("ConfigMap", "d/a")
 
     assert gone == [True]
-
-
-@pytest.mark.parametrize(
-    ("chunks", "lines"),
-    [
-        pytest.param([b"a\nb\n"], [b"a", b"b"], id="two lines in one piece"),
-        pytest.param([b"a", b"b\nc", b"\n"], [b"ab", b"c"], id="a line in pieces"),
-        pytest.param([b"\n\na\n\n"], [b"a"], id="empty lines are nothing"),
-        pytest.param([b"a\nb"], [b"a", b"b"], id="the last line needs no end"),
-        pytest.param([], [], id="nothing"),
-    ],
-)
-async def test_lines_come_whole(chunks: list[bytes], lines: list[bytes]) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
-        for chunk in chunks:
-            yield chunk
-
-    assert [line async for line in lines_of(pieces())] == lines
 
 
 def test_an_api_error_knows_its_class_by_its_reason() -> None:

@@ -202,7 +202,7 @@ async def test_a_note_during_a_commit_comes_right_behind_it_and_loses_to_it(log:
     events: list[Event] = []
     log.subscribe(events.extend)
     append = asyncio.gather(log.append(Write("/a", b"1")))
-    while log._flight is None:
+    while log._committing._flight is None:
         await asyncio.sleep(0)
 
     notes = [Write("/a", b"lost update", 1), Write("/b", b"1", 2), Write("/b", b"2", 4)]

@@ -12,6 +12,7 @@ import cbor2
 import orjson
 import pytest
 
+from procorch.answers import lines_of
 from procorch.api import protobuf
 from procorch.api.accept import Form
 from procorch.api.media import FRAMINGS, JSON, PROTOBUF
@@ -19,7 +20,7 @@ from procorch.api.protobuf_wire import parts
 from procorch.api.scope import Scope
 from procorch.api.table import view_of
 from procorch.api.watch import BACKLOG
-from procorch.client import Client, lines_of
+from procorch.client import Client
 from procorch.kinds import KINDS, Column
 from procorch.objects import AlreadyExists, ApiError, BadRequest, Expired, Invalid, NotFound
 
