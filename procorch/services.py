@@ -14,7 +14,7 @@ from procorch.objects import Object, get, key_of, labels_of
 _SERVICE_NAME = "kubernetes.io/service-name"
 _PROTOCOLS = ("TCP", "UDP")
 _DEFAULT_AFFINITY = 10_800
-_EVERY = "0.0.0.0"  # noqa: S104: what a pod writes for every address of the node
+_EVERY = "0.0.0.0"
 
 
 def service_ports(services: Iterable[Object], slices: Iterable[Object], node_name: str = "") -> tuple[ServicePort, ...]:

@@ -26,6 +26,7 @@ BACKOFF_FIRST = 10.0
 BACKOFF_MOST = 300.0
 BACKOFF_FORGOTTEN = 600.0  # a container that ran this long begins anew
 DEFAULT_GRACE = 30
+LEAST_GRACE = 2.0  # as in the kubelet: time to hear the signal
 REMOVED_GRACE = 2.0  # of a pod that was deleted by force: its place may be taken already
 
 
@@ -285,14 +286,16 @@ def _end(pod: Object, seen: Seen, now: float) -> list[Action]:
 
 
 def _stop(name: str, one: SeenContainer, grace: float, now: float, began: list[float]) -> list[Action]:
-    """began: when others were stopped; the grace is the pod's and begins with the first."""
-    if one.stopped_at is None and (grace > 0 or not began):
-        left = grace if not began else max(min(began) + grace - now, 0)
-        if left > 0:
-            return [Stop(name, left), Wake(left)]
+    """began: when others were stopped; the grace is the pod's and begins with the first.
+
+    Whose turn comes when little or nothing of it is left has LEAST_GRACE all the same, if the whole is not shorter.
+    """
+    over = (min(began) if began else now) + grace
+    since = now if one.stopped_at is None else one.stopped_at
+    left = max(over, since + min(grace, LEAST_GRACE)) - now
+    if left <= 0:
         return [Kill(name)]
-    left = (min(began) if began else now) + grace - now
-    return [Wake(left)] if left > 0 else [Kill(name)]
+    return [Stop(name, left), Wake(left)] if one.stopped_at is None else [Wake(left)]
 
 
 def _run(pod: Object, seen: Seen, now: float) -> list[Action]:

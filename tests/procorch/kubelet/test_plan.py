@@ -223,6 +223,27 @@ def test_hooks_of_sidecars_begin_with_the_end_of_the_pod_and_each_is_stopped_in_
     assert plan(ending, later, NOW) == [Stop("t", 20.0), Wake(20.0)]
 
 
+@pytest.mark.parametrize(
+    ("grace", "ago", "stopped", "actions"),
+    [
+        pytest.param(30, 31, None, [Stop("s", 2.0), Wake(2.0)], id="nothing is left of the pod's grace"),
+        pytest.param(30, 29, None, [Stop("s", 2.0), Wake(2.0)], id="a second is left"),
+        pytest.param(30, 32, 1, [Wake(1.0)], id="it was stopped a second ago"),
+        pytest.param(30, 33, 2, [Kill("s")], id="that is over, too"),
+        pytest.param(1, 5, None, [Stop("s", 1.0), Wake(1.0)], id="never more than the whole grace"),
+        pytest.param(0, 5, None, [Kill("s")], id="there is none"),
+    ],
+)
+def test_a_sidecar_whose_turn_comes_late_has_a_moment_to_end(
+    grace: int, ago: int, stopped: int | None, actions: list[Action]
+) -> None:
+    metadata = DELETED["metadata"] | {"deletionGracePeriodSeconds": grace}
+    ending = pod("a", init=(SIDECAR,), metadata=metadata)
+    sidecar = SeenContainer(running=True, started=True, stopped_at=None if stopped is None else NOW - stopped)
+
+    assert plan(ending, seen(s=sidecar, a=ended(137, stopped_at=NOW - ago)), NOW) == actions
+
+
 def test_what_was_torn_down_is_not_made_again() -> None:
     """Its agent was killed before it heard that the API has no such pod any more."""
     assert plan({"metadata": {}, "spec": {"containers": [{"name": "a"}]}}, Seen(torn_down=True), 0.0) == []
