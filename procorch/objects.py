@@ -182,6 +182,7 @@ class ApiError(Exception):
 
     retry_after: seconds, sent as the Retry-After header and details.retryAfterSeconds.
     continue_token: with which a list that has lost its snapshot goes on all the same.
+    nameless: it is about no object that could be named; Kubernetes shows details then too, though there are none.
     """
 
     message: str
@@ -190,6 +191,7 @@ class ApiError(Exception):
     details: dict[str, Any] = field(default_factory=dict)
     retry_after: int | None = None
     continue_token: str = ""
+    nameless: bool = False
 
     def __str__(self) -> str:
         return self.message
@@ -208,7 +210,7 @@ class ApiError(Exception):
         details = dict(self.details)
         if self.retry_after is not None:
             details["retryAfterSeconds"] = self.retry_after
-        if details:
+        if details or self.nameless:
             status["details"] = details
         return status
 
@@ -293,7 +295,7 @@ class Forbidden(ApiError):
 class MethodNotAllowed(ApiError):
     @classmethod
     def of(cls, message: str = "the server does not allow this method on the requested resource") -> MethodNotAllowed:
-        return cls(message, 405, "MethodNotAllowed")
+        return cls(message, 405, "MethodNotAllowed", nameless=True)
 
 
 class NotAcceptable(ApiError):
@@ -339,7 +341,7 @@ class ServiceUnavailable(ApiError):
 class Timeout(ApiError):
     @classmethod
     def of(cls, message: str, retry_after: int = 0) -> Timeout:
-        return cls(message, 504, "Timeout", retry_after=retry_after)
+        return cls(message, 504, "Timeout", retry_after=retry_after or None, nameless=True)
 
 
 _BY_REASON: dict[str, type[ApiError]] = {

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import store
 from procorch.api import (
+    bindings,
     custom_metrics,
     discovery,
     health,
@@ -134,9 +135,9 @@ class Api:
         )
         self._authorizer = authorizer
         self.discovery = discovery.Discovery(
-            [*KINDS, *reviews.KINDS, *custom_metrics.DISCOVERED], self.config.advertise
+            [bindings.KIND, *KINDS, *reviews.KINDS, *custom_metrics.DISCOVERED], self.config.advertise
         )
-        self.openapi = OpenAPI([*KINDS, *reviews.KINDS])
+        self.openapi = OpenAPI([bindings.KIND, *KINDS, *reviews.KINDS])
         self._timer = timer
         self._started = False
         self._ticker: asyncio.TimerHandle | None = None
@@ -281,6 +282,8 @@ class Api:
             return review(self, user, route, request)
         if (route.group, route.resource, route.verb) == _DEFINITIONS:
             return answer(_NO_DEFINITIONS)
+        if (route.group, route.resource) == (bindings.KIND.group, bindings.KIND.plural):
+            return await bindings.serve(self, route, request)
         if plain.is_nowhere(self, route):
             return plain.nowhere()
         if route.group == custom_metrics.GROUP:

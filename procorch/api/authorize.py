@@ -229,7 +229,7 @@ def refusal(user: User, route: Route) -> ApiError:
     """`pods is forbidden: User "x" cannot list resource "pods" in API group "" in the namespace "default"`."""
     if not route.resource:
         why = f'User "{user.name}" cannot {route.verb} path "{route.path}"'
-        return ApiError(f"forbidden: {why}", 403, "Forbidden")
+        return ApiError(f"forbidden: {why}", 403, "Forbidden", nameless=True)
     resource = f"{route.resource}/{route.subresource}" if route.subresource else route.resource
     why = f'User "{user.name}" cannot {route.verb} resource "{resource}" in API group "{route.group}"'
     if route.namespace:

@@ -44,7 +44,7 @@ def _component(name: str, problem: str) -> Object:
     return {
         "kind": KIND.name,
         "apiVersion": KIND.api_version,
-        "metadata": {"name": name, "creationTimestamp": None},
+        "metadata": {"name": name},
         "conditions": [condition],
     }
 

@@ -85,9 +85,7 @@ class Discovery:
                 }
                 for version, members in self._versions.get(group, {}).items()
             ]
-            metadata: Object = {"creationTimestamp": None}
-            if group:
-                metadata["name"] = group
+            metadata: Object = {"name": group} if group else {}
             items.append({"metadata": metadata, "versions": versions})
         return {
             "kind": "APIGroupDiscoveryList",

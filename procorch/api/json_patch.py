@@ -37,7 +37,7 @@ def inapplicable(message: str) -> ApiError:
     No causes: kubectl would print them after the field that they are about, and this is about none.
     """
     text = f"the server rejected our request due to an error in our request: {message}"
-    return ApiError(text, 422, "Invalid")
+    return ApiError(text, 422, "Invalid", nameless=True)
 
 
 def apply_json_patch(document: Any, operations: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from procorch.api import intake
 from procorch.api.request import AUTHENTICATED, Request, Response, User, answer
 from procorch.api.routes import Route
+from procorch.clock import timestamp
 from procorch.kinds.fields import Fields, indexed, part, rows, text, texts
 from procorch.kinds.kind import Kind
 from procorch.names import label_key, label_value
@@ -37,7 +38,8 @@ KINDS = (SELF_SUBJECT, TOKEN, LOCAL_ACCESS, SELF_ACCESS, SELF_RULES, ACCESS)
 
 
 def who_am_i(api: Api, user: User, route: Route, request: Request) -> Response:
-    return _answered(SELF_SUBJECT, {}, {"userInfo": _info(user)})
+    asked = {"metadata": {"creationTimestamp": timestamp(api.clock())}}  # the only review that has one
+    return _answered(SELF_SUBJECT, asked, {"userInfo": _info(user)})
 
 
 def whose_token(api: Api, user: User, route: Route, request: Request) -> Response:
@@ -105,13 +107,12 @@ def what_may_i(api: Api, user: User, route: Route, request: Request) -> Response
     }
     if rules.unsaid:
         status["evaluationError"] = rules.unsaid
-    return _answered(SELF_RULES, asked, status)
+    return _answered(SELF_RULES, {**asked, "spec": {}}, status)
 
 
 def _answered(kind: Kind, asked: Object, status: Object) -> Response:
-    shell: Object = {"kind": kind.name, "apiVersion": kind.api_version, "metadata": {"creationTimestamp": None}}
     about = {name: value for name, value in asked.get("metadata", {}).items() if value is not None}
-    shown = {**shell, **asked, "metadata": {**shell["metadata"], **about}, "status": status}
+    shown = {"kind": kind.name, "apiVersion": kind.api_version, **asked, "metadata": about, "status": status}
     return answer(shown, 201)
 
 

@@ -151,4 +151,4 @@ def methods_of(route: Route, below: tuple[str, ...]) -> list[str]:
 
 def not_found() -> ApiError:
     """The answer to a path that leads nowhere."""
-    return ApiError("the server could not find the requested resource", 404, "NotFound")
+    return ApiError("the server could not find the requested resource", 404, "NotFound", nameless=True)

@@ -49,7 +49,7 @@ SCALE = Kind(
         AGE,
     ),
 )  # fmt: skip
-BINDING = Kind("Binding", "bindings")
+BINDING = Kind("Binding", "bindings", verbs=("create",))
 EVICTION = Kind("Eviction", "evictions", group="policy")
 _CORE = "io.k8s.api.core.v1."
 EXEC_OPTIONS, ATTACH_OPTIONS, PORT_FORWARD_OPTIONS = (
@@ -159,7 +159,7 @@ async def bind(api: Api, route: Route, request: Request) -> Response:
     target, said = binding.get("target") or {}, binding["metadata"]
     causes = []
     if target.get("kind") not in ("", None, "Node"):
-        causes.append(Cause.unsupported("target.kind", target["kind"], ("Node",)))
+        causes.append(Cause.unsupported("target.kind", target["kind"], ("Node", "<empty>")))
     if not target.get("name"):
         causes.append(Cause.required("target.name"))
     else:  # Kubernetes takes any; the text becomes part of the pod
@@ -168,7 +168,7 @@ async def bind(api: Api, route: Route, request: Request) -> Response:
         raise Invalid.of("Binding", route.name, causes)
     node = target["name"]
     if said.get("name", route.name) != route.name:
-        raise BadRequest.of(f"the name in the body ({said['name']}) does not match the URL ({route.name})")
+        raise BadRequest.of("name in URL does not match name in Binding object")
 
     def change(pod: Object) -> Object:
         name, spec = pod["metadata"]["name"], pod["spec"]

@@ -95,6 +95,8 @@ class View:
 
     def _row(self, entry: Entry, now: float) -> Object:
         row: dict[str, Any] = {"cells": [column.cell(entry.object, now) for column in self.kind.columns]}
+        if (condition := self.kind.finished(entry.object)) is not None:
+            row["conditions"] = [condition]
         if self.include == "Metadata":
             row["object"] = partial(entry.for_json, self.meta)
         elif self.include == "Object":

@@ -72,6 +72,10 @@ def _silent(obj: Object, old: Object | None) -> Iterable[str]:
     return ()
 
 
+def _unfinished(obj: Object) -> Object | None:
+    return None
+
+
 def _same(obj: Object) -> Object:
     return obj
 
@@ -94,6 +98,7 @@ class Kind:
     parts: what is particular about writes to a subresource, by its name.
     warn: what is allowed and still probably not meant: the texts of Warning headers, of a valid object.
     default, prepare, admit, validate and warn may meet values of any type: they do not raise.
+    finished: the condition of its row in a Table, by which clients tell what is over; None while it is not.
     fields: the field selectors beyond metadata.name and metadata.namespace: selector → how to read it as text.
     heartbeat: tells of an update (old, new) that it only refreshes times or counts and need not be a row on disk.
     grace: seconds of graceful deletion for this object; 0 deletes at once.
@@ -129,6 +134,7 @@ class Kind:
     warn: Callable[[Object, Object | None], Iterable[str]] = _silent
     parts: Mapping[str, Part] = field(default_factory=dict)
     columns: tuple[Column, ...] = ()
+    finished: Callable[[Object], Object | None] = _unfinished
     fields: Mapping[str, str | Callable[[Object], str]] | None = None
     heartbeat: Callable[[Object, Object], bool] = _durable
     grace: Callable[[Object], int] | None = None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from procorch.kinds.fields import Fields, fill, fill_text, indexed, made, number, part, rows, text
 from procorch.kinds.kind import Kind
-from procorch.kinds.pod_cells import COLUMNS
+from procorch.kinds.pod_cells import COLUMNS, finished
 from procorch.kinds.podspec.containers import validate_image
 from procorch.kinds.podspec.defaults import default_pod
 from procorch.kinds.podspec.mirror import is_mirror, validate_mirror
@@ -133,7 +133,7 @@ KIND = Kind(
     subresources=("status", "log", "binding", "eviction", "ephemeralcontainers", "resize", "exec", "attach",
                   "portforward", "proxy"), parts=PARTS,
     default=default, prepare=prepare, admit=admit, validate=validate, warn=warn,
-    columns=COLUMNS,
+    columns=COLUMNS, finished=finished,
     fields={
         "spec.nodeName": ".spec.nodeName",
         "spec.host": ".spec.nodeName",  # its name in clients of the first days

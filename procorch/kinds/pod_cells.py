@@ -13,7 +13,7 @@ from procorch.kinds.fields import Fields, number, part, rows, text
 from procorch.kinds.kind import Column
 from procorch.objects import Object, condition_of
 
-_FINISHED = ("Succeeded", "Failed")
+_ENDS = {"Succeeded": "The pod has completed successfully.", "Failed": "The pod failed."}
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ def summary(pod: Object) -> PodSummary:
     if part(pod, "metadata").get("deletionTimestamp") is not None:
         if status.get("reason") == "NodeLost":
             word = "Unknown"
-        elif phase not in _FINISHED:
+        elif phase not in _ENDS:
             word = "Terminating"
     return PodSummary(ready, total, word, restarts.count, restarts.last)
 
@@ -120,6 +120,14 @@ def _containers(status: Fields, word: str, restarts: _Restarts, pod_ready: bool)
     if word == "Completed" and running:
         word = "Running" if pod_ready else "NotReady"
     return word, ready
+
+
+def finished(pod: Object) -> Object | None:
+    """The condition of a row whose pod has ended."""
+    phase = text(part(pod, "status").get("phase"))
+    if phase not in _ENDS:
+        return None
+    return {"type": "Completed", "status": "True", "reason": phase, "message": _ENDS[phase]}
 
 
 _last: tuple[Object, float, PodSummary] | None = None

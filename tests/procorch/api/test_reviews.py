@@ -170,3 +170,24 @@ async def test_what_the_rules_say_is_what_is_allowed(served):
                 spec = {"resourceAttributes": attributes}
                 answer = await ask(client, AUTHORIZATION, "SelfSubjectAccessReview", spec=spec)
                 assert answer["allowed"] is True, (user, attributes)
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "spec"),
+    [(AUTHENTICATION, "TokenReview", {"token": "x"}),
+     (AUTHORIZATION, "SelfSubjectAccessReview", {"resourceAttributes": READ_PODS}),
+     (AUTHORIZATION, "SelfSubjectRulesReview", {"namespace": "default"})],
+)  # fmt: skip
+async def test_a_review_was_never_created_so_it_has_no_time(served, version, kind, spec):
+    sent = orjson.dumps({"apiVersion": version, "kind": kind, "metadata": {"labels": {"a": "b"}}, "spec": spec})
+    answer = orjson.loads((await served.client.raw("POST", f"/apis/{version}/{kind.lower()}s", body=sent)).body)
+
+    assert answer["metadata"] == {"labels": {"a": "b"}}
+    assert answer["spec"] == ({} if kind == "SelfSubjectRulesReview" else spec)
+
+
+async def test_who_am_i_says_when_it_was_asked(served):
+    path = f"/apis/{AUTHENTICATION}/selfsubjectreviews"
+    answer = orjson.loads((await served.client.raw("POST", path, body=b"{}")).body)
+
+    assert list(answer["metadata"]) == ["creationTimestamp"] and answer["metadata"]["creationTimestamp"].endswith("Z")

@@ -86,3 +86,11 @@ def test_an_older_meta_version_is_spoken_too():
 def test_equal_views_have_equal_keys():
     assert view("Table").key == view("Table", "Metadata").key != view("Table", "None").key
     assert view("").key != view("PartialObjectMetadata").key
+
+
+def test_the_row_of_what_is_over_has_a_condition():
+    ended = b'{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"status":{"phase":"Failed"}}'
+    table = orjson.loads(view_of(KINDS["Pod"], Form(view="Table"), "", lambda: 300.0).one(Entry("p", ended, 9)))
+
+    assert [one["reason"] for one in table["rows"][0]["conditions"]] == ["Failed"]
+    assert "conditions" not in orjson.loads(view("Table").one(ENTRY))["rows"][0]

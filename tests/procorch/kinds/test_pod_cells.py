@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from procorch.kinds import KINDS
-from procorch.kinds.pod_cells import summary
+from procorch.kinds.pod_cells import finished, summary
 from procorch.objects import Object
 
 NOW = 1795460400.0  # 2026-11-23T19:00:00Z
@@ -140,3 +140,14 @@ def test_the_columns_are_kubectls() -> None:
     assert [column.name.upper() for column in KINDS["Pod"].columns] == [
         "NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE", "NOMINATED NODE", "READINESS GATES",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("phase", "message"),
+    [("Succeeded", "The pod has completed successfully."), ("Failed", "The pod failed.")],
+)
+def test_the_row_of_a_pod_that_has_ended_says_so(phase, message):
+    condition = {"type": "Completed", "status": "True", "reason": phase, "message": message}
+
+    assert finished(pod(phase=phase)) == condition
+    assert finished(pod(phase="Running")) is None and finished({"status": 7}) is None
