@@ -18,6 +18,7 @@ import store
 from procorch.api import (
     bindings,
     custom_metrics,
+    deadline,
     discovery,
     health,
     housekeeping,
@@ -176,7 +177,7 @@ class Api:
         began, route = self._timer(), None
         try:
             route = parse(KINDS, request.method, request.path, request.query)
-            response = await self._decide(route, request)
+            response = await deadline.within(_seconds(route, request), self._decide(route, request))
         except Exception as error:
             problem = as_api_error(error)
             if problem.code >= 500 and problem.reason == "InternalError" and not isinstance(error, store.LogError):
@@ -324,6 +325,12 @@ class Api:
             facts = {"method": request.method, "path": request.path[:200], "code": error.code,
                      "remote": request.remote, "why": error.reason if is_secret else error.message[:300]}  # fmt: skip
             logger.log(level, "request refused", extra=facts)
+
+
+def _seconds(route: Route, request: Request) -> float | None:
+    """How long it may take; None for what lasts, and where nobody said."""
+    lasts = route.verb == "watch" or route.subresource in _LONG
+    return None if lasts else deadline.seconds_of(request.query)
 
 
 def _audit_id(request: Request) -> str:

@@ -95,7 +95,7 @@ def watch_options(query: Mapping[str, str], kind: Kind) -> ListOptions:
 def check_timeout(query: Mapping[str, str]) -> None:
     """`timeout`, which any request that does not last may say. Raises BadRequest.
 
-    It must be a duration; how long is not heeded: nothing here takes nearly as long as clients ask for.
+    It must be a duration; deadline.py keeps it.
     """
     why = misread_duration(query["timeout"]) if query.get("timeout") else None
     if why is not None:
