@@ -301,7 +301,14 @@ class MethodNotAllowed(ApiError):
 class NotAcceptable(ApiError):
     @classmethod
     def of(cls, accepted: Iterable[str]) -> NotAcceptable:
+        """Of a type that there is, not the form that its parameters ask for."""
         return cls("only the following media types are accepted: " + ", ".join(accepted), 406, "NotAcceptable")
+
+    @classmethod
+    def at_all(cls, available: Iterable[str]) -> NotAcceptable:
+        """None of the types that are asked for. Source of the words: go-restful, by which kube-apiserver routes."""
+        message = f"406: Not Acceptable\n\nAvailable representations: {', '.join(available)}"
+        return cls(message, 406, "NotAcceptable", nameless=True)
 
 
 class UnsupportedMediaType(ApiError):
@@ -312,6 +319,11 @@ class UnsupportedMediaType(ApiError):
             415,
             "UnsupportedMediaType",
         )
+
+    @classmethod
+    def at_all(cls) -> UnsupportedMediaType:
+        """What is no patch. Source of the words: go-restful, by which kube-apiserver routes."""
+        return cls("415: Unsupported Media Type", 415, "UnsupportedMediaType", nameless=True)
 
 
 class RequestEntityTooLarge(ApiError):

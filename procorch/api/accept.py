@@ -18,6 +18,7 @@ from procorch.kinds.kind import Kind
 from procorch.objects import NotAcceptable
 
 _VIEWS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+_STREAMS = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch", FRAMINGS[CBOR].media)
 _META_VERSIONS = ("v1", "v1beta1")
 _PEOPLE = ("curl", "Wget", "Mozilla/5.0")  # user agents that show what they get
 _WORTH_A_THREAD = 512 << 10  # bytes of JSON whose conversion would hold everybody up
@@ -40,7 +41,7 @@ class Form:
         """Raises NotAcceptable for a media type in which there are no watches."""
         found = FRAMINGS.get(self.media)
         if found is None:
-            raise NotAcceptable.of([f"{JSON};stream=watch", FRAMINGS[PROTOBUF].media, FRAMINGS[CBOR].media])
+            raise NotAcceptable.of(_STREAMS)
         if self.media == PROTOBUF and not self.view and not protobuf.describes(kind.api_version, kind.name):
             return FRAMINGS[JSON]
         return found
@@ -64,9 +65,12 @@ class Form:
             raise NotAcceptable(why, 406, "NotAcceptable")
 
 
-def form_of(request: Request) -> Form:
-    """Raises NotAcceptable."""
-    return _form(request.headers.get("accept", ""))
+def form_of(request: Request, *, streams: bool = False) -> Form:
+    """streams: there are watches of it. Raises NotAcceptable."""
+    form = _form(request.headers.get("accept", ""))
+    if form is None:
+        raise NotAcceptable.at_all((*ALL, *_STREAMS) if streams else ALL)
+    return form
 
 
 def form_of_error(request: Request) -> Form:
@@ -78,18 +82,23 @@ def form_of_error(request: Request) -> Form:
 
 
 @lru_cache(maxsize=512)
-def _form(accept: str) -> Form:
+def _form(accept: str) -> Form | None:
+    """None where there is nothing of the types that it names. Raises NotAcceptable."""
     if not accept.strip():
         return Form()
+    known = False
     for type_, options in clauses(accept):
         for media in ALL:
             if type_ == media or type_ in ("*/*", "application/*"):
+                known = True
                 found = _offered(media, options)
                 if found is not None:
                     return found
         if type_ == "application/cbor-seq":
             return Form(CBOR, stream=True)
-    raise NotAcceptable.of(ALL)
+    if known:
+        raise NotAcceptable.of(ALL)
+    return None
 
 
 def _offered(media: str, options: Mapping[str, str]) -> Form | None:

@@ -10,8 +10,9 @@ from random import Random
 
 from procorch.api import account_token
 from procorch.api.cache import Cache
-from procorch.api.request import AUTHENTICATED, User
+from procorch.api.request import AUTHENTICATED, MASTERS, User
 from procorch.kinds import KINDS, priorityclass
+from procorch.kinds.certificatesigningrequest import CLIENT_SIGNER, organizations
 from procorch.kinds.kind import Kind
 from procorch.kinds.podspec.mirror import is_mirror
 from procorch.objects import Forbidden, NotFound, Object
@@ -68,6 +69,19 @@ def check_delete(kind: Kind, obj: Object) -> None:
         raise Forbidden.of("priorityclasses", obj["metadata"]["name"], why, kind.group)
     if kind.name == "Namespace" and obj["metadata"]["name"] in IMMORTAL:
         raise Forbidden.of("namespaces", obj["metadata"]["name"], "this namespace may not be deleted")
+
+
+def check_subject(kind: Kind, obj: Object) -> None:
+    """Nobody asks for a certificate that may everything. Raises Forbidden.
+
+    Source: plugin/pkg/admission/certificates/subjectrestriction.
+    """
+    if kind.name != "CertificateSigningRequest":
+        return
+    signer = obj["spec"]["signerName"]
+    if signer == CLIENT_SIGNER and MASTERS in organizations(obj):
+        name, why = obj["metadata"]["name"], f"use of {signer} signer with {MASTERS} group is not allowed"
+        raise Forbidden.of(kind.plural, name, why, kind.group)
 
 
 def sign(kind: Kind, obj: Object, user: User) -> None:

@@ -293,6 +293,8 @@ class Api:
             raise not_found()
         if route.verb in ("create", "update", "patch") and route.subresource != "proxy":
             check_write(route.verb, request.query, applies=route.verb == "patch" and is_apply(request))
+        if route.verb in ("create", "update", "patch", "delete") and route.subresource not in _LONG:
+            form_of(request)  # before anything is done whose answer nobody could read
         if route.subresource:
             return await verbs.below(self, route, request, user)
         if route.verb not in route.kind.verbs:

@@ -12,6 +12,7 @@ from procorch.api.cache import Cache, LostEntry
 from procorch.kinds import KINDS, ingress, persistentvolume, priorityclass, storageclass
 from procorch.kinds.fields import Fields, fill, labels, made, number, part, rows, text
 from procorch.kinds.kind import Kind
+from procorch.kinds.podspec.resources import quantity_of
 from procorch.objects import Forbidden, Object
 
 
@@ -31,19 +32,42 @@ def assign(cache: Cache, kind: Kind, obj: Object) -> None:
             annotated = ingress.CLASS_ANNOTATION in labels(obj["metadata"].get("annotations"))
             if spec.get("ingressClassName") is None and not annotated:
                 _name_class(spec, "ingressClassName", cache, "IngressClass", (ingress.DEFAULT_CLASS,))
-        case _:
-            check(cache, kind, obj)
 
 
-def check(cache: Cache, kind: Kind, obj: Object) -> None:
-    """What a class keeps to beside the others, new or changed: one PriorityClass is the default. Raises Forbidden."""
-    if (kind.group, kind.name) != ("scheduling.k8s.io", "PriorityClass") or obj.get("globalDefault") is not True:
-        return
-    name = obj["metadata"].get("name", "")
+def check(cache: Cache, kind: Kind, obj: Object, old: Object | None) -> None:
+    """What a valid object may not be, by its class or beside the other classes; old: None for a new one.
+
+    Raises Forbidden.
+    """
+    match kind.group, kind.name:
+        case "", "Pod" if old is None:
+            _check_overhead(cache, obj)
+        case "", "PersistentVolumeClaim" if old is not None:
+            _check_growth(cache, obj, old)
+        case "scheduling.k8s.io", "PriorityClass" if obj.get("globalDefault") is True:
+            _check_default(cache, obj["metadata"].get("name", ""))
+
+
+def _check_default(cache: Cache, name: str) -> None:
+    """One PriorityClass is the default."""
     for other in _all(cache, "PriorityClass"):
         if other.get("globalDefault") is True and other["metadata"]["name"] != name:
             why = f"PriorityClass {other['metadata']['name']} is already marked as default. Only one default can exist"
             raise Forbidden.of("priorityclasses", name, why, "scheduling.k8s.io")
+
+
+def _check_growth(cache: Cache, claim: Object, old: Object) -> None:
+    """A claim grows where its class lets it. Source: plugin/pkg/admission/storage/persistentvolume/resize."""
+    size, before = (quantity_of(part(one, "spec", "resources", "requests").get("storage")) for one in (claim, old))
+    if size is None or before is None or size.amount <= before.amount:
+        return
+    entry = cache.shelf(KINDS["StorageClass"]).entries.get(persistentvolume.class_of(claim))
+    if entry is None or isinstance(entry, LostEntry) or entry.object.get("allowVolumeExpansion") is not True:
+        why = (
+            "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must "
+            "support resize"
+        )
+        raise Forbidden.of("persistentvolumeclaims", claim["metadata"]["name"], why)
 
 
 def _all(cache: Cache, name: str) -> Iterator[Object]:
@@ -106,9 +130,7 @@ def _run_as(cache: Cache, pod: Object) -> None:
             raise _forbidden(pod, f'pod rejected: RuntimeClass "{name}" not found')
         found = entry.object
     fixed = part(found, "overhead", "podFixed")
-    if said and not fixed:
-        raise _forbidden(pod, "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead")
-    if said and said != fixed:
+    if said and fixed and said != fixed:
         raise _forbidden(pod, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead")
     if fixed:
         spec["overhead"] = dict(fixed)
@@ -121,6 +143,14 @@ def _run_as(cache: Cache, pod: Object) -> None:
     new = [dict(one) for one in rows(part(found, "scheduling").get("tolerations")) if one not in tolerations]
     if new:
         spec["tolerations"] = [*tolerations, *new]
+
+
+def _check_overhead(cache: Cache, pod: Object) -> None:
+    spec = part(pod, "spec")
+    entry = cache.shelf(KINDS["RuntimeClass"]).entries.get(text(spec.get("runtimeClassName")))
+    fixed = entry is not None and not isinstance(entry, LostEntry) and part(entry.object, "overhead", "podFixed")
+    if part(spec, "overhead") and not fixed:
+        raise _forbidden(pod, "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead")
 
 
 def _class_of(cache: Cache, name: str) -> Object | None:

@@ -94,7 +94,7 @@ def check_media(content_type: str) -> str:
     """Which of TYPES it is. Raises UnsupportedMediaType."""
     media = content_type.partition(";")[0].strip().lower()
     if media not in TYPES:
-        raise UnsupportedMediaType.of((*TYPES, APPLY_PATCH, APPLY_CBOR))
+        raise UnsupportedMediaType.at_all()
     return media
 
 

@@ -88,6 +88,8 @@ class Rest:
         kind.prepare(obj, None)
         validate(asked, obj, None)
         limits.check(self._cache, kind, obj)
+        classes.check(self._cache, kind, obj, None)
+        admission.check_subject(kind, obj)
         fields.warn(kind.warn(obj, None))
         if _key(kind, obj) in self._cache.shelf(kind).entries:  # before its addresses are found to be taken: by itself
             raise AlreadyExists.of(kind.plural, obj["metadata"]["name"], kind.group)
@@ -307,7 +309,6 @@ class Rest:
             track(obj, old)
         if not subresource:
             kind.prepare(obj, old)
-            classes.check(self._cache, kind, obj)
         part = kind.parts.get(subresource)
         if part is not None and part.prepare is not None:
             part.prepare(obj, old, timestamp(self._clock()))
@@ -316,6 +317,8 @@ class Rest:
         if subresource != "binding":  # which sets what a client may not change
             validate(asked, obj, old, part)
         limits.check(self._cache, kind, obj, old, subresource)
+        if not subresource:
+            classes.check(self._cache, kind, obj, old)
         if is_deleting(old):
             check_finalizers(kind, obj, old)
         keep_times(obj, old)

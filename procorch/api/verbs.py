@@ -38,7 +38,7 @@ async def get(api: Api, route: Route, request: Request, user: User) -> Response:
 
 async def list_(api: Api, route: Route, request: Request, user: User) -> Response:
     assert route.kind is not None
-    form = form_of(request)
+    form = form_of(request, streams=True)
     form.check_list(route.kind.name)
     view = view_of(route.kind, form, request.query.get("includeObject", ""), api.clock)
     if route.kind is components.KIND:
@@ -55,7 +55,7 @@ async def watch(api: Api, route: Route, request: Request, user: User) -> Respons
     assert route.kind is not None
     if request.remote != LOCAL:
         api.listing.check_room(user)
-    form = form_of(request)
+    form = form_of(request, streams=True)
     framing = form.framing_of(route.kind)
     view = view_of(route.kind, form, request.query.get("includeObject", ""), api.clock)
     return await api.listing.watch(scope_of(route, request.query), view, request.query, framing)

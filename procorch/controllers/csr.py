@@ -18,11 +18,11 @@ from cryptography.x509.oid import NameOID
 
 from procorch.clock import parse_timestamp, timestamp
 from procorch.controllers.controller import Context, Controller, own
+from procorch.kinds.certificatesigningrequest import CLIENT_SIGNER
 from procorch.objects import NotFound, Object, condition_of, get, key_of, uid_of
 from procorch.pods import created_at
 
 SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
-CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"
 BOOTSTRAPPERS = "system:bootstrappers"
 MASTERS = "system:masters"
 NODES = "system:nodes"

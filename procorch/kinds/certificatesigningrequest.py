@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.x509.oid import NameOID
 
 from procorch.kinds.cells import AGE, NAME, human_duration
 from procorch.kinds.fields import Fields, indexed, number, part, rows, same, text, texts
@@ -22,6 +23,7 @@ from procorch.names import dns_subdomain
 from procorch.objects import Cause, Object
 
 _SHORTEST = 600
+CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client"  # of what speaks to the API, but no node
 _LEGACY_SIGNER = "kubernetes.io/legacy-unknown"
 _DECISIONS = ("Approved", "Denied")
 _FINAL = (*_DECISIONS, "Failed")
@@ -168,6 +170,12 @@ def validate(request: Object, old: Object | None) -> Iterator[Cause]:
         yield Cause.invalid(
             "spec.expirationSeconds", seconds, "may not specify a duration less than 600 seconds (10 minutes)"
         )
+
+
+def organizations(request: Object) -> list[str]:
+    """Of the subject that a valid request asks for: the groups that the certificate's owner would be in."""
+    subject = x509.load_pem_x509_csr(_decoded(text(part(request, "spec").get("request")))).subject
+    return [str(one.value) for one in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
 
 
 def _request(encoded: str) -> Iterator[Cause]:

@@ -51,8 +51,22 @@ def test_the_first_that_can_be_served(accept, form):
     assert form_of(asking(accept)) == form
 
 
-@pytest.mark.parametrize("accept", ["image/png", f"{JSON};q=0", "text/plain", f"{PROTOBUF};{_TABLE}"])
+@pytest.mark.parametrize("accept", ["image/png", f"{JSON};q=0", "text/plain"])
 def test_nothing_can_be_served(accept):
+    with pytest.raises(NotAcceptable) as refused:
+        form_of(asking(accept))
+    with pytest.raises(NotAcceptable) as of_list:
+        form_of(asking(accept), streams=True)
+
+    available = f"406: Not Acceptable\n\nAvailable representations: {JSON}, {YAML}, {PROTOBUF}, {CBOR}"
+    assert (refused.value.code, refused.value.message) == (406, available)
+    streams = f"{JSON};stream=watch, {PROTOBUF};stream=watch, application/cbor-seq"
+    assert of_list.value.message == f"{available}, {streams}"
+    assert form_of_error(asking(accept)) == Form()
+
+
+@pytest.mark.parametrize("accept", [f"{PROTOBUF};{_TABLE}", f"{JSON};as=Rope;g=meta.k8s.io;v=v1"])
+def test_a_form_that_there_is_not(accept):
     with pytest.raises(NotAcceptable) as refused:
         form_of(asking(accept))
 

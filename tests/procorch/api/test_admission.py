@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+from typing import Any
+
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from procorch.api import User
 from procorch.api.admission import IMMORTAL, sign
 from procorch.kinds import KINDS
+from procorch.kinds.certificatesigningrequest import CLIENT_SIGNER
 from procorch.objects import Forbidden
 
 
@@ -53,3 +61,21 @@ def test_other_kinds_are_left_alone():
     sign(KINDS["Pod"], obj, User("jane"))
 
     assert obj == {"spec": {"username": "x"}}
+
+
+def asking(signer: str, *organizations: str) -> dict[str, Any]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, one) for one in organizations])
+    signed = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    text = base64.b64encode(signed.public_bytes(serialization.Encoding.PEM)).decode()
+    spec = {"request": text, "signerName": signer, "usages": ["client auth"]}
+    shell = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest"}
+    return {**shell, "metadata": {"name": "me"}, "spec": spec}
+
+
+async def test_nobody_asks_for_a_certificate_that_may_everything(served):
+    why = "use of kubernetes.io/kube-apiserver-client signer with system:masters group is not allowed"
+    with pytest.raises(Forbidden, match=why):
+        await served.client.create(asking(CLIENT_SIGNER, "team", "system:masters"))
+
+    await served.client.create(asking(CLIENT_SIGNER, "team"))

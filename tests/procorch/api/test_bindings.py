@@ -35,7 +35,7 @@ async def test_a_pod_is_bound_once_by_a_binding_that_names_it(served):
 async def test_what_names_no_pod_of_the_namespace_binds_none(served):
     with pytest.raises(NotFound, match='pods "nobody" not found'):
         await post(served.client, "nobody")
-    with pytest.raises(BadRequest, match="Name parameter required."):
+    with pytest.raises(BadRequest, match="Name parameter required"):
         await post(served.client, generateName="x")
     with pytest.raises(BadRequest, match="the namespace of the provided object does not match"):
         await post(served.client, "p", namespace="elsewhere")

@@ -9,7 +9,7 @@ import pytest
 import store
 from procorch.api import MASTERS, Api, LocalTransport, User
 from procorch.client import Client
-from procorch.objects import Forbidden, Object
+from procorch.objects import Forbidden, Invalid, Object
 
 DRY_RUN = {"dryRun": "All"}
 
@@ -158,3 +158,35 @@ async def test_a_pod_that_does_not_go_with_its_runtime_class_is_refused(served, 
     with pytest.raises(Forbidden) as refused:
         await served.client.create(pod(**spec))
     assert str(refused.value) == f'pods "p" is forbidden: pod rejected: {why}'
+
+
+async def test_overhead_without_a_class_is_refused_when_all_else_is_well(served):
+    with pytest.raises(Forbidden, match="Pod Overhead set without corresponding RuntimeClass defined Overhead"):
+        await served.client.create(pod(overhead={"cpu": "1"}))
+    with pytest.raises(Invalid, match=r"spec\.restartPolicy: Unsupported value"):
+        await served.client.create(pod(overhead={"cpu": "1"}, restartPolicy="X"))
+
+
+def claim(name: str, class_: str, size: str) -> Object:
+    spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": class_, "volumeName": f"v-{name}",
+            "resources": {"requests": {"storage": size}}}  # fmt: skip
+    shell = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name, "namespace": "default"}}
+    return {**shell, "spec": spec}
+
+
+async def test_a_claim_grows_where_its_class_lets_it(served):
+    for name, more in (("fixed", {}), ("growing", {"allowVolumeExpansion": True})):
+        shell = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name}}
+        await served.client.create({**shell, "provisioner": "x.y/z", **more})
+    for name in ("fixed", "growing", "missing"):
+        made = await served.client.create(claim(name, name, "1Gi"))
+        status = {"phase": "Bound", "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"]}
+        await served.client.update({**made, "status": status}, subresource="status")
+
+    for name in ("fixed", "missing"):
+        with pytest.raises(Forbidden, match="the storageclass that provisions the pvc must support resize"):
+            await served.client.update(claim(name, name, "2Gi"))
+        await served.client.update(claim(name, name, "1Gi"))
+    grown = await served.client.update(claim("growing", "growing", "2Gi"))
+
+    assert grown["spec"]["resources"]["requests"]["storage"] == "2Gi"
