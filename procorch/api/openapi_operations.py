@@ -115,7 +115,7 @@ def _given(kind: Kind, path: str, row: _Row) -> str:
     _, action, meant = row
     if path.endswith("/log") or action.startswith("connect"):
         return ""
-    if action in ("delete", "deletecollection"):
+    if action == "deletecollection" or (action == "delete" and not kind.shows_deleted):
         return f"{_META}Status"
     group, version, name = meant
     try:

@@ -128,7 +128,7 @@ async def delete(api: Api, route: Route, request: Request, user: User) -> Respon
     assert kind is not None and route.name is not None
     options = deletion.options_of(intake.read_options(request), request.query)
     entry, gone = await api.rest.delete(kind, route.namespace, route.name, options)
-    if not gone or kind.grace is not None:  # as Kubernetes: a pod is shown once more
+    if not gone or kind.shows_deleted:
         return _warned(kind, options, render(api, kind, entry, request))
     details = {"name": route.name, "group": kind.group, "kind": kind.plural, "uid": entry.object["metadata"]["uid"]}
     status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}

@@ -91,7 +91,7 @@ def warn_service_account(account: Object, old: Object | None) -> Iterator[str]:
 
 
 SERVICE_ACCOUNT = Kind(
-    "ServiceAccount", "serviceaccounts",
+    "ServiceAccount", "serviceaccounts", shows_deleted=True,
     short_names=("sa",), subresources=("token",),
     prepare=prepare_service_account, warn=warn_service_account,
     columns=(NAME, AGE),

@@ -178,7 +178,7 @@ def _is_set(spec: Fields, field: str) -> bool:
 
 
 DRIVER = Kind(
-    "CSIDriver", "csidrivers", group=_GROUP, namespaced=False, unconditional=False,
+    "CSIDriver", "csidrivers", shows_deleted=True, group=_GROUP, namespaced=False, unconditional=False,
     default=default_driver, prepare=prepare_driver, validate=validate_driver, warn=warn_driver,
     columns=(
         NAME,
@@ -192,7 +192,7 @@ DRIVER = Kind(
     ),
 )  # fmt: skip
 NODE = Kind(
-    "CSINode", "csinodes", group=_GROUP, namespaced=False, unconditional=False,
+    "CSINode", "csinodes", shows_deleted=True, group=_GROUP, namespaced=False, unconditional=False,
     default=default_node, validate=validate_node,
     columns=(NAME, Column("Drivers", lambda obj, now: len(rows(part(obj, "spec").get("drivers"))), "integer"), AGE),
 )  # fmt: skip

@@ -104,6 +104,7 @@ class Kind:
     grace: seconds of graceful deletion for this object; 0 deletes at once.
     orphans: a DELETE without a propagationPolicy leaves the dependents (ReplicationController and Job alone).
     orphans_warning: what such a DELETE is told in a Warning header.
+    shows_deleted: a DELETE after which it is gone answers with the object once more, not with a Status.
     generation: metadata.generation counts changes of the desired state.
     counts_annotations: and those of the annotations (Deployment alone).
     counts_labels: and those of the labels (EndpointSlice alone).
@@ -140,6 +141,7 @@ class Kind:
     grace: Callable[[Object], int] | None = None
     orphans: bool = False
     orphans_warning: str = ""
+    shows_deleted: bool = False
     generation: bool = False
     counts_annotations: bool = False
     counts_labels: bool = False

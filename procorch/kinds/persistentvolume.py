@@ -276,7 +276,7 @@ def _size(volume: Object, now: float) -> str:
 
 
 KIND = Kind(
-    "PersistentVolume", "persistentvolumes", namespaced=False,
+    "PersistentVolume", "persistentvolumes", shows_deleted=True, namespaced=False,
     short_names=("pv",), subresources=("status",),
     default=default, prepare=prepare, validate=validate, warn=warn, parts={"status": Part(prepare_status)},
     columns=(

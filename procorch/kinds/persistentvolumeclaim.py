@@ -160,7 +160,7 @@ def _modes(claim: Object, now: float) -> str:
 
 
 KIND = Kind(
-    "PersistentVolumeClaim", "persistentvolumeclaims",
+    "PersistentVolumeClaim", "persistentvolumeclaims", shows_deleted=True,
     short_names=("pvc",), subresources=("status",),
     default=default, prepare=prepare, validate=validate, warn=warn,
     columns=(

@@ -128,7 +128,7 @@ def _addresses(pod: Object) -> str:
 
 
 KIND = Kind(
-    "Pod", "pods",
+    "Pod", "pods", shows_deleted=True,
     short_names=("po",), categories=("all",),
     subresources=("status", "log", "binding", "eviction", "ephemeralcontainers", "resize", "exec", "attach",
                   "portforward", "proxy"), parts=PARTS,

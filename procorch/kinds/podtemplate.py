@@ -27,7 +27,7 @@ def warn(template: Object, old: Object | None) -> Iterator[str]:
 
 
 KIND = Kind(
-    "PodTemplate", "podtemplates",
+    "PodTemplate", "podtemplates", shows_deleted=True,
     default=default_template, validate=validate, warn=warn,
     columns=(
         NAME,

@@ -136,7 +136,7 @@ def _shares(limits: bool) -> Column:
 
 
 KIND = Kind(
-    "ResourceQuota", "resourcequotas",
+    "ResourceQuota", "resourcequotas", shows_deleted=True,
     short_names=("quota",), subresources=("status",),
     default=default, prepare=prepare, validate=validate,
     columns=(NAME, _shares(limits=False), _shares(limits=True), AGE),

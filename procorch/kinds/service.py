@@ -157,7 +157,7 @@ def _address(service: Object, now: float) -> str:
 
 
 KIND = Kind(
-    "Service", "services",
+    "Service", "services", shows_deleted=True,
     short_names=("svc",), categories=("all",), subresources=("status", "proxy"),
     name_format=dns_label, put_creates=True,
     default=default, prepare=prepare, validate=validate, warn=warn,

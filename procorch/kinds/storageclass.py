@@ -119,7 +119,7 @@ def _name(marks: tuple[str, ...]) -> Column:
 
 
 KIND = Kind(
-    "StorageClass", "storageclasses", group=_GROUP, namespaced=False,
+    "StorageClass", "storageclasses", shows_deleted=True, group=_GROUP, namespaced=False,
     short_names=("sc",),
     default=default, validate=validate, warn=warn,
     columns=(
@@ -132,7 +132,7 @@ KIND = Kind(
     ),
 )  # fmt: skip
 ATTRIBUTES = Kind(
-    "VolumeAttributesClass", "volumeattributesclasses", group=_GROUP, namespaced=False,
+    "VolumeAttributesClass", "volumeattributesclasses", shows_deleted=True, group=_GROUP, namespaced=False,
     short_names=("vac",),
     validate=validate_attributes,
     columns=(_name(_ATTRIBUTES_DEFAULT), Column("DriverName", ".driverName"), AGE),

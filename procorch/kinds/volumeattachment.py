@@ -75,7 +75,7 @@ def _volume(attachment: Object, now: float) -> str:
 
 
 KIND = Kind(
-    "VolumeAttachment", "volumeattachments", group="storage.k8s.io", namespaced=False,
+    "VolumeAttachment", "volumeattachments", shows_deleted=True, group="storage.k8s.io", namespaced=False,
     subresources=("status",), unconditional=False, status_keeps=ALL_METADATA,
     default=default, prepare=prepare, validate=validate,
     columns=(

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from procorch.client import Client
+from procorch.kinds import KINDS
 from procorch.objects import (
     AlreadyExists,
     BadRequest,
@@ -401,3 +402,13 @@ async def test_an_owner_that_is_dropped_is_told_of(served):
     )  # fmt: skip
 
     assert "duplicate UID(s) observed: u" in answer.headers["warning"]
+
+
+@pytest.mark.parametrize(("kind", "shown"), [("ServiceAccount", "ServiceAccount"), ("ConfigMap", "Status")])
+async def test_some_kinds_are_shown_once_more_when_they_are_gone(client, kind, shown):
+    await client.create({"apiVersion": "v1", "kind": kind, "metadata": {"name": "a", "namespace": "default"}})
+    path = KINDS[kind].path("default", "a")
+
+    assert orjson.loads((await client.raw("DELETE", path)).body)["kind"] == shown
+    with pytest.raises(NotFound):
+        await client.get(kind, "default/a")
