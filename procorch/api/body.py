@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import yaml
 
-from procorch.api import cbor, protobuf
+from procorch.api import cbor, go_json, protobuf
 from procorch.objects import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 #: bytes of a request body. Source: Kubernetes' default for MaxRequestBodyBytes
@@ -32,6 +32,19 @@ PROTOBUF = "application/vnd.kubernetes.protobuf"
 _YAML = (YAML, "application/x-yaml", "text/yaml", "text/x-yaml")
 
 _KEY = re.compile(rb'"\s*:')
+
+
+class Malformed(BadRequest):
+    """A text that cannot be read at all. said: by Go's readers, as Kubernetes hands it on."""
+
+    said = ""
+
+    @classmethod
+    def by(cls, form: str, said: str) -> Malformed:
+        """form: JSON or YAML."""
+        error = cls(f"the body of the request is not {form}: {said}", 400, "BadRequest")
+        error.said = said
+        return error
 
 
 def decode(content_type: str, data: bytes, duplicates: list[str] | None = None) -> Any:
@@ -85,7 +98,7 @@ def _json(data: bytes, duplicates: list[str] | None) -> Any:
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise BadRequest.of(f"the body of the request is not JSON: {error}") from error
+        raise Malformed.by("JSON", go_json.complaint(data) or str(error)) from error
     try:
         written = orjson.dumps(value)
     except orjson.JSONEncodeError as error:
@@ -178,13 +191,15 @@ def _yaml(data: bytes, duplicates: list[str] | None) -> Any:
         text = data.decode("utf-8")
         return _Reader(text, duplicates).read()
     except (_Bad, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadRequest.of(f"the body of the request is not YAML: {_one_line(error)}") from error
+        raise Malformed.by("YAML", f"yaml: {_one_line(error)}") from error
 
 
 def _one_line(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    if mark is not None:
-        return f"line {mark.line + 1}: {getattr(error, 'problem', None) or error}"
+    """As go-yaml tells it: a scanner's line is the one that it stands in, a parser's the one before; there is no 0."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        lines = [mark.line for mark in (error.context_mark, error.problem_mark) if mark is not None and mark.line]
+        line = lines[0] + isinstance(error, yaml.scanner.ScannerError) if lines else 0
+        return f"line {line}: {error.problem}" if line else str(error.problem)
     return " ".join(str(error).split())
 
 

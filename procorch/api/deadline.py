@@ -18,7 +18,7 @@ LONGEST = 60.0  # seconds: who asks for more gets so many, as where kube-apiserv
 
 
 def seconds_of(query: Mapping[str, str]) -> float | None:
-    """None for no limit; a time that is none or negative is the server's choice. What is no time is refused elsewhere."""
+    """None for no limit: a time that is none or negative is the server's choice. What is no time options.py refuses."""
     text = query.get("timeout")
     seconds = duration_nanos(text) / 1e9 if text else 0.0
     return min(seconds, LONGEST) if seconds > 0 else None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from procorch.api import body
+from procorch.api import body, go, go_json
 from procorch.api.patch import Patch
 from procorch.api.request import Request
 from procorch.kinds import schema
@@ -15,6 +15,7 @@ from procorch.objects import ApiError, BadRequest, Cause, Invalid, Object
 
 _MOST_WARNINGS, _LONGEST_WARNING = 20, 256
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # a field's name could hold a line end, and so a header of its own
+_PACKAGES = {"": "core", "events.k8s.io": "core"}  # of Go, where its name is not the group's
 DELETE_OPTIONS = Kind("DeleteOptions", "deleteoptions", group="meta.k8s.io")
 
 
@@ -106,9 +107,43 @@ def yaml_errors(lines: list[str]) -> str:
 
 def read(request: Request, kind: Kind, fields: Fields) -> Object:
     """The request's body as an object of this kind. Raises BadRequest, UnsupportedMediaType."""
-    obj = body.decode(request.headers.get("content-type", ""), request.body, fields.repeated())
-    fields.split(request.headers.get("content-type", ""), request.body)
-    return typed(obj, kind.api_version, kind.name)
+    media = request.headers.get("content-type", "")
+    try:
+        obj = body.decode(media, request.body, fields.repeated())
+        why = unnamed(obj)
+    except body.Malformed as error:
+        why = _said(error, media)
+    if why:
+        shown = _summary(request.body)
+        raise BadRequest.of(f"the object provided is unrecognized (must be of type {kind.name}): {why} ({shown})")
+    fields.split(media, request.body)
+    return typed({} if obj is None else obj, kind)
+
+
+_UNNAMED = "couldn't get version/kind; json parse error: "
+_SHOWN = 30  # bytes of a body that cannot be read
+
+
+def unnamed(obj: object) -> str:
+    """Why nobody can tell what it is; empty where one can."""
+    why = go_json.misplaced(obj)
+    if why:
+        return f"{_UNNAMED}{why}"
+    version = obj.get("apiVersion") if isinstance(obj, dict) else None
+    return f"unexpected GroupVersion string: {version}" if version and version.count("/") > 1 else ""
+
+
+def _said(error: body.Malformed, media: str) -> str:
+    return error.said if body.is_yaml(media) else f"{_UNNAMED}{error.said}"
+
+
+def _summary(data: bytes) -> str:
+    """Source: summarizeData in apiserver pkg/endpoints/handlers."""
+    if not data:
+        return "<empty>"
+    begun = data[:_SHOWN]
+    shown = begun.decode(errors="replace") if data[:1] == b"{" else begun.hex()
+    return f"{shown} ..." if len(data) > _SHOWN else shown
 
 
 def read_whole(request: Request, kind: Kind) -> Object:
@@ -123,33 +158,56 @@ def read_options(request: Request) -> Object:
     """The DeleteOptions of a DELETE; {} for no body. Raises BadRequest."""
     if not request.body.strip():
         return {}
-    obj = body.decode(request.headers.get("content-type", ""), request.body)
-    if not isinstance(obj, dict):
-        raise BadRequest.of("the body of the request is not an object")
-    if obj.get("kind", DELETE_OPTIONS.name) != DELETE_OPTIONS.name:
-        raise BadRequest.of(f"the body of a DELETE must be a DeleteOptions, not a {obj['kind']}")
+    media = request.headers.get("content-type", "")
+    try:
+        obj = body.decode(media, request.body)
+        why = unnamed(obj)
+    except body.Malformed as error:
+        why = _said(error, media)
+    if why:
+        raise BadRequest.of(why)
+    obj = obj or {}
+    if (obj.get("kind") or DELETE_OPTIONS.name) != DELETE_OPTIONS.name:
+        scheme = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"
+        raise BadRequest.of(_unregistered(obj["kind"], obj.get("apiVersion") or "v1", scheme))
     Fields("Ignore").settle(DELETE_OPTIONS, obj)
     return obj
 
 
-def typed(obj: object, api_version: str, name: str) -> Object:
+def _unregistered(name: str, api_version: str, scheme: str) -> str:
+    return f'no kind "{name}" is registered for version "{api_version}" in scheme "{scheme}"'
+
+
+def typed(obj: Object, kind: Kind) -> Object:
     """The object, which need not say what it is: the URL has said it. Clients made by generators leave it out.
 
     Raises BadRequest where it says that it is something else.
     """
-    if not isinstance(obj, dict):
-        raise BadRequest.of("the body of the request is not an object")
-    said_version, said_kind = obj.get("apiVersion") or api_version, obj.get("kind") or name
-    obj["apiVersion"], obj["kind"] = said_version, said_kind
-    if said_version != api_version:
-        raise BadRequest.of(
-            f"the API version in the data ({said_version}) does not match the expected API version ({api_version})"
-        )
-    if said_kind != name:
-        raise BadRequest.of(f"the kind of the object ({said_kind}) does not match the expected kind ({name})")
+    name = kind.name
+    version, said = obj.get("apiVersion") or kind.api_version, obj.get("kind") or name
+    obj["apiVersion"], obj["kind"] = version, said
+    if (version, said) != (kind.api_version, name):
+        raise _refused(said, version, name, stranger(said, version, kind))
     metadata = obj.get("metadata")
     if metadata is None:
         obj["metadata"] = {}
     elif not isinstance(metadata, dict):
-        raise BadRequest.of(f'{name} cannot be handled as a {name}: "metadata" is not an object')
+        what = f"json: cannot unmarshal {go.json_type_of(metadata)} into Go struct field {name}.metadata"
+        raise _refused(name, version, name, f"{what} of type v1.ObjectMeta")
     return obj
+
+
+def _refused(said: str, api_version: str, name: str, why: str) -> BadRequest:
+    version = api_version.rpartition("/")[2]
+    return BadRequest.of(f'{said} in version "{version}" cannot be handled as a {name}: {why}')
+
+
+def stranger(said: str, api_version: str, kind: Kind) -> str:
+    """Why an object of another kind or version is none of this kind."""
+    group, _, version = api_version.rpartition("/")
+    try:
+        schema.name_of(group, version, said)
+    except KeyError:
+        return _unregistered(said, api_version, "pkg/api/legacyscheme/scheme.go:30")
+    package = _PACKAGES.get(kind.group) or kind.group.partition(".")[0]
+    return f"converting ({version}.{said}) to ({package}.{kind.name}): unknown conversion"

@@ -56,7 +56,7 @@ def apply_patch(
     UnsupportedMediaType.
     """
     media = check_media(content_type)
-    wanted = _decoded(patch, duplicates) if isinstance(patch, bytes) else patch
+    wanted = _decoded(patch, media, duplicates) if isinstance(patch, bytes) else patch
     try:
         if media == JSON_PATCH:
             result = _object(apply_json_patch(_private(original), wanted))
@@ -71,9 +71,13 @@ def apply_patch(
         raise BadRequest.of("error decoding patch: it makes the object nested too deep") from error
 
 
-def _decoded(patch: bytes, duplicates: list[str] | None) -> Any:
+def _decoded(patch: bytes, media: str, duplicates: list[str] | None) -> Any:
     try:
         return body.decode(body.JSON, patch, duplicates)
+    except body.Malformed as error:
+        raise BadRequest.of(
+            error.said if media == STRATEGIC_PATCH else f"error decoding patch: {error.said}"
+        ) from error
     except BadRequest as error:
         raise BadRequest.of(f"invalid JSON patch: {error.message}") from error
 

@@ -163,7 +163,7 @@ class Rest:
             obj = apply_patch(content_type, kind.shown(old), request.body, kind, fields.repeated(), fields.strangers)
             if not isinstance(obj.get("metadata"), dict):
                 raise BadRequest.of("the patch removes the metadata")
-            intake.typed(obj, kind.api_version, kind.name)
+            intake.typed(obj, kind)
             metadata.check_name(obj, name)
             metadata.place(kind, obj, route.namespace)
             fields.settle(kind, obj, patch)

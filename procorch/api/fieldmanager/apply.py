@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from procorch.api import go
 from procorch.api.fieldmanager import entries
 from procorch.api.fieldmanager.changes import Changes, in_words_of, kind_at
 from procorch.api.fieldmanager.entries import APPLY, UPDATE, Entry, Identity, Managed
@@ -42,7 +43,8 @@ class Apply:
     def check(self, config: object) -> Object:
         """The body, if it can be applied. Raises BadRequest."""
         if not isinstance(config, dict):
-            raise BadRequest.of("the body of an apply is not an object")
+            what = f"json: cannot unmarshal {go.json_type_of(config)} into Go value of type map[string]interface {{}}"
+            raise BadRequest.of(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {what}")
         version, name = config.get("apiVersion") or "", config.get("kind") or ""
         if version != self.kind.api_version:
             said = f"Specified patch version: {version}, expected: {self.kind.api_version}"

@@ -36,7 +36,10 @@ def config_of(request: Request, fields: Fields) -> object:
         media = cbor.MEDIA
     elif request.body.lstrip()[:1] == b"{" and _is_json(request.body):
         media = body.JSON
-    config = body.decode(media, request.body, wanted)
+    try:
+        config = body.decode(media, request.body, wanted)
+    except body.Malformed as error:
+        raise BadRequest.of(f"error decoding YAML: error converting YAML to JSON: {error.said}") from error
     if wanted:
         _tell(request.body, fields)
     return config

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from procorch.api.intake import Fields, read, read_options, typed
@@ -20,24 +22,93 @@ def request(body, content_type="application/json"):
 @pytest.mark.parametrize(
     ("obj", "message"),
     [
-        ([], "not an object"),
-        ({"apiVersion": "v2", "kind": "ConfigMap"}, r"data \(v2\) does not match the expected API version \(v1\)"),
-        ({"apiVersion": "v1", "kind": "Pod"}, "does not match the expected kind"),
-        ({"apiVersion": "v1", "kind": "ConfigMap", "metadata": []}, "metadata"),
+        (
+            {"apiVersion": "v2", "kind": "ConfigMap"},
+            'ConfigMap in version "v2" cannot be handled as a ConfigMap: no kind "ConfigMap" is registered for version '
+            '"v2" in scheme "pkg/api/legacyscheme/scheme.go:30"',
+        ),
+        (
+            {"apiVersion": "apps/v1", "kind": "Deployment"},
+            'Deployment in version "v1" cannot be handled as a ConfigMap: converting (v1.Deployment) to '
+            "(core.ConfigMap): unknown conversion",
+        ),
+        (
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": []},
+            'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal array into Go struct '
+            "field ConfigMap.metadata of type v1.ObjectMeta",
+        ),
     ],
 )
 def test_what_an_object_says_of_itself_must_be_right(obj, message):
-    with pytest.raises(BadRequest, match=message):
-        typed(obj, "v1", "ConfigMap")
+    with pytest.raises(BadRequest) as refused:
+        typed(obj, CONFIG_MAP)
+
+    assert refused.value.message == message
+
+
+_PARSE = (
+    "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse error: "
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"{", f"{_PARSE}unexpected end of JSON input ({{)"),
+        (b"x: y", f"{_PARSE}invalid character 'x' looking for beginning of value (783a2079)"),
+        (b"", f"{_PARSE}unexpected end of JSON input (<empty>)"),
+        (b'{"apiVersion":1,"kind":"ConfigMap"}',
+         f"{_PARSE}json: cannot unmarshal number into Go struct field .apiVersion of type string "
+         '({"apiVersion":1,"kind":"Config ...)'),
+        (b'{"apiVersion":"a/b/c"}',
+         "the object provided is unrecognized (must be of type ConfigMap): unexpected GroupVersion string: a/b/c "
+         '({"apiVersion":"a/b/c"})'),
+    ],
+)  # fmt: skip
+def test_a_body_that_cannot_be_read_is_quoted(body, message):
+    with pytest.raises(BadRequest) as refused:
+        read(request(body), CONFIG_MAP, Fields())
+
+    assert refused.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"a: [b", "yaml: line 1: did not find expected ',' or ']'"),
+        (b"a: b\n c: d\n", "yaml: line 2: mapping values are not allowed in this context"),
+        (b'a: "b\n', "yaml: line 2: found unexpected end of stream"),
+        (b"\ta: b\n", "yaml: found character that cannot start any token"),
+    ],
+)
+def test_of_yaml_the_line_is_told(body, why):
+    with pytest.raises(BadRequest, match=re.escape(f"(must be of type ConfigMap): {why} (")):
+        read(request(body, "application/yaml"), CONFIG_MAP, Fields())
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"{", "couldn't get version/kind; json parse error: unexpected end of JSON input"),
+        (b'{"kind":"Pod","apiVersion":"v1"}',
+         'no kind "Pod" is registered for version "v1" in scheme '
+         '"k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"'),
+    ],
+)  # fmt: skip
+def test_options_of_a_delete_that_are_none(body, why):
+    with pytest.raises(BadRequest) as refused:
+        read_options(request(body))
+
+    assert refused.value.message == why and read_options(request(b"null")) == {}
 
 
 def test_an_object_need_not_say_what_it_is():
     shown = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}}
 
-    assert typed({}, "v1", "ConfigMap") == shown
-    assert typed({"apiVersion": "", "kind": None, "metadata": None}, "v1", "ConfigMap") == shown
-    with pytest.raises(BadRequest, match="does not match the expected kind"):
-        typed({"kind": "Pod"}, "v1", "ConfigMap")
+    assert typed({}, CONFIG_MAP) == shown
+    assert typed({"apiVersion": "", "kind": None, "metadata": None}, CONFIG_MAP) == shown
+    with pytest.raises(BadRequest, match="unknown conversion"):
+        typed({"kind": "Pod"}, CONFIG_MAP)
 
 
 def test_duplicate_fields_are_seen_unless_they_are_ignored():

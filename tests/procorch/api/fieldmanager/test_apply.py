@@ -364,7 +364,7 @@ def test_an_annotation_that_says_nothing_helps_nobody(noted):
 @pytest.mark.parametrize(
     ("config", "why"),
     [
-        ([], "is not an object"),
+        ([], "cannot unmarshal array into Go value of type map"),
         ({"kind": "ConfigMap"}, "Incorrect version specified in apply patch. Specified patch version: , expected: v1"),
         (config_map() | {"apiVersion": "v2"}, "Specified patch version: v2, expected: v1"),
         (config_map() | {"kind": "Secret"}, "the kind in the apply patch .Secret."),
