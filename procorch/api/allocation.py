@@ -97,11 +97,13 @@ class Allocations:
 
     def _ip_problem(self, address: str) -> str | None:
         try:
-            inside = ipaddress.IPv4Address(address) in self._network
+            there = ipaddress.IPv4Address(address)
         except ValueError:
-            inside = False
-        if not inside:
-            return f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {self._network}"
+            there = None
+        # Its first address and its last are nobody's.
+        ends = (self._network.network_address, self._network.broadcast_address)
+        if there is None or there not in self._network or there in ends:
+            return "the provided network does not match the current range"
         return "provided IP is already allocated" if IPS + address in self._taken else None
 
     def _free_ip(self) -> str:

@@ -163,6 +163,8 @@ class Rest:
             obj = apply_patch(content_type, kind.shown(old), request.body, kind, fields.repeated(), fields.strangers)
             if not isinstance(obj.get("metadata"), dict):
                 raise BadRequest.of("the patch removes the metadata")
+            if why := intake.unnamed(obj):
+                raise BadRequest.of(why)
             intake.typed(obj, kind)
             metadata.check_name(obj, name)
             metadata.place(kind, obj, route.namespace)

@@ -86,12 +86,15 @@ def _written_scale(api: Api, route: Route, request: Request) -> Callable[[Object
     sent = intake.read_whole(request, SCALE) if route.verb == "update" else None
 
     def change(obj: Object) -> Object:
+        assert route.name is not None
         now = scale_of(obj)
         if sent is not None:
             wanted = sent
         else:
             wanted = apply_patch(request.headers.get("content-type", ""), now, request.body, SCALE)
             intake.Fields("Ignore").settle(SCALE, wanted)
+        metadata.check_name(wanted, route.name)
+        metadata.place(SCALE, wanted, route.namespace)
         update_scale(obj, _replicas(kind, obj, wanted), update)
         return obj
 

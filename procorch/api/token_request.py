@@ -32,7 +32,7 @@ async def create(api: Api, route: Route, request: Request) -> Response:
         limit = "less than 10 minutes" if seconds < _SHORTEST else "larger than 2^32 seconds"
         detail = f"may not specify a duration {limit}"
         cause = Cause.invalid("spec.expirationSeconds", seconds, detail)
-        raise Invalid.of("TokenRequest", route.name, [cause], "authentication.k8s.io")
+        raise Invalid.of("TokenRequest", "", [cause], "authentication.k8s.io")
     bound = _bound(api, route, spec["boundObjectRef"]) if spec.get("boundObjectRef") else {}
     audiences = [str(one) for one in spec.get("audiences") or ()]
     now = api.clock()

@@ -412,3 +412,10 @@ async def test_some_kinds_are_shown_once_more_when_they_are_gone(client, kind, s
     assert orjson.loads((await client.raw("DELETE", path)).body)["kind"] == shown
     with pytest.raises(NotFound):
         await client.get(kind, "default/a")
+
+
+@pytest.mark.parametrize("patch", [{"apiVersion": True}, {"kind": 1}, {"apiVersion": "a/b/c"}, {"kind": "Secret"}])
+async def test_a_patch_does_not_make_another_kind_of_it(client, patch):
+    await client.create(config_map("a"))
+    with pytest.raises(BadRequest):
+        await client.patch("ConfigMap", "default/a", patch)

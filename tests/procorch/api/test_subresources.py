@@ -191,3 +191,19 @@ async def test_nobody_links_as_another_node(served):
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await session.ws_connect(url, ssl=served.context(name, *groups))
             assert refused.value.status == 403
+
+
+@pytest.mark.parametrize(
+    ("metadata", "why"),
+    [({"name": "y"}, r"the name of the object \(y\) does not match the name on the URL \(x\)"),
+     ({}, r"the name of the object \(x based on URL\) was undeterminable: name must be provided"),
+     ({"name": "x", "namespace": "other"}, "does not match the namespace sent on the request")],
+)  # fmt: skip
+async def test_a_scale_is_of_the_object_that_the_path_names(served, metadata, why):
+    meta = {"name": "x", "namespace": "default"}
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+    await served.client.create({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": meta, "spec": spec})
+
+    with pytest.raises(BadRequest, match=why):
+        await served.client.raw("PUT", SCALE, body=orjson.dumps({"metadata": metadata, "spec": {"replicas": 3}}))
