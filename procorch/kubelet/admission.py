@@ -10,6 +10,7 @@ from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from procorch.host_ports import host_ports_of, is_taken
 from procorch.kinds.podspec.resources import qos_class
 from procorch.objects import Object, get
 from procorch.pod_resources import total_of
@@ -71,6 +72,16 @@ def shortage(
             text = f"{name}, requested: {amount}, used: {used.get(name, 0)}, capacity: {have}"
             return Refusal(f"OutOf{name}", f"Node didn't have enough resource: {text}")
     return None
+
+
+def port_refusal(pod: Object, others: Iterable[Object]) -> Refusal | None:
+    """Why a pod that was placed by hand cannot have its host ports. others: the pods that are here already."""
+    wanted = list(host_ports_of(pod["spec"]))
+    taken = [port for other in others for port in host_ports_of(other["spec"])] if wanted else []
+    if not any(is_taken(port, taken) for port in wanted):
+        return None
+    why = "node(s) didn't have free ports for the requested pod ports"
+    return Refusal("NodePorts", f"Predicate NodePorts failed: {why}")
 
 
 def pressure_refusal(pod: Object, pressures: Collection[str]) -> Refusal | None:

@@ -20,7 +20,7 @@ from procorch.events import EventRecorder
 from procorch.informer import Handling, Informer
 from procorch.kinds.podspec.mirror import is_mirror
 from procorch.kubelet import shutdown
-from procorch.kubelet.admission import Refusal, amounts, pressure_refusal, shortage
+from procorch.kubelet.admission import Refusal, amounts, port_refusal, pressure_refusal, shortage
 from procorch.kubelet.container_logs import ContainerLogs
 from procorch.kubelet.container_streams import ContainerStreams
 from procorch.kubelet.dial import Serve
@@ -299,7 +299,8 @@ class Kubelet:
             return shutdown.REFUSAL
         if refusal := pressure_refusal(pod, self.evictor.pressure.conditions):
             return refusal
-        return shortage(pod, self._others(uid_of(pod)), amounts(self.config.allocatable))
+        others = self._others(uid_of(pod))
+        return shortage(pod, others, amounts(self.config.allocatable)) or port_refusal(pod, others)
 
     def _freed(self) -> None:
         """Pods that wait for room to grow look again, the important ones first."""

@@ -7,17 +7,17 @@ Resources: cpu in millicores, all others in their whole units (bytes, pieces).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from procorch.host_ports import HostPort, host_ports_of
 from procorch.objects import Object, controller_of, get, key_of, labels_of, uid_of
 from procorch.pod_resources import total_of
 from procorch.quantity import byte_count, cpu_millis
 
 Resources = dict[str, int]
-HostPort = tuple[str, str, int]  # protocol, address, port
 
 _NON_ZERO = {"cpu": 100, "memory": 200 * 1024 * 1024}
 """What a container that asks for nothing is taken to use when nodes are compared (pkg/scheduler/util, non-zero)."""
@@ -70,7 +70,7 @@ def pod_info(pod: Object) -> PodInfo:
         priority=int(spec.get("priority") or 0),
         requests=requests_of(spec, status=pod.get("status")),
         weight=requests_of(spec, _NON_ZERO, pod.get("status")),
-        host_ports=frozenset(_host_ports(spec)),
+        host_ports=frozenset(host_ports_of(spec)),
         tolerations=spec.get("tolerations") or [],
         node_selector=spec.get("nodeSelector") or {},
         node_affinity=get(spec, ".affinity.nodeAffinity"),
@@ -85,14 +85,6 @@ def requests_of(spec: Object, least: Mapping[str, int] | None = None, status: Ob
 
 def _resources(table: Mapping[str, Any]) -> Resources:
     return {name: cpu_millis(value) if name == "cpu" else byte_count(value) for name, value in table.items()}
-
-
-def _host_ports(spec: Object) -> Iterable[HostPort]:
-    sidecars = [one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"]
-    for container in (*(spec.get("containers") or ()), *sidecars):
-        for row in container.get("ports") or ():
-            if row.get("hostPort"):
-                yield row.get("protocol") or "TCP", row.get("hostIP") or "0.0.0.0", int(row["hostPort"])
 
 
 @dataclass(slots=True)

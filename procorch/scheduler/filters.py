@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from procorch.host_ports import is_taken
 from procorch.node_affinity import fits
 from procorch.scheduler.cluster import NodeInfo, PodInfo
 from procorch.tolerations import tolerates, untolerated
@@ -49,14 +50,8 @@ def affinity(pod: PodInfo, node: NodeInfo) -> Refusal | None:
 
 
 def ports(pod: PodInfo, node: NodeInfo) -> Refusal | None:
-    """A host port is taken on the address where it is wanted, or on all addresses."""
-    for protocol, address, port in pod.host_ports:
-        for taken_protocol, taken_address, taken_port in node.ports:
-            if (protocol, port) == (taken_protocol, taken_port) and (
-                address == taken_address or "0.0.0.0" in (address, taken_address)
-            ):
-                return _PORTS
-    return None
+    """No host port that it asks for is taken."""
+    return _PORTS if any(is_taken(wanted, node.ports) for wanted in pod.host_ports) else None
 
 
 def resources(pod: PodInfo, node: NodeInfo) -> Refusal | None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from procorch.kubelet.admission import Refusal, amounts, pressure_refusal, requests_of, resize_refusal, shortage
+from procorch.kubelet.admission import (
+    Refusal,
+    amounts,
+    port_refusal,
+    pressure_refusal,
+    requests_of,
+    resize_refusal,
+    shortage,
+)
 from procorch.objects import Object
 
 NODE = amounts({"cpu": "2", "memory": "1Gi", "pods": "3"})
@@ -34,6 +42,15 @@ def test_what_fits_is_taken() -> None:
     assert shortage(pod("1", memory="1Gi"), [pod("1"), pod()], NODE) is None
     assert shortage(pod("3"), [], NODE, ("memory",)) is None
     assert shortage(pod(**{"a.b/gpu": "1"}), [], NODE) is None  # who gave the node this resource counts it
+
+
+def test_a_host_port_is_one_pods() -> None:
+    """A pod that names its node has met no scheduler."""
+    first, second = ({"spec": {"containers": [{"ports": [{"hostPort": port}]}]}} for port in (80, 81))
+    refusal = port_refusal(first, [pod(), second, first])
+
+    assert refusal is not None and refusal.reason == "NodePorts"
+    assert port_refusal(first, [second, pod()]) is None
 
 
 @pytest.mark.parametrize(
