@@ -153,9 +153,9 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _again(record: PodRecord, container: Mapping[str, Any]) -> bool:
-    """Whether it starts once more because all containers do."""
+    """Whether it starts once more whatever its policy: because all containers do, or to have another size."""
     one = record.of(container["name"])
-    return record.restarting or (one.current is not None and one.current.number <= one.past)
+    return record.restarting or bool(one.restart) or (one.current is not None and one.current.number <= one.past)
 
 
 def _newest(record: PodRecord, container: Mapping[str, Any]) -> Attempt | None:

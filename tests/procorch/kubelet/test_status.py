@@ -180,6 +180,16 @@ def test_while_all_containers_restart_the_pod_runs() -> None:
     assert phase_of(pod("a", policy="Never"), known) == "Succeeded"
 
 
+def test_while_a_container_restarts_for_its_size_the_pod_runs() -> None:
+    """It had ended well, and for a moment nothing ran: a pod told Succeeded then would have been ended."""
+    known = record(a=ended(0))
+    known.of("a").restart = "Container a resize requires restart"
+
+    assert phase_of(pod("a", policy="OnFailure"), known) == "Running"
+    known.of("a").restart = ""
+    assert phase_of(pod("a", policy="OnFailure"), known) == "Succeeded"
+
+
 def test_an_ephemeral_container_has_a_row_of_its_own_and_counts_for_nothing() -> None:
     wanted = pod("a")
     wanted["spec"]["ephemeralContainers"] = [{"name": "e", "image": "host"}]
