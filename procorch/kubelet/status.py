@@ -221,7 +221,9 @@ def _state(own: ContainerRecord, name: str, waiting: tuple[str, str], final: boo
     if own.waiting is not None and not final:
         reason, message = own.waiting
         return {"waiting": {"reason": reason} | ({"message": message} if message else {})}
-    if attempt is not None:
+    # What restarts for its size is not told as ended: where its policy would not start it again, the API takes that as
+    # the last word of it.
+    if attempt is not None and (final or not own.restart):
         return {"terminated": terminated(attempt, name)}
     return {"waiting": {"reason": waiting[0]}}
 

@@ -79,10 +79,6 @@ async def test_a_pod_grows_and_shrinks_in_place(running: Cluster) -> None:
     assert told.startswith('Pod resize completed: {"containers":[{"name":"a","resources":{')
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="on a busy machine a container that ends with 0 when a resize restarts it is now and then not started",
-)
 async def test_a_container_that_wants_to_be_restarted_for_memory_is_and_for_cpu_is_not(running: Cluster) -> None:
     policy = [
         {"resourceName": "memory", "restartPolicy": "RestartContainer"},

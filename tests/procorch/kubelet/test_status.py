@@ -186,6 +186,9 @@ def test_while_a_container_restarts_for_its_size_the_pod_runs() -> None:
     known.of("a").restart = "Container a resize requires restart"
 
     assert phase_of(pod("a", policy="OnFailure"), known) == "Running"
+    (told,) = status_of(pod("a", policy="OnFailure"), known, "10.0.0.1", NOW)["containerStatuses"]
+    assert told["state"] == {"waiting": {"reason": "ContainerCreating"}}
+    assert told["lastState"]["terminated"]["exitCode"] == 0
     known.of("a").restart = ""
     assert phase_of(pod("a", policy="OnFailure"), known) == "Succeeded"
 
